@@ -184,6 +184,10 @@ class Hasher:
         self.done = prefix
         self.open = bytearray()  # the last 1..=UNIT bytes: a full one waits, since the last merge must be the root's
 
+    def length(self) -> int:
+        """Bytes hashed so far, a prefix included."""
+        return self.done + len(self.open)
+
     def update(self, data: bytes) -> None:
         """Adds the next bytes."""
         self.open += data

@@ -1,7 +1,7 @@
 """Frames of ft/1 to and from bytes, from docs/PROTOCOL.md alone. Section numbers are the document's."""
 
 import struct
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ft1_hash import crc32c, decompose
 
@@ -67,6 +67,10 @@ class SessionFailed(Exception):
         self.code, self.text, self.retry = code, text, retry
 
 
+class BadName(Exception):
+    """A path that no file can have (FT-15); in an OFFER that costs only this file (FT-52)."""
+
+
 def malformed(text: str) -> SessionFailed:
     return SessionFailed(CODE["malformed"], text)
 
@@ -100,6 +104,7 @@ class Meta:
     mode: int | None = None
     mtime: tuple | None = None
     target: bytes = b""
+    root: bytes = b""  # not on the wire: what END stated
 
 
 @dataclass
@@ -168,6 +173,8 @@ def read_header(data: bytes) -> tuple:
             raise malformed(f"FT-3: DATA of {length} bytes")
     elif length > MAX_CONTROL:
         raise malformed(f"FT-3: a payload of {length} bytes, at most {MAX_CONTROL} are allowed")
+    if offset > MAX_FILE:
+        raise malformed(f"FT-8: offset {offset}")
     if kind not in NAMES and kind < 0x80:
         raise malformed(f"FT-4: unknown critical frame type {kind:#04x}")
     return length, kind, offset, stream, crc
@@ -205,16 +212,9 @@ class Reader:
 
     def path(self) -> tuple:
         count = self.number("H")
-        if count > MAX_DEPTH:
-            raise malformed(f"FT-15: a path of {count} components")
-        path = []
-        for _ in range(count):
-            length = self.number("H")
-            if length > MAX_COMPONENT:
-                raise malformed(f"FT-15: a path component of {length} bytes")
-            path.append(self.take(length))
-        check_path(tuple(path))
-        return tuple(path)
+        path = tuple(self.take(self.number("H")) for _ in range(count))
+        check_path(path)
+        return path
 
     def meta(self) -> Meta:
         kind = self.one_of("kind", (FILE, FOLDER, LINK))
@@ -248,10 +248,10 @@ class Reader:
 def check_path(path: tuple) -> None:
     """§6.1."""
     if len(path) > MAX_DEPTH or sum(map(len, path)) + max(len(path) - 1, 0) > MAX_PATH:
-        raise malformed("FT-15: a path too long or too deep")
+        raise BadName("a path too long or too deep")
     for part in path:
         if part in (b"", b".", b"..") or len(part) > MAX_COMPONENT or b"/" in part or b"\0" in part:
-            raise malformed(f"FT-15: path component {part!r}")
+            raise BadName(f"path component {part!r}")
 
 
 def _text(text: str) -> bytes:
@@ -350,11 +350,23 @@ def decode(kind: int, stream: int, offset: int, crc: int, payload: bytes) -> Fra
     if stream == 0 and kind in _NEEDS_STREAM:
         raise malformed(f"FT-5: {NAMES[kind]} with stream 0")
     frame = Frame(kind, stream, offset, payload)
+    try:
+        _fields(frame)
+    except BadName as error:
+        if kind != OFFER:
+            raise malformed(f"FT-15: {error}") from None
+        frame.values["bad_name"] = str(error)
+    return frame
+
+
+def _fields(frame: Frame) -> None:
+    """Takes the payload apart."""
+    kind, offset, payload = frame.type, frame.offset, frame.payload
     if kind == DATA:
         if offset + len(payload) > MAX_FILE:
             raise malformed("FT-25: content past the largest file")
-        frame.values = {"length": len(payload)}
-        return frame
+        frame.values["length"] = len(payload)
+        return
     r = Reader(payload)
     v = frame.values
     if kind == HELLO:
@@ -364,11 +376,13 @@ def decode(kind: int, stream: int, offset: int, crc: int, payload: bytes) -> Fra
         if length > MAX_AGENT:
             raise malformed(f"an agent of {length} bytes")
         v["agent"] = r.take(length).decode("utf-8", "backslashreplace")
-        return frame  # a later version may append
+        return  # a later version may append
     if kind == ERROR:
         code, retry = r.number("H"), r.number("B")
-        v["fault"] = Fault(code, r.text(), retry if retry <= NOW else NEVER)
-        return frame  # a later version may append
+        if retry > NOW:
+            raise malformed(f"FT-8: retry {retry}")
+        v["fault"] = Fault(code, r.text(), retry)
+        return  # a later version may append
     if kind == WANT:
         flags = r.number("B")
         if flags & ~1:
@@ -380,8 +394,6 @@ def decode(kind: int, stream: int, offset: int, crc: int, payload: bytes) -> Fra
         v["count"] = r.number("I")
         code, retry = r.number("H"), r.one_of("retry", (0, 1, 2))
         fault = Fault(code, r.text(), retry)
-        if code == 0 and (fault.text or retry):
-            raise malformed("DONE in full with a reason")
         v["fault"] = fault if code else None
     elif kind == ENTRY:
         v["meta"] = r.meta()
@@ -394,7 +406,7 @@ def decode(kind: int, stream: int, offset: int, crc: int, payload: bytes) -> Fra
         v["level"] = r.one_of("level", (CACHED, DURABLE))
         v["meta"] = r.meta()
         if not v["meta"].path:
-            raise malformed("OFFER without a name")
+            raise BadName("no component")
     elif kind == ACK1:
         v["verdict"] = r.one_of("verdict", (SEND, RESUME, SAME_META, SAME_CONTENT, REFUSED))
         if v["verdict"] == RESUME:
@@ -421,7 +433,4 @@ def decode(kind: int, stream: int, offset: int, crc: int, payload: bytes) -> Fra
         if not v["path"]:
             raise malformed("ACK2 without a name")
     r.end()
-    return frame
 
-
-__all__ = [name for name in dir() if not name.startswith("_")]
