@@ -1,4 +1,4 @@
-"""The receiver's role: server of a push, or client of a pull or a list (PROTOCOL §7.3, the receiver's table)."""
+"""The receiver's role: server of a push, or client of a pull or a list (PROTOCOL §7.5, the receiver's table)."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The sender's role: client of a push, or server of a pull or a list (PROTOCOL §7.3, the sender's table)."""
+"""The sender's role: client of a push, or server of a pull or a list (PROTOCOL §7.5, the sender's table)."""
 
 import ft1_files as files
 import ft1_wire as w
