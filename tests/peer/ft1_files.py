@@ -222,7 +222,7 @@ class Landing:
             return w.ack1(stream, w.SEND)
         if there and there.st_size == meta.size and self.offer.compare == w.COMPARE_QUICK:
             if meta.mtime and divmod(there.st_mtime_ns, 10**9) == meta.mtime:
-                self.same_meta = True
+                self.same_meta, meta.how = True, ", same by size and time"
                 return w.ack1(stream, w.SAME_META, meta.size)
         if there and there.st_size == meta.size and self.offer.compare == w.COMPARE_CONTENT:
             self.same_root = self._hash_there()
@@ -276,6 +276,7 @@ class Landing:
         if offset not in sums:
             raise w.violation("FT-24", f"content begins at {offset}, {self.partial} bytes were stated")
         self.position = offset
+        self.meta.how = f", from byte {offset}" if offset else ""
         self.hasher = Hasher(offset, self.claim[: sums.index(offset)] if offset else ())
         self.temp.truncate(offset)
         self.temp.seek(offset)
@@ -303,6 +304,7 @@ class Landing:
     def _finish(self, root: bytes) -> w.Frame:
         meta, name = self.meta, self.path[-1]
         if self.same_meta or root == self.same_root and self.position == 0:
+            meta.how = meta.how or ", same by content"
             with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=self.folder), "rb") as file:
                 os.fsync(file)
             if self.temp:

@@ -5,7 +5,9 @@
     python3 ft1_peer.py list HOST PORT PATH...
     python3 ft1_peer.py serve DIR PORT [--sessions N]
 
-`serve` prints `listening on PORT` when it is ready (PORT 0 lets the system choose), and serves one session after the other.
+With `--cut-after N` the first connection breaks after N bytes, as if a cable had been pulled.
+
+`serve` prints `listening on ADDRESS` when it is ready (PORT 0 lets the system choose), and serves one session after the other.
 Exit codes: 0 completed, 1 the session failed, 3 outcome unknown, 4 some files failed.
 """
 
@@ -53,7 +55,7 @@ def ls(options) -> int:
 def session(options, role) -> int:
     report = Report()
     try:
-        link = Link(socket.create_connection((options.host, options.port), timeout=30), client=True)
+        link = Link(socket.create_connection((options.host, options.port), timeout=30), True, options.cut_after)
         link.run(lambda _: role(link, report))
     except (w.SessionFailed, OSError) as error:
         print(f"session failed: {error}", file=sys.stderr, flush=True)
@@ -65,12 +67,12 @@ def serve(options) -> int:
     root = os.fsencode(options.dir)
     os.makedirs(root, exist_ok=True)
     with socket.create_server(("127.0.0.1", options.port)) as server:
-        print(f"listening on {server.getsockname()[1]}", flush=True)
+        print(f"listening on 127.0.0.1:{server.getsockname()[1]}", flush=True)
         served, worst = 0, 0
         while options.sessions == 0 or served < options.sessions:
             sock, _ = server.accept()
             report = Report()
-            link = Link(sock, client=False)
+            link = Link(sock, False, 0 if served else options.cut_after)
 
             def role(hello):
                 if hello.intent == w.PUSH:
@@ -93,6 +95,7 @@ def main() -> int:
     for name, verb in (("push", push), ("pull", pull), ("list", ls), ("serve", serve)):
         sub = verbs.add_parser(name)
         sub.set_defaults(verb=verb)
+        sub.add_argument("--cut-after", type=int, default=0, metavar="N")
         if name == "serve":
             sub.add_argument("dir")
             sub.add_argument("port", type=int)

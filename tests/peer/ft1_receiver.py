@@ -150,7 +150,7 @@ class Receiver:
             self.report.add("failed", landing.path, error.fault)
         else:
             self.link.send(ack)
-            self.report.add("completed", landing.path, f"{ack.offset} bytes")
+            self.report.add("completed", landing.path, f"{ack.offset} bytes{landing.meta.how}")
         self._close(stream)
 
     def _land_folders(self) -> None:

@@ -155,15 +155,17 @@ class Sender:
         if frame.verdict == w.RESUME and (meta.kind != w.FILE or frame.offset >= meta.size):
             raise violation("FT-57", f"{frame} for a size of {meta.size}")
         if frame.verdict == w.SAME_META:
-            slot[0], meta.root = "ended", bytes(32)
+            slot[0], meta.root, meta.how = "ended", bytes(32), ", same by size and time"
             return
         slot[0] = "sending"
         try:
             slot[4] = files.Content(path, meta)
             if frame.verdict == w.RESUME:
                 slot[4].check(frame.offset, frame.subtrees)
+                meta.how = f", from byte {slot[4].position}"
             elif frame.verdict == w.SAME_CONTENT and slot[4].root() == frame.root:
                 slot[4].skip(frame.root)
+                meta.how = ", same by content"
         except (FileFailed, OSError) as error:
             fault = error.fault if isinstance(error, FileFailed) else Fault(CODE["io"], str(error))
             self.link.send(w.error(stream, fault))
@@ -174,7 +176,7 @@ class Sender:
         meta = slot[2]
         if frame.root != meta.root or frame.offset != meta.size or frame.level < w.DURABLE:
             raise violation("FT-50", f"{frame} does not state what was sent")
-        self._close(frame.stream, "completed", f"{meta.size} bytes")
+        self._close(frame.stream, "completed", f"{meta.size} bytes{meta.how}")
 
     def on_goodbye(self) -> None:
         if not self.link.left or self.open:

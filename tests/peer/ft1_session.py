@@ -6,6 +6,7 @@ reads whenever something comes, even while its own writing is blocked (FT-65).
 
 import select
 import socket
+import struct
 import time
 
 import ft1_wire as w
@@ -21,8 +22,9 @@ AGENT = "ft1_peer.py 1"
 class Link:
     """One connection: preambles, frames in and out, and its end."""
 
-    def __init__(self, sock: socket.socket, client: bool):
+    def __init__(self, sock: socket.socket, client: bool, cut_after: int = 0):
         self.sock, self.client = sock, client
+        self.cut_after, self.moved = cut_after, 0
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.out, self.into = bytearray(), bytearray()
@@ -55,8 +57,10 @@ class Link:
                 readable, writable, _ = select.select([self.sock], [self.sock] if self.out else [], [], 1.0)
                 now = time.monotonic()
                 if writable:
-                    del self.out[: self.sock.send(self.out[:QUEUE])]
+                    sent = self.sock.send(self.out[:QUEUE])
+                    del self.out[:sent]
                     moved = spoke = now
+                    self._count(sent)
                 if readable:
                     data = self.sock.recv(QUEUE)
                     moved = now
@@ -68,6 +72,7 @@ class Link:
                         if self.left:
                             continue
                         raise SessionFailed(None, "the stream ended before this side was done", w.NOW)
+                    self._count(len(data))
                     self.into += data
                     while frame := self._next():
                         if frame.type == w.HELLO:
@@ -90,6 +95,13 @@ class Link:
             if role:
                 role.over()
             self.sock.close()
+
+    def _count(self, moved: int) -> None:
+        """For tests: acts like a connection that breaks after so many bytes."""
+        self.moved += moved
+        if self.cut_after and self.moved >= self.cut_after:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            raise OSError(f"cut after {self.moved} bytes")
 
     def _next(self):
         """The next whole frame; None when more bytes are needed."""

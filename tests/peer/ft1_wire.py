@@ -105,6 +105,7 @@ class Meta:
     mtime: tuple | None = None
     target: bytes = b""
     root: bytes = b""  # not on the wire: what END stated
+    how: str = ""  # not on the wire: where content went on, or why none was sent; for the report
 
 
 @dataclass
