@@ -10,7 +10,7 @@
 //!   impossible is a *protocol fault*, named by its [`Pitfall`], with two intents that share their bytes in [`witness`].
 //!
 //! Reading order: [`limits`], [`pitfall`], [`name`], [`error`], [`event`], [`files`], [`io`] (the shared vocabulary), then
-//! [`pipe`] and [`addfile`] (in each: `decoder`, the pure state machine; `careful`; `naive`), then [`detect`] and [`replay`], which tell the
+//! [`pipe`] and [`addfile`] (in each: `decoder`, the pure state machine; `careful`; `naive`), then [`mod@detect`] and [`replay`], which tell the
 //! dialects apart by the first bytes.
 //!
 //! Left to the caller: sockets, `SO_REUSEADDR` (`time-wait`), name resolution, disks, and time. Every future here may wait

@@ -60,6 +60,8 @@ pub(super) struct Scripted {
     pause: Option<Pin<Box<tokio::time::Sleep>>>,
     per_write: usize,
     pub(super) written: Vec<u8>,
+    /// What each call of `write` took.
+    pub(super) writes: Vec<Vec<u8>>,
     pub(super) shut_down: bool,
 }
 
@@ -70,6 +72,7 @@ impl Scripted {
             pause: None,
             per_write: usize::MAX,
             written: Vec::new(),
+            writes: Vec::new(),
             shut_down: false,
         }
     }
@@ -141,6 +144,7 @@ impl AsyncWrite for Scripted {
         }
         let count = bytes.len().min(self.per_write);
         self.written.extend_from_slice(&bytes[..count]);
+        self.writes.push(bytes[..count].to_vec());
         Poll::Ready(Ok(count))
     }
 

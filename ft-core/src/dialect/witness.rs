@@ -101,8 +101,11 @@ pub fn witnesses() -> Vec<Witness> {
             Pitfall::DelimiterInName,
             Lab::A,
             intent("a file \"a|2\" of 5 bytes", &[b"a|2|5"], Silence),
-            intent("a file \"a\" of 2 bytes, \"|5\", sent without awaiting the ACK", &[b"a|2", b"|5"], Silence),
-        ),
+            intent(
+                "a file \"a\" of 2 bytes, \"|5\", sent without awaiting the ACK",
+                &[b"a|2", b"|5"],
+                Silence,
+            ),
         ),
         row(
             Pitfall::NoFinalAck,

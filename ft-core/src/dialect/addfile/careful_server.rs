@@ -166,15 +166,21 @@ where
             .begin(&stored_name, None)
             .await
             .map_err(LabError::storage("creating the file"))?;
-        if let Err(error) = self.say(ACK1, "sending ACK1").await {
+        // The listing's client never reads, and may be gone with all its data in order: reading on will tell.
+        let unheard = self.say(ACK1, "sending ACK1").await.err();
+        if unheard.is_none() {
+            self.observer.event(&LabEvent::Sent(ACK1.trim_ascii_end()));
+        }
+        self.observer
+            .event(&LabEvent::Receiving(name.as_bytes().to_vec()));
+        let received = self.receive_data(upload, 0, self.options.data_end).await?;
+        let (upload, mut len, mut ended_by) = received;
+        if let Some(error) = unheard
+            && len == 0
+        {
             self.files.abort(upload).await;
             return Err(error);
         }
-        self.observer.event(&LabEvent::Sent(ACK1.trim_ascii_end()));
-        self.observer
-            .event(&LabEvent::Receiving(name.as_bytes().to_vec()));
-        let (upload, mut len, mut ended_by) =
-            self.receive_data(upload, 0, self.options.data_end).await?;
         let mut stored_as = self
             .files
             .commit(upload)

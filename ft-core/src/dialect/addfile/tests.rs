@@ -1,1 +1,0 @@
-//! Lab B: tests
