@@ -111,7 +111,8 @@ pub(super) fn conclude(screen: &Screen, verb: &str, ended: Ended, counts: Counts
     Ok(exit)
 }
 
-fn exit_for(ended: &Ended, counts: Counts) -> Exit {
+/// The exit code for how a session, or a series of them, ended.
+pub(super) fn exit_for(ended: &Ended, counts: Counts) -> Exit {
     if counts.unknown > 0 {
         Exit::Unknown
     } else if ended.is_err() {

@@ -149,7 +149,12 @@ fn shown(arg: &OsStr) -> String {
 pub(super) fn open(folder: &Path) -> Result<Arc<Root>, Stop> {
     let failed = |e: io::Error| Stop::failed(format_args!("cannot use {}: {e}", shown(folder.as_os_str())));
     std::fs::create_dir_all(folder).map_err(failed)?;
-    Root::open(folder).map_err(failed)
+    open_existing(folder)
+}
+
+/// A folder that must be there.
+pub(super) fn open_existing(folder: &Path) -> Result<Arc<Root>, Stop> {
+    Root::open(folder).map_err(|e| Stop::failed(format_args!("cannot use {}: {e}", shown(folder.as_os_str()))))
 }
 
 /// Lands everything in `folder`.

@@ -11,5 +11,6 @@ mod watch;
 
 pub use fact::{Counts, Fact, Problem};
 pub use human::{amount, files, mode_text, mtime_text, seconds};
+pub(crate) use screen::sentence;
 pub use screen::{Mode, Screen};
 pub use watch::{Tally, Watch};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ft_core::error::{Code, FileError, Retry};
 use ft_core::event::{Event, Report};
-use ft_core::frame::{Frame, Meta, StreamId};
+use ft_core::frame::{Meta, StreamId};
 use ft_core::path::RelPath;
 
 use super::bars::Position;
@@ -120,7 +120,6 @@ struct Seen {
     /// Content bytes that the receiver had.
     kept: u64,
     same: bool,
-    sent: bool,
 }
 
 impl Watch {
@@ -139,11 +138,6 @@ impl Watch {
         match event {
             Event::Frame(direction, frame) => {
                 tracing::trace!(session = self.session, ?direction, ?frame, "frame");
-                if let Frame::End(stream, ..) = frame
-                    && let Some(seen) = self.streams.get_mut(stream)
-                {
-                    seen.sent = true;
-                }
                 return;
             }
             Event::Progress(stream, at) => return self.progress(*stream, *at),
@@ -154,6 +148,7 @@ impl Watch {
             | Event::Landing(..)
             | Event::Stored(..)
             | Event::Failed(..)
+            | Event::Unknown(_)
             | Event::Listed(_)
             | Event::WantDone(..)
             | Event::Closed(_) => tracing::debug!(session = self.session, ?event, "event"),
@@ -190,34 +185,22 @@ impl Watch {
                     self.tally.lock().failed(&seen.meta.path, error);
                 }
             }
+            Event::Unknown(stream) => {
+                if let Some(seen) = self.streams.remove(stream) {
+                    self.counts.unknown += 1;
+                    self.tally.lock().unknown.insert(seen.meta.path);
+                }
+            }
             Event::Frame(..) | Event::Progress(..) | Event::Listed(_) | Event::WantDone(..) | Event::Closed(_) => {}
         }
     }
 
-    /// The session's end. Returns what came of its files.
-    pub fn closed(mut self, report: &Report) -> Counts {
-        let open = std::mem::take(&mut self.streams);
-        let mut sums = self.tally.lock();
-        for seen in open.into_values() {
-            // What was sent to its end and not answered may be stored; the rest is not.
-            if seen.sent || seen.same {
-                self.counts.unknown += 1;
-                sums.unknown.insert(seen.meta.path);
-            } else {
-                self.counts.failed += 1;
-                let text = match &report.end {
-                    Err(e) => e.to_string(),
-                    Ok(()) => "the session ended without an answer".into(),
-                };
-                sums.open.insert(seen.meta.path, FileError::new(Code::Cancelled, Retry::Now, text));
-            }
-        }
-        drop(sums);
+    /// The session's end.
+    pub fn closed(mut self, report: &Report) {
         self.counts.failed += report.wants.len() as u64;
         self.screen.session_over(self.session);
         let error = report.end.as_ref().err().map(ToString::to_string);
         self.screen.fact(Some(self.session), &Fact::Closed { error, counts: self.counts });
-        self.counts
     }
 
     fn offered(&mut self, stream: StreamId, meta: &Meta) {
@@ -226,7 +209,7 @@ impl Watch {
         self.screen.fact(Some(self.session), &fact);
         let offered = i128::from(meta.size.unwrap_or(0));
         self.screen.change(Change { offered, files: 1, ..Change::default() });
-        self.streams.insert(stream, Seen { meta: meta.clone(), shown, at: 0, kept: 0, same: false, sent: false });
+        self.streams.insert(stream, Seen { meta: meta.clone(), shown, at: 0, kept: 0, same: false });
     }
 
     fn started(&mut self, stream: StreamId, offset: u64, size: Option<u64>) {
