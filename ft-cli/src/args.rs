@@ -104,8 +104,8 @@ pub struct ServeArgs {
     /// How the lab dialects are spoken
     #[arg(long, value_enum, default_value_t = LabStyle::Careful)]
     pub lab: LabStyle,
-    /// How lab B's texts to the client end
-    #[arg(long, value_enum, default_value_t = TextStyle::Newline)]
+    /// How the texts of a naive lab B end; careful answers as it was asked
+    #[arg(long, value_enum, default_value_t = TextStyle::Bare)]
     pub text: TextStyle,
     /// Serve one connection, then exit with its outcome
     #[arg(long)]
@@ -116,9 +116,9 @@ pub struct ServeArgs {
     /// Everybody may put, nobody may list or get
     #[arg(long)]
     pub drop_only: bool,
-    /// What to do about a file that is there already, unless the client asks for something milder
-    #[arg(long, value_enum, default_value_t = OverwriteArg::Never)]
-    pub overwrite: OverwriteArg,
+    /// What to do about a file that is there already [default: as the client asks, replace if it does not say]
+    #[arg(long, value_enum)]
+    pub overwrite: Option<OverwriteArg>,
     /// Least that "stored" means
     #[arg(long, value_enum, default_value_t = Durability::Durable)]
     pub durability: Durability,
@@ -189,8 +189,8 @@ pub struct Transfer {
     /// How a lab dialect is spoken
     #[arg(long, value_enum, default_value_t = LabStyle::Careful)]
     pub lab: LabStyle,
-    /// How lab B's texts end
-    #[arg(long, value_enum, default_value_t = TextStyle::Newline)]
+    /// How the texts of a lab dialect end
+    #[arg(long, value_enum, default_value_t = TextStyle::Bare)]
     pub text: TextStyle,
 }
 
@@ -318,7 +318,7 @@ pub enum LabStyle {
     Careful,
 }
 
-/// How lab B's texts end.
+/// How texts of a lab dialect end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TextStyle {
     /// One text is what one recv returns

@@ -6,7 +6,6 @@
 
 pub mod args;
 pub mod commands;
-#[path = "shim.rs"]
 pub mod disk;
 pub mod exit;
 pub mod limits;

@@ -67,3 +67,18 @@ pub const BAR_TEXT: Duration = Duration::from_millis(50);
 /// Paths that a client keeps in memory as done, for retries. Beyond that a retry offers them again, and the receiver
 /// says that it has them: more traffic, same result. About 200 MiB at 100 bytes each in the worst case.
 pub const REMEMBERED: usize = 1_000_000;
+
+/// Silence after which a lab's text without a terminator is taken as whole. Every such text costs this once.
+pub const LAB_TEXT_END: Duration = Duration::from_millis(200);
+
+/// Silence after which lab data without a length is taken as whole: a guess, so longer.
+pub const LAB_DATA_END: Duration = Duration::from_secs(1);
+
+/// Pause between two lab messages that a naive peer must not read in one.
+pub const LAB_SEPARATE: Duration = Duration::from_millis(100);
+
+/// Time for a lab peer to close after us.
+pub const LAB_CLOSE: Duration = Duration::from_secs(1);
+
+/// Largest file that a naive lab program is imitated with, bytes: it holds the whole file in memory, as the listing does.
+pub const NAIVE_MAX: u64 = 64 * 1024 * 1024;

@@ -2,24 +2,23 @@
 //!
 //! - `--no-resume`: what was kept is not stated, or not believed;
 //! - `--compare` of a `get`: the wish travels in an OFFER, which the server makes, so it is put in where offers arrive;
-//! - retries: what an earlier connection completed is neither offered nor taken again.
+//! - retries: what an earlier connection of a `get` dealt with is not taken again.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
 use ft_core::error::{Code, FileError, Retry};
 use ft_core::frame::Compare;
-use ft_core::limits::WALK_BATCH;
 use ft_core::storage::{Buf, LandDone, LandOp, Prepared, Source, SourceDone, SourceOp, Storage};
 
 use crate::render::Tally;
 
-/// Wishes of the side that asks for a transfer.
+/// Wishes of a client that receives.
 #[derive(Clone)]
 pub struct Wishes {
     /// Continue from what is there.
     pub resume: bool,
-    /// For a `get`: how to tell that a file is there already.
+    /// How to tell that a file is there already.
     pub compare: Compare,
     /// What earlier connections achieved.
     pub tally: Tally,
@@ -32,10 +31,10 @@ pub struct WishfulStorage<D> {
     ready: Ready<LandDone>,
 }
 
-/// A source with wishes.
+/// A source with a wish.
 pub struct WishfulSource<F> {
     inner: F,
-    wishes: Wishes,
+    resume: bool,
     ready: Ready<SourceDone>,
 }
 
@@ -100,16 +99,16 @@ impl<D: Storage> Storage for WishfulStorage<D> {
 }
 
 impl<F> WishfulSource<F> {
-    /// Puts `wishes` before `inner`.
-    pub fn new(inner: F, wishes: Wishes) -> Self {
-        Self { inner, wishes, ready: Ready::new() }
+    /// Puts a wish before `inner`: to continue from what the receiver has.
+    pub fn new(inner: F, resume: bool) -> Self {
+        Self { inner, resume, ready: Ready::new() }
     }
 }
 
 impl<F: Source> Source for WishfulSource<F> {
     fn submit(&mut self, op: SourceOp, spare: Option<Buf>) {
         if let SourceOp::Check { item, .. } = op
-            && !self.wishes.resume
+            && !self.resume
         {
             // Nothing of the receiver's prefix is believed: PROTOCOL lets a sender that cannot check begin at 0.
             return self.ready.push(SourceDone::Checked(item, 0));
@@ -118,30 +117,9 @@ impl<F: Source> Source for WishfulSource<F> {
     }
 
     fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(SourceDone, Option<Buf>)> {
-        if let Some(done) = self.ready.pop(cx) {
-            return Poll::Ready((done, None));
-        }
-        loop {
-            let done = match self.inner.poll_done(cx) {
-                Poll::Ready(done) => done,
-                Poll::Pending => return Poll::Pending,
-            };
-            let (SourceDone::Entries { want, mut items, end }, buf) = done else { return Poll::Ready(done) };
-            let inner = &mut self.inner;
-            let tally = &self.wishes.tally;
-            items.retain(|item| {
-                let done = tally.is_done(&item.meta.path);
-                if done {
-                    inner.submit(SourceOp::Close(item.id), None);
-                }
-                !done
-            });
-            if items.is_empty() && end.is_none() {
-                // All of the batch was done before: the session asked for entries and gets the next ones.
-                self.inner.submit(SourceOp::Next { want, max: WALK_BATCH }, buf);
-                continue;
-            }
-            return Poll::Ready((SourceDone::Entries { want, items, end }, buf));
+        match self.ready.pop(cx) {
+            Some(done) => Poll::Ready((done, None)),
+            None => self.inner.poll_done(cx),
         }
     }
 }

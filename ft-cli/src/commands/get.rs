@@ -181,7 +181,7 @@ async fn to_stdout(plan: &Plan, transfer: &Transfer, screen: Screen) -> Result<E
     let root = open(spool.path())?;
     let policy = Policy { least: Level::Cached, ..policy(transfer, &screen, None)? };
     let (ended, mut counts) = fetch(plan, transfer, &screen, &root, &policy).await?;
-    let name = plan.wants.first().and_then(|want| want.path.name()).map(crate::disk::to_path).unwrap_or_default();
+    let name = plan.wants.first().and_then(|want| want.path.name()).map(local_name).unwrap_or_default();
     let landed = spool.path().join(name);
     if ended.is_ok() && counts.failed == 0 && !transfer.dry_run {
         if !landed.is_file() {
@@ -197,6 +197,14 @@ async fn to_stdout(plan: &Plan, transfer: &Transfer, screen: Screen) -> Result<E
         }
     }
     client::conclude(&screen, "received", ended, counts)
+}
+
+/// A component from the wire as the disk module stores it.
+fn local_name(name: &[u8]) -> PathBuf {
+    #[cfg(unix)]
+    return PathBuf::from(<OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(name));
+    #[cfg(not(unix))]
+    return PathBuf::from(String::from_utf8_lossy(name).into_owned());
 }
 
 fn copy_out(landed: &Path) -> io::Result<()> {

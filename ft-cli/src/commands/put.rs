@@ -13,7 +13,7 @@ use crate::args::{ClientDialect, PutArgs};
 use crate::disk::{DiskSource, WalkOptions};
 use crate::exit::{Exit, Stop};
 use crate::render::{Fact, Screen, Tally, Watch};
-use crate::wishes::{Wishes, WishfulSource};
+use crate::wishes::WishfulSource;
 
 /// Pushes everything that the command line names.
 pub(super) async fn run(args: PutArgs, screen: Screen) -> Result<Exit, Stop> {
@@ -105,13 +105,10 @@ impl Job {
             Ok(stream) => stream,
             Err(text) => return Attempt::Unreachable(text),
         };
-        let disk = DiskSource::push(self.paths.clone(), self.into.clone(), self.walk.clone());
-        let wishes = Wishes {
-            resume: !self.transfer.no_resume,
-            compare: client::compare(&self.transfer),
-            tally: self.tally.clone(),
-        };
-        let source = WishfulSource::new(disk, wishes);
+        let done = self.tally.clone();
+        let skip = move |path: &RelPath| done.is_done(path);
+        let disk = DiskSource::push(self.paths.clone(), self.into.clone(), self.walk.clone(), skip);
+        let source = WishfulSource::new(disk, !self.transfer.no_resume);
         let mut watch = Watch::sender(self.screen.clone(), self.tally.clone(), self.number);
         let pulse = client::pulse(self.transfer.connection.timeout);
         let options = client::options(&self.transfer);
@@ -134,7 +131,7 @@ async fn pipe(args: &PutArgs, screen: &Screen, tally: &Tally) -> Result<Ended, S
         Ok(stream) => stream,
         Err(text) => return Ok(Err(text)),
     };
-    let source = DiskSource::stdin(Box::new(io::stdin()), into);
+    let source = DiskSource::stdin(io::stdin(), into);
     let mut watch = Watch::sender(screen.clone(), tally.clone(), 1);
     let pulse = client::pulse(args.transfer.connection.timeout);
     let options = client::options(&args.transfer);

@@ -21,7 +21,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::client;
 use super::get::open_existing;
 use crate::args::{ServeArgs, ServeDialect};
 use crate::disk::Root;
@@ -29,6 +28,7 @@ use crate::exit::{Exit, Stop};
 use crate::limits::{ACCEPT_PAUSE, BUSY_ANSWERS, DEFAULT_PORT, GRACE};
 use crate::net::{Endpoint, listen};
 use crate::render::{Fact, Screen, files};
+pub(in crate::commands) use session::Who;
 use signals::Signals;
 
 /// What all sessions share.

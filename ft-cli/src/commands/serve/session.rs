@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ft_core::dialect::{Detected, detect, detect_after_quiet};
 use ft_core::error::{Code, FileError, Retry, SessionError};
-use ft_core::frame::{Compare, Intent, Links};
+use ft_core::frame::{Compare, Intent, Links, Overwrite};
 use ft_core::path::escape;
 use ft_core::session::{self, Accepted, Options};
 use tokio::io::AsyncReadExt as _;
@@ -74,7 +74,7 @@ impl Shared {
 
     fn policy(&self) -> Policy {
         Policy {
-            overwrite: client::overwrite(self.args.overwrite),
+            overwrite: self.args.overwrite.map_or(Overwrite::Default, client::overwrite),
             least: client::level(self.args.durability),
             notes: Some(client::notes(&self.screen)),
             ..Policy::default()
