@@ -91,6 +91,7 @@ pub struct MemoryFiles {
     visible: BTreeMap<Vec<u8>, Vec<u8>>,
     durable: BTreeMap<Vec<u8>, Vec<u8>>,
     capacity: Option<u64>,
+    commits_fail: bool,
     commits: u64,
 }
 
@@ -112,6 +113,13 @@ impl MemoryFiles {
     #[must_use]
     pub fn with_capacity(mut self, bytes: u64) -> Self {
         self.capacity = Some(bytes);
+        self
+    }
+
+    /// The same files on a disk that cannot make anything durable: every commit fails.
+    #[must_use]
+    pub fn with_failing_commits(mut self) -> Self {
+        self.commits_fail = true;
         self
     }
 
@@ -180,6 +188,9 @@ impl LabFiles for MemoryFiles {
     }
 
     async fn commit(&mut self, upload: MemoryUpload) -> io::Result<LabName> {
+        if self.commits_fail {
+            return Err(io::Error::other("nothing can be made durable"));
+        }
         self.durable
             .insert(upload.name.as_bytes().to_vec(), upload.bytes.clone());
         self.visible

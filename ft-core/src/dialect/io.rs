@@ -16,7 +16,8 @@ pub enum Moment {
     TextEnd,
     /// A body without a length might be over. Longer: a guess that is wrong costs the rest of the file.
     DataEnd,
-    /// Two texts without terminators must not arrive in one read of a naive peer.
+    /// Two messages must not arrive in one read of a naive peer. Hundreds of milliseconds: the peer may be asleep itself
+    /// before it reads, to keep its own messages apart.
     Separate,
     /// The peer may be about to close, and need not.
     Close,

@@ -331,3 +331,31 @@ fn full_disk_keeps_the_old_file_and_aborts_the_new_one() {
         (Some(&b"old"[..]), 0)
     );
 }
+
+#[test]
+fn confirmation_is_never_sent_for_a_file_that_is_not_durable() {
+    let mut files = MemoryFiles::new()
+        .with("server_a", "old")
+        .with_failing_commits();
+    let mut stream = Scripted::new([
+        say("addfile\na\n"),
+        Step::Hear(ACK1_LEN),
+        say("new"),
+        Step::Fin,
+    ]);
+    let error = run(serve(&mut stream, &mut files)).expect_err("not durable");
+    assert!(
+        matches!(
+            error,
+            LabError::Storage {
+                doing: "committing",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(
+        (stream.written.as_slice(), files.get("server_a")),
+        (&b"file recv\n"[..], Some(&b"old"[..]))
+    );
+}
