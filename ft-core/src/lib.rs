@@ -14,6 +14,7 @@
 //! [`receiver`], [`session`]. The specification is `docs/PROTOCOL.md`; `FT-n` and `PROTOCOL §n` refer to it.
 
 pub mod codec;
+pub mod dialect;
 mod driver;
 pub mod error;
 pub mod event;
