@@ -1,0 +1,460 @@
+//! Committing a group: metadata, sync of all contents, renames, sync of all folders, each step told when it is done.
+//!
+//! Few files are synced one by one, many by one sync of the file system. A sync that fails is final for the files it
+//! covers: the system may have dropped the pages and will say "fine" the next time, so nothing is tried again and what
+//! was written is not kept as a partial either (pitfall "fsync retried").
+
+use std::collections::BTreeSet;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use ft_core::error::{Code, FileError, Retry};
+use ft_core::frame::{Ack2, Kind, Level, Meta, Overwrite, StreamId};
+use ft_core::path::RelPath;
+use ft_core::storage::{LandDone, Step};
+
+use super::super::fault::{fault, in_the_way, internal};
+use super::super::hashing::Completions;
+use super::super::limits::{KEEP_BOTH_TRIES, SYNC_EACH};
+use super::super::names;
+use super::super::root::Root;
+use super::super::sys::{self, Dir, Through, What};
+use super::folders::Folders;
+use super::stream::{HashState, Same, Stream, Temp};
+
+enum Job {
+    Commit(Vec<(StreamId, Stream)>),
+    Discarded(StreamId),
+}
+
+/// The entrance of the landing thread.
+pub(super) struct Lander(Sender<Job>);
+
+impl Lander {
+    /// Starts the thread; `None` if the system has none left.
+    pub(super) fn start(
+        root: &Arc<Root>,
+        sync: &io::Result<Arc<Dir>>,
+        done: Completions<LandDone>,
+    ) -> Option<Self> {
+        let (jobs, queue) = channel();
+        let sync = sync.as_ref().ok().map(Arc::clone);
+        let root = Arc::clone(root);
+        let working = root.work();
+        let run = move || {
+            let landing = Landing {
+                folders: Folders::new(Arc::clone(&root)),
+                root,
+                sync,
+                done,
+            };
+            landing.run(&queue);
+            drop(working);
+        };
+        std::thread::Builder::new()
+            .name("ft-commit".to_owned())
+            .spawn(run)
+            .ok()?;
+        Some(Self(jobs))
+    }
+
+    pub(super) fn commit(&self, batch: Vec<(StreamId, Stream)>) {
+        drop(self.0.send(Job::Commit(batch)));
+    }
+
+    /// Answers the discard of a stream that was committed before.
+    pub(super) fn discarded(&self, id: StreamId) {
+        drop(self.0.send(Job::Discarded(id)));
+    }
+}
+
+struct Landing {
+    root: Arc<Root>,
+    folders: Folders,
+    sync: Option<Arc<Dir>>,
+    done: Completions<LandDone>,
+}
+
+/// One stream on its way.
+struct Entry {
+    id: StreamId,
+    stream: Stream,
+    /// Where it is.
+    path: RelPath,
+    error: Option<FileError>,
+}
+
+impl Entry {
+    fn durable(&self) -> bool {
+        self.error.is_none() && self.stream.level == Level::Durable
+    }
+}
+
+impl Landing {
+    fn run(mut self, queue: &Receiver<Job>) {
+        // A commit that was asked for is carried out even if the session goes: its content is verified.
+        while let Ok(job) = queue.recv() {
+            match job {
+                Job::Commit(batch) => self.commit(batch),
+                Job::Discarded(id) => self.tell(LandDone::Discarded(id)),
+            }
+        }
+    }
+
+    fn syncs_all(&self) -> bool {
+        sys::SYNCS_FILE_SYSTEM && self.sync.is_some()
+    }
+
+    fn tell(&self, completion: LandDone) {
+        drop(self.done.send((completion, None)));
+    }
+
+    fn commit(&mut self, batch: Vec<(StreamId, Stream)>) {
+        let mut batch: Vec<Entry> = batch
+            .into_iter()
+            .map(|(id, stream)| Entry {
+                id,
+                path: stream.meta.path.clone(),
+                stream,
+                error: None,
+            })
+            .collect();
+        self.folders.clear();
+        let each =
+            batch.iter().filter(|entry| entry.durable()).count() <= SYNC_EACH || !self.syncs_all();
+        self.sync_contents(&mut batch, each);
+        let mut changed = BTreeSet::new();
+        for entry in &mut batch {
+            if entry.error.is_some() {
+                continue;
+            }
+            match self.place(entry, &mut changed) {
+                Ok(()) => self.tell(LandDone::Step(entry.id, Step::Renamed)),
+                Err(error) => entry.error = Some(error),
+            }
+        }
+        if batch.iter().any(Entry::durable) {
+            self.sync_folders(&mut batch, &changed);
+        }
+        // Sessions of the same tree wait for these names: free them before the answers cause new offers.
+        self.folders.clear();
+        for Entry {
+            id,
+            mut stream,
+            path,
+            error,
+        } in batch
+        {
+            let root = match (&stream.same, &mut stream.hash) {
+                (Some(same), _) => same.root,
+                (None, HashState::Known(root)) => Some(*root),
+                (
+                    None,
+                    HashState::Asked(_)
+                    | HashState::Beside
+                    | HashState::Inline(_)
+                    | HashState::None,
+                ) => None,
+            };
+            let size = stream.meta.size.or(stream.position).unwrap_or(0);
+            let level = stream.level;
+            drop(stream);
+            self.tell(match error {
+                Some(error) => LandDone::Failed(id, 0, error),
+                None => LandDone::Landed(
+                    id,
+                    Ack2 {
+                        size,
+                        level,
+                        root: root.unwrap_or_default(),
+                        path,
+                    },
+                ),
+            });
+        }
+    }
+
+    /// Metadata and content of every file are on disk, as far as its level asks for that.
+    fn sync_contents(&self, batch: &mut [Entry], each: bool) {
+        for entry in batch.iter_mut() {
+            let durable = entry.durable();
+            if let Err(error) = self.complete(entry, each && durable) {
+                entry.error = Some(error);
+            }
+        }
+        if each {
+            for entry in batch.iter_mut().filter(|entry| entry.durable()) {
+                let synced = match &entry.stream.temp {
+                    Some(Temp {
+                        file: Some(file), ..
+                    }) => file.sync_all(),
+                    Some(Temp { file: None, .. }) => Err(ErrorKind::NotFound.into()),
+                    None => self.sync_same(entry.stream.same.as_ref()),
+                };
+                if let Err(e) = synced {
+                    entry.error = Some(poison(&mut entry.stream, &e));
+                }
+            }
+        } else if batch.iter().any(Entry::durable)
+            && let Some(Err(e)) = self.sync.as_ref().map(|dir| dir.sync_file_system())
+        {
+            for entry in batch.iter_mut().filter(|entry| entry.durable()) {
+                entry.error = Some(poison(&mut entry.stream, &e));
+            }
+        }
+        for entry in batch.iter().filter(|entry| entry.durable()) {
+            self.tell(LandDone::Step(entry.id, Step::Synced));
+        }
+    }
+
+    /// Mode, times and hash of one stream. With `open`, leaves its file open for a sync of its own.
+    fn complete(&self, entry: &mut Entry, open: bool) -> Result<(), FileError> {
+        let stream = &mut entry.stream;
+        if let HashState::Asked(told) = &stream.hash {
+            stream.hash = HashState::Known(
+                told.recv()
+                    .map_err(|_| internal("the hashing thread has gone"))?,
+            );
+        }
+        if let Some(same) = &stream.same {
+            return self.complete_same(&stream.meta, same);
+        }
+        let path = &entry.path;
+        match &mut stream.temp {
+            Some(temp) => {
+                if temp.partial || open {
+                    temp.reopen()
+                        .map_err(|e| fault("open the staged content of", path, &e))?;
+                }
+                if let (true, Some(file)) = (temp.partial, &temp.file) {
+                    sys::set_file_meta(file, stream.meta.mode, stream.meta.mtime)
+                        .map_err(|e| fault("set mode and time of", path, &e))?;
+                }
+                if let (true, Some(file)) = (open, &temp.file) {
+                    // All of the group start before the first is waited for.
+                    sys::start_write_back(file, 0, stream.written);
+                }
+                Ok(())
+            }
+            None if stream.meta.kind == Kind::File => {
+                Err(internal("commit of a file that was not finished"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The file is still the one that was found; mode and time become what was offered.
+    fn complete_same(&self, meta: &Meta, same: &Same) -> Result<(), FileError> {
+        let mode = meta.mode.filter(|&mode| mode != same.stat.mode);
+        let mtime = meta.mtime.filter(|&mtime| mtime != same.stat.mtime);
+        let file = self.root.dir.file(same.path.components(), Through::NoLinks);
+        let file = file.map_err(|e| fault("open", &same.path, &e))?;
+        if sys::stat_file(&file).map_err(|e| fault("look at", &same.path, &e))? != same.stat {
+            let text = format!("{} changed since the offer was answered", same.path);
+            return Err(FileError::new(Code::Changed, Retry::Now, text));
+        }
+        sys::set_file_meta(&file, mode, mtime)
+            .map_err(|e| fault("set mode and time of", &same.path, &e))
+    }
+
+    fn sync_same(&self, same: Option<&Same>) -> io::Result<()> {
+        match same {
+            Some(same) => self
+                .root
+                .dir
+                .file(same.path.components(), Through::NoLinks)?
+                .sync_all(),
+            // Folders and links: their content is their entry.
+            None => Ok(()),
+        }
+    }
+
+    /// Puts one stream under its final name.
+    fn place(
+        &mut self,
+        entry: &mut Entry,
+        changed: &mut BTreeSet<Vec<Vec<u8>>>,
+    ) -> Result<(), FileError> {
+        if let Some(same) = &entry.stream.same {
+            entry.path = same.path.clone();
+            if let Some((_, above)) = entry.path.components().split_last() {
+                changed.insert(above.to_vec());
+            }
+            return Ok(());
+        }
+        let mut made = Vec::new();
+        let placed = match entry.stream.meta.kind {
+            Kind::Folder => self.place_folder(entry, changed, &mut made),
+            Kind::File | Kind::Link => self.place_named(entry, changed, &mut made),
+        };
+        if placed.is_err() {
+            self.folders.unmake(&made);
+        }
+        placed
+    }
+
+    fn place_folder(
+        &mut self,
+        entry: &Entry,
+        changed: &mut BTreeSet<Vec<Vec<u8>>>,
+        made: &mut Vec<Vec<Vec<u8>>>,
+    ) -> Result<(), FileError> {
+        let meta = &entry.stream.meta;
+        let dir = self.folders.make(meta.path.components(), changed, made)?;
+        dir.set_meta(meta.mode, meta.mtime)
+            .map_err(|e| fault("set mode and time of", &meta.path, &e))?;
+        changed.insert(meta.path.components().to_vec());
+        if let Some(above) = meta.path.parent() {
+            changed.insert(above.components().to_vec());
+        }
+        Ok(())
+    }
+
+    fn place_named(
+        &mut self,
+        entry: &mut Entry,
+        changed: &mut BTreeSet<Vec<Vec<u8>>>,
+        made: &mut Vec<Vec<Vec<u8>>>,
+    ) -> Result<(), FileError> {
+        if entry.stream.meta.kind == Kind::Link {
+            entry.stream.temp = Some(self.stage_link(&entry.stream.meta)?);
+        }
+        let Some((name, above)) = entry.stream.meta.path.components().split_last() else {
+            return Err(internal("a path without a name"));
+        };
+        let parent = self.folders.make(above, changed, made)?;
+        let Some(temp) = entry.stream.temp.take() else {
+            return Err(internal("nothing is staged"));
+        };
+        let result = rename(&entry.stream, &temp, &parent, name);
+        match result {
+            Ok(name) => {
+                temp.landed();
+                if !changed.contains(above) {
+                    changed.insert(above.to_vec());
+                }
+                if Some(name.as_slice()) != entry.path.name() {
+                    let path = [above, &[name]].concat();
+                    entry.path = RelPath::new(path).map_err(|e| internal(e.to_string()))?;
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn stage_link(&self, meta: &Meta) -> Result<Temp, FileError> {
+        let failed = |e: &io::Error| fault("create link", &meta.path, e);
+        let staging = self.root.staging().map_err(|e| failed(&e))?;
+        let name = staging.fresh_name();
+        staging
+            .own
+            .make_link(&meta.target, &name)
+            .map_err(|e| failed(&e))?;
+        let temp = Temp {
+            staging,
+            name,
+            partial: false,
+            lasting: false,
+            file: None,
+            waits: false,
+            closed: None,
+        };
+        if let Some(mtime) = meta.mtime {
+            temp.dir()
+                .set_link_mtime(&temp.name, mtime)
+                .map_err(|e| failed(&e))?;
+        }
+        Ok(temp)
+    }
+
+    /// Every folder in `changed` is on disk.
+    fn sync_folders(&mut self, batch: &mut [Entry], changed: &BTreeSet<Vec<Vec<u8>>>) {
+        let synced = match &self.sync {
+            Some(sync) if changed.len() > SYNC_EACH && self.syncs_all() => {
+                sync.sync_file_system().map_err(|e| (RelPath::root(), e))
+            }
+            Some(_) | None => changed.iter().try_for_each(|at| {
+                let synced = self
+                    .root
+                    .dir
+                    .folder(at, Through::NoLinks)
+                    .and_then(|dir| dir.sync());
+                synced.map_err(|e| (RelPath::new(at.clone()).unwrap_or_default(), e))
+            }),
+        };
+        for entry in batch.iter_mut().filter(|entry| entry.durable()) {
+            match &synced {
+                Ok(()) => self.tell(LandDone::Step(entry.id, Step::DirSynced)),
+                Err((path, e)) => entry.error = Some(fault("sync folder", path, e)),
+            }
+        }
+    }
+}
+
+/// Gives a staged file or link its name, and tells which it is.
+fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8]) -> Result<Vec<u8>, FileError> {
+    let path = &stream.meta.path;
+    let replace = stream.overwrite == Overwrite::Replace || stream.overwrite == Overwrite::Default;
+    let mut candidate = stream.candidate;
+    // What was there at the offer is most likely still there.
+    let mut try_new = !(stream.exists && replace);
+    loop {
+        let this = names::candidate(name, candidate);
+        if try_new {
+            match temp.dir().rename_new(&temp.name, parent, &this) {
+                Ok(()) => return Ok(this),
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(fault("rename to", path, &e)),
+            }
+        }
+        try_new = true;
+        let wanted = if stream.meta.kind == Kind::Link {
+            What::Link
+        } else {
+            What::File
+        };
+        let existing = match parent.stat(&this).map_err(|e| fault("look at", path, &e))? {
+            // Gone again.
+            None => continue,
+            Some(st) => st.what,
+        };
+        let same_link = existing == What::Link
+            && wanted == What::Link
+            && parent
+                .read_link(&this)
+                .is_ok_and(|target| target == stream.meta.target);
+        if stream.overwrite == Overwrite::KeepBoth && !same_link {
+            candidate += 1;
+            if candidate > KEEP_BOTH_TRIES {
+                let text = format!("{path} and {KEEP_BOTH_TRIES} names like it are taken");
+                return Err(FileError::new(Code::Exists, Retry::Never, text));
+            }
+            continue;
+        }
+        if existing != wanted {
+            return Err(in_the_way(path, existing));
+        }
+        if !replace && !same_link {
+            return Err(FileError::new(
+                Code::Exists,
+                Retry::Never,
+                format!("{path} exists and is kept"),
+            ));
+        }
+        temp.dir()
+            .rename_over(&temp.name, parent, &this)
+            .map_err(|e| fault("rename to", path, &e))?;
+        return Ok(this);
+    }
+}
+
+/// A failed sync: what was written cannot be trusted, now or later.
+fn poison(stream: &mut Stream, e: &io::Error) -> FileError {
+    if let Some(temp) = &mut stream.temp {
+        temp.lasting = false;
+    }
+    let error = fault("sync", &stream.meta.path, e);
+    FileError::new(Code::Io, Retry::Later, error.text)
+}

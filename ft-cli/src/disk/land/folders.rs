@@ -1,0 +1,148 @@
+//! Folders beneath the root: resolved, made where missing, and remembered for a short while.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use ft_core::error::FileError;
+use ft_core::path::RelPath;
+
+use super::super::fault::{fault, in_the_way, other_file_system, through_link};
+use super::super::limits::FOLDERS_CACHED;
+use super::super::root::Root;
+use super::super::sys::{Dir, Through, What, is_through_link};
+
+type Components = Vec<Vec<u8>>;
+
+/// A cache that is emptied whenever what it says could matter: it saves looking up the same parent for each of
+/// thousands of files, and is never what keeps a file inside the root.
+#[derive(Debug)]
+pub(super) struct Folders {
+    root: Arc<Root>,
+    /// `None`: nothing is there, and it could be made.
+    known: BTreeMap<Components, Option<Arc<Dir>>>,
+}
+
+impl Folders {
+    pub(super) fn new(root: Arc<Root>) -> Self {
+        Self {
+            root,
+            known: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.known.clear();
+    }
+
+    /// The folder, if it is there.
+    ///
+    /// # Errors
+    /// It cannot be what it has to be: a link or something else is in the way, on another file system, not allowed.
+    pub(super) fn find(&mut self, at: &[Vec<u8>]) -> Result<Option<Arc<Dir>>, FileError> {
+        if let Some(known) = self.known.get(at) {
+            return Ok(known.clone());
+        }
+        let found = match self.root.dir.folder(at, Through::NoLinks) {
+            Ok(dir) => {
+                self.check_device(at, &dir)?;
+                Some(Arc::new(dir))
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                // What would be made is made in the nearest one that exists.
+                if let Some((_, parent)) = at.split_last() {
+                    self.find(parent)?;
+                }
+                None
+            }
+            Err(e) => return Err(self.why(at, &e)),
+        };
+        self.remember(at, found.clone());
+        Ok(found)
+    }
+
+    /// The folder, made with all its parents if missing. Parents of what was made go to `changed`, what was made to `made`.
+    pub(super) fn make(
+        &mut self,
+        at: &[Vec<u8>],
+        changed: &mut BTreeSet<Components>,
+        made: &mut Vec<Components>,
+    ) -> Result<Arc<Dir>, FileError> {
+        if let Some(dir) = self.find(at)? {
+            return Ok(dir);
+        }
+        let path = show(at);
+        let Some((name, above)) = at.split_last() else {
+            return Err(fault("open", &path, &ErrorKind::NotFound.into()));
+        };
+        let parent = self.make(above, changed, made)?;
+        match parent.make_folder(name, false) {
+            Ok(()) => made.push(at.to_vec()),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(fault("create folder", &path, &e)),
+        }
+        // Also when another session made it: its entry may not be on disk yet.
+        changed.insert(above.to_vec());
+        let dir = parent
+            .folder(std::slice::from_ref(name), Through::NoLinks)
+            .map_err(|e| self.why(at, &e))?;
+        self.check_device(at, &dir)?;
+        let dir = Arc::new(dir);
+        self.remember(at, Some(Arc::clone(&dir)));
+        Ok(dir)
+    }
+
+    /// Removes folders that were made in vain, as far as they are empty.
+    pub(super) fn unmake(&mut self, made: &[Components]) {
+        for at in made.iter().rev() {
+            self.known.remove(at);
+            if let (Some((name, above)), true) = (at.split_last(), true)
+                && let Ok(Some(parent)) = self.find(above)
+            {
+                drop(parent.remove_folder(name));
+            }
+        }
+    }
+
+    fn remember(&mut self, at: &[Vec<u8>], dir: Option<Arc<Dir>>) {
+        if self.known.len() >= FOLDERS_CACHED {
+            self.known.clear();
+        }
+        self.known.insert(at.to_vec(), dir);
+    }
+
+    fn check_device(&self, at: &[Vec<u8>], dir: &Dir) -> Result<(), FileError> {
+        let st = dir
+            .stat_self()
+            .map_err(|e| fault("look at", &show(at), &e))?;
+        if st.device == self.root.device {
+            Ok(())
+        } else {
+            Err(other_file_system(&show(at)))
+        }
+    }
+
+    /// Why a folder cannot be opened, with the component that is to blame.
+    fn why(&self, at: &[Vec<u8>], e: &std::io::Error) -> FileError {
+        let path = show(at);
+        if is_through_link(e) {
+            return through_link(&path);
+        }
+        if e.kind() == ErrorKind::NotADirectory {
+            for n in 1..=at.len() {
+                let parent = self.root.dir.folder(&at[..n - 1], Through::NoLinks);
+                if let Ok(Some(st)) = parent.and_then(|p| p.stat(&at[n - 1]))
+                    && st.what != What::Folder
+                {
+                    return in_the_way(&show(&at[..n]), st.what);
+                }
+            }
+        }
+        fault("open folder", &path, e)
+    }
+}
+
+fn show(at: &[Vec<u8>]) -> RelPath {
+    // They came from a checked path, so a part of it is one too.
+    RelPath::new(at.to_vec()).unwrap_or_default()
+}

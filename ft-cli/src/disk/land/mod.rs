@@ -1,0 +1,264 @@
+//! Landing (DESIGN §4): the storage of one session, and its threads.
+//!
+//! - The *worker* takes the operations in order: decides offers, writes, and hashes small files itself.
+//! - The *hasher* (see `hashing`) starts with the first large file and hashes beside the writing.
+//! - The *lander* starts with the first commit and syncs and renames, while the next files are being written.
+
+mod commit;
+mod folders;
+mod prepare;
+mod stream;
+mod write;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Poll};
+
+use ft_core::error::FileError;
+use ft_core::frame::StreamId;
+use ft_core::storage::{Buf, Keep, LandDone, LandOp, Storage};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::fault::internal;
+use super::hashing::{Completions, Hashing, Job};
+use super::root::Root;
+use super::sys::{Dir, Through};
+use super::{Note, Policy};
+use commit::Lander;
+use folders::Folders;
+use stream::Stream;
+
+/// Lands the files of one session beneath a [`Root`].
+///
+/// Dropping it abandons what is unfinished: partials of large files stay for the next try, everything else goes.
+pub struct DiskStorage {
+    ops: Sender<(LandOp, Option<Buf>)>,
+    done: UnboundedReceiver<(LandDone, Option<Buf>)>,
+    abandoned: Arc<AtomicBool>,
+    /// Answers of its own, when there is no thread to give them.
+    own: VecDeque<(LandDone, Option<Buf>)>,
+}
+
+impl DiskStorage {
+    pub(super) fn start(root: Arc<Root>, policy: Policy) -> Self {
+        let (ops, queue) = channel();
+        let (completions, done) = unbounded_channel();
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let worker = Worker::new(root, policy, completions, Arc::clone(&abandoned));
+        // Without a thread the queue is dropped here, and `submit` says so.
+        drop(
+            std::thread::Builder::new()
+                .name("ft-land".to_owned())
+                .spawn(move || worker.run(&queue)),
+        );
+        Self {
+            ops,
+            done,
+            abandoned,
+            own: VecDeque::new(),
+        }
+    }
+}
+
+impl Storage for DiskStorage {
+    fn submit(&mut self, op: LandOp, content: Option<Buf>) {
+        if let Err(std::sync::mpsc::SendError((op, content))) = self.ops.send((op, content)) {
+            let failed =
+                |stream, len| LandDone::Failed(stream, len, internal("the disk thread has gone"));
+            match op {
+                LandOp::Prepare(stream, _) | LandOp::Finish(stream, _) => {
+                    self.own.push_back((failed(stream, 0), content))
+                }
+                LandOp::Write { stream, len, .. } | LandOp::Hole { stream, len, .. } => {
+                    self.own.push_back((failed(stream, len), content));
+                }
+                LandOp::Commit(streams) => self
+                    .own
+                    .extend(streams.into_iter().map(|s| (failed(s, 0), None))),
+                LandOp::Discard(stream, _) => {
+                    self.own.push_back((LandDone::Discarded(stream), content))
+                }
+            }
+        }
+    }
+
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(LandDone, Option<Buf>)> {
+        match self.done.poll_recv(cx) {
+            Poll::Ready(Some(completion)) => Poll::Ready(completion),
+            Poll::Ready(None) | Poll::Pending => {
+                self.own.pop_front().map_or(Poll::Pending, Poll::Ready)
+            }
+        }
+    }
+}
+
+impl Drop for DiskStorage {
+    fn drop(&mut self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for DiskStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DiskStorage")
+    }
+}
+
+/// The thread that decides and writes.
+struct Worker {
+    root: Arc<Root>,
+    policy: Policy,
+    streams: BTreeMap<StreamId, Stream>,
+    folders: Folders,
+    /// Files that are open without being written.
+    open: usize,
+    /// Opened before the first write, so that its file-system sync reports every failed write-back since.
+    sync: io::Result<Arc<Dir>>,
+    done: Completions<LandDone>,
+    hashing: Option<Hashing<LandDone>>,
+    lander: Option<Lander>,
+    abandoned: Arc<AtomicBool>,
+    scratch: Option<Buf>,
+}
+
+impl Worker {
+    fn new(
+        root: Arc<Root>,
+        policy: Policy,
+        done: Completions<LandDone>,
+        abandoned: Arc<AtomicBool>,
+    ) -> Self {
+        let sync = root.dir.folder(&[], Through::NoLinks).map(Arc::new);
+        let folders = Folders::new(Arc::clone(&root));
+        Self {
+            root,
+            policy,
+            streams: BTreeMap::new(),
+            folders,
+            open: 0,
+            sync,
+            done,
+            hashing: None,
+            lander: None,
+            abandoned,
+            scratch: None,
+        }
+    }
+
+    fn run(mut self, queue: &Receiver<(LandOp, Option<Buf>)>) {
+        let working = self.root.work();
+        while let Ok((op, content)) = queue.recv() {
+            if self.abandoned.load(Ordering::Relaxed) {
+                break;
+            }
+            match op {
+                LandOp::Prepare(stream, offer) => {
+                    let prepared = self.prepare(stream, offer);
+                    self.complete(LandDone::Prepared(stream, prepared), None);
+                }
+                LandOp::Write {
+                    stream,
+                    offset,
+                    len,
+                } => self.write(stream, offset, len, content),
+                LandOp::Hole {
+                    stream,
+                    offset,
+                    len,
+                } => self.write(stream, offset, len, None),
+                LandOp::Finish(stream, size) => self.finish(stream, size),
+                LandOp::Commit(streams) => self.commit(streams),
+                LandOp::Discard(stream, keep) => self.discard(stream, keep),
+            }
+        }
+        // Files are closed and names are free before anyone is told that this thread has ended.
+        drop(self);
+        drop(working);
+    }
+
+    fn complete(&self, completion: LandDone, buf: Option<Buf>) {
+        // Nobody listens any more only when the session has gone.
+        drop(self.done.send((completion, buf)));
+    }
+
+    /// Completes behind the stream's content, if that went through the hasher.
+    fn complete_in_order(&self, hashed_beside: bool, completion: LandDone, buf: Option<Buf>) {
+        match &self.hashing {
+            Some(hashing) if hashed_beside => hashing.submit(Job::Pass(completion, buf)),
+            Some(_) | None => self.complete(completion, buf),
+        }
+    }
+
+    fn fail(&mut self, stream: StreamId, len: u64, error: FileError, buf: Option<Buf>) {
+        let mut beside = false;
+        if let Some(state) = self.streams.get_mut(&stream) {
+            beside = state.hash.is_beside();
+            state.broken.get_or_insert_with(|| error.clone());
+        }
+        self.complete_in_order(beside, LandDone::Failed(stream, len, error), buf);
+    }
+
+    fn commit(&mut self, streams: Vec<StreamId>) {
+        let mut batch = Vec::with_capacity(streams.len());
+        for id in streams {
+            match self.streams.remove(&id) {
+                Some(state) => match state.broken.clone() {
+                    None => {
+                        self.open -= usize::from(state.waits_open());
+                        batch.push((id, state));
+                    }
+                    Some(error) => {
+                        self.streams.insert(id, state);
+                        self.fail(id, 0, error, None);
+                    }
+                },
+                None => self.fail(
+                    id,
+                    0,
+                    internal("commit of a stream that is not there"),
+                    None,
+                ),
+            }
+        }
+        // What is there changes now.
+        self.folders.clear();
+        if self.lander.is_none() {
+            self.lander = Lander::start(&self.root, &self.sync, self.done.clone());
+        }
+        match &self.lander {
+            Some(lander) => lander.commit(batch),
+            None => {
+                for (id, _) in batch {
+                    self.fail(id, 0, internal("no thread for landing"), None);
+                }
+            }
+        }
+    }
+
+    fn discard(&mut self, id: StreamId, keep: Keep) {
+        match (self.streams.remove(&id), &self.lander) {
+            (Some(state), _) => {
+                let beside = state.hash.is_beside();
+                self.open -= usize::from(state.waits_open());
+                state.discard(keep);
+                if let (true, Some(hashing)) = (beside, &self.hashing) {
+                    hashing.submit(Job::Forget(id.into()));
+                }
+                self.complete_in_order(beside, LandDone::Discarded(id), None);
+            }
+            // It was committed: the answer has to stay behind that one's.
+            (None, Some(lander)) => lander.discarded(id),
+            (None, None) => self.complete(LandDone::Discarded(id), None),
+        }
+    }
+
+    fn note(&self, note: Note) {
+        if let Some(notes) = &self.policy.notes {
+            notes(note);
+        }
+    }
+}

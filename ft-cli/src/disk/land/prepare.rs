@@ -1,0 +1,377 @@
+//! Deciding about an offer: name, policy, what is there, a partial to go on with, space. Nothing is changed here but staging.
+
+use std::fs::File;
+use std::io;
+use std::sync::atomic::Ordering;
+
+use ft_core::error::{Code, FileError, Retry};
+use ft_core::frame::{Compare, Kind, Meta, Offer, Overwrite, StreamId};
+use ft_core::hash::{Root as Hash, TreeHasher, statable};
+use ft_core::limits::MAX_FILE;
+use ft_core::path::RelPath;
+use ft_core::storage::{Buf, Prepared, level_for};
+
+use super::super::fault::{fault, in_the_way, internal};
+use super::super::limits::{KEEP_BOTH_TRIES, REHASH_CHUNK};
+use super::super::root::no_space;
+use super::super::staging::is_reserved;
+use super::super::sys::{self, Dir, Stat, Through, What};
+use super::super::{Note, WouldLand, names};
+use super::Worker;
+use super::stream::{HashState, Same, Stream};
+
+/// What is there already.
+struct Found {
+    exists: bool,
+    candidate: u32,
+    same: Option<Same>,
+}
+
+impl Worker {
+    pub(super) fn prepare(&mut self, id: StreamId, offer: Offer) -> Prepared {
+        match self.decide(id, offer) {
+            Ok(prepared) => prepared,
+            Err(error) => Prepared::Refused(error),
+        }
+    }
+
+    fn decide(&mut self, id: StreamId, offer: Offer) -> Result<Prepared, FileError> {
+        let level = level_for(&offer, self.policy.least);
+        let mut meta = offer.meta;
+        meta.path = self.renamed(&meta.path)?;
+        self.check_name(&meta)?;
+        let busy = || {
+            let text = format!("another session is writing {}", meta.path);
+            FileError::new(Code::NameBusy, Retry::Later, text)
+        };
+        let name = self.root.take_name(&meta.path).ok_or_else(busy)?;
+        let overwrite = match (self.policy.overwrite, offer.overwrite) {
+            (Overwrite::Default, Overwrite::Default) => Overwrite::Replace,
+            (Overwrite::Default, wish) => wish,
+            (policy, _) => policy,
+        };
+        let found = self.look(&meta, overwrite, offer.compare)?;
+        if self.policy.dry_run {
+            return Err(self.only_tell(&meta, overwrite, &found));
+        }
+        let mut stream = Stream {
+            meta,
+            overwrite,
+            level,
+            exists: found.exists,
+            candidate: found.candidate,
+            same: found.same,
+            temp: None,
+            hash: HashState::None,
+            prefix: (0, Vec::new()),
+            position: None,
+            written: 0,
+            flushed: 0,
+            broken: None,
+            _name: name,
+            promise: None,
+        };
+        let prepared = match &stream.same {
+            Some(Same {
+                root: Some(root), ..
+            }) => Prepared::SameContent(*root),
+            Some(Same { root: None, .. }) => Prepared::SameMeta,
+            None => self.make_room(&mut stream)?,
+        };
+        self.streams.insert(id, stream);
+        Ok(prepared)
+    }
+
+    fn renamed(&self, path: &RelPath) -> Result<RelPath, FileError> {
+        let Some(rule) = &self.policy.rename else {
+            return Ok(path.clone());
+        };
+        let mut components = path.components().to_vec();
+        if let Some(first) = components.first_mut() {
+            first.clone_from(&rule.to);
+        }
+        RelPath::new(components)
+            .map_err(|e| FileError::new(Code::BadName, Retry::Never, e.to_string()))
+    }
+
+    fn check_name(&self, meta: &Meta) -> Result<(), FileError> {
+        let refuse = |code, text: String| Err(FileError::new(code, Retry::Never, text));
+        let path = &meta.path;
+        if path.is_root() {
+            return refuse(Code::BadName, "the path is empty".to_owned());
+        }
+        if path.components().iter().any(|c| is_reserved(c)) {
+            return refuse(
+                Code::BadName,
+                format!("{path} has a component that is reserved for staging"),
+            );
+        }
+        if let Some(bad) = path.components().iter().find(|c| !sys::storable(c)) {
+            let shown = ft_core::path::escape(bad);
+            return refuse(
+                Code::BadName,
+                format!("{path}: this system cannot store a file of the name {shown}"),
+            );
+        }
+        if self
+            .policy
+            .filter
+            .as_ref()
+            .is_some_and(|filter| !filter.wants(path))
+        {
+            return refuse(
+                Code::NotWanted,
+                format!("{path} is filtered out by this receiver"),
+            );
+        }
+        if meta.size.is_some_and(|size| size > MAX_FILE) {
+            return refuse(
+                Code::TooLarge,
+                format!("{path} is larger than any file can be"),
+            );
+        }
+        Ok(())
+    }
+
+    fn look(
+        &mut self,
+        meta: &Meta,
+        overwrite: Overwrite,
+        compare: Compare,
+    ) -> Result<Found, FileError> {
+        let nothing = Found {
+            exists: false,
+            candidate: 0,
+            same: None,
+        };
+        let Some((name, above)) = meta.path.components().split_last() else {
+            return Err(internal("a path without a name"));
+        };
+        let Some(parent) = self.folders.find(above)? else {
+            return Ok(nothing);
+        };
+        let Some(existing) = stat(&parent, name, &meta.path)? else {
+            return Ok(nothing);
+        };
+        let wanted = match meta.kind {
+            Kind::File => What::File,
+            Kind::Folder => What::Folder,
+            Kind::Link => What::Link,
+        };
+        if existing.what != wanted {
+            return Err(in_the_way(&meta.path, existing.what));
+        }
+        let found = match meta.kind {
+            Kind::Folder => Found {
+                exists: true,
+                ..nothing
+            },
+            Kind::Link => {
+                let target = parent
+                    .read_link(name)
+                    .map_err(|e| fault("read link", &meta.path, &e))?;
+                if target == meta.target {
+                    // The same link already: putting it there again changes nothing.
+                    return Ok(Found {
+                        exists: true,
+                        ..nothing
+                    });
+                }
+                Found {
+                    exists: true,
+                    candidate: u32::from(overwrite == Overwrite::KeepBoth),
+                    same: None,
+                }
+            }
+            Kind::File => self.compare(meta, &parent, name, existing, overwrite, compare)?,
+        };
+        if found.same.is_none() && overwrite == Overwrite::Never && meta.kind != Kind::Folder {
+            let text = format!("{} exists and is kept", meta.path);
+            return Err(FileError::new(Code::Exists, Retry::Never, text));
+        }
+        Ok(found)
+    }
+
+    /// Whether the offered file, or with keep-both one of its other names, is the same.
+    fn compare(
+        &mut self,
+        meta: &Meta,
+        parent: &Dir,
+        name: &[u8],
+        first: Stat,
+        overwrite: Overwrite,
+        compare: Compare,
+    ) -> Result<Found, FileError> {
+        let mut existing = Some(first);
+        let mut found = Found {
+            exists: true,
+            candidate: 0,
+            same: None,
+        };
+        while let Some(st) = existing {
+            let this = names::candidate(name, found.candidate);
+            if found.same.is_none() && st.what == What::File && meta.size == Some(st.size) {
+                found.same = self.same(meta, parent, &this, st, compare)?;
+            }
+            let quick = matches!(&found.same, Some(Same { root: None, .. }));
+            if quick || overwrite != Overwrite::KeepBoth {
+                break;
+            }
+            if found.candidate >= KEEP_BOTH_TRIES {
+                let text = format!(
+                    "{} and {KEEP_BOTH_TRIES} names like it are taken",
+                    meta.path
+                );
+                return Err(FileError::new(Code::Exists, Retry::Never, text));
+            }
+            found.candidate += 1;
+            existing = stat(parent, &names::candidate(name, found.candidate), &meta.path)?;
+        }
+        Ok(found)
+    }
+
+    fn same(
+        &mut self,
+        meta: &Meta,
+        parent: &Dir,
+        name: &[u8],
+        st: Stat,
+        compare: Compare,
+    ) -> Result<Option<Same>, FileError> {
+        let mut components = meta.path.components().to_vec();
+        if let Some(last) = components.last_mut() {
+            *last = name.to_vec();
+        }
+        let path = RelPath::new(components).map_err(|e| internal(e.to_string()))?;
+        match compare {
+            Compare::None => Ok(None),
+            Compare::Quick => Ok((meta.mtime == Some(st.mtime)).then_some(Same {
+                path,
+                stat: st,
+                root: None,
+            })),
+            Compare::Content => {
+                // A file that we may not read cannot be compared: then it is sent.
+                let Ok(file) = parent.file(&[name.to_vec()], Through::NoLinks) else {
+                    return Ok(None);
+                };
+                if sys::stat_file(&file).map_err(|e| fault("look at", &path, &e))? != st {
+                    return Ok(None);
+                }
+                let hasher = self
+                    .hash_stored(&file, st.size)
+                    .map_err(|e| fault("read", &path, &e))?;
+                let root: Option<Hash> = (hasher.len() == st.size).then(|| hasher.root());
+                Ok(root.map(|root| Same {
+                    path,
+                    stat: st,
+                    root: Some(root),
+                }))
+            }
+        }
+    }
+
+    fn only_tell(&self, meta: &Meta, overwrite: Overwrite, found: &Found) -> FileError {
+        let what = match (found, overwrite) {
+            (Found { same: Some(_), .. }, _) => WouldLand::Same,
+            (Found { exists: false, .. }, _) => WouldLand::Create,
+            (_, _) if meta.kind == Kind::Folder => WouldLand::Same,
+            (_, Overwrite::KeepBoth) => WouldLand::KeepBoth,
+            (_, Overwrite::Default | Overwrite::Never | Overwrite::Replace) => WouldLand::Replace,
+        };
+        self.note(Note::WouldLand(meta.path.clone(), what));
+        FileError::new(
+            Code::NotWanted,
+            Retry::Never,
+            format!("dry run: {} {what}", meta.path),
+        )
+    }
+
+    /// Finds the partial and reserves space, so that "disk full" comes before any content.
+    fn make_room(&mut self, stream: &mut Stream) -> Result<Prepared, FileError> {
+        let (Kind::File, Some(size)) = (stream.meta.kind, stream.meta.size) else {
+            // Links, folders and what has no known size: any room at all will do. Opens staging, so that a destination
+            // that cannot be written to says so now.
+            self.staging_for(&stream.meta.path)?;
+            return Ok(Prepared::Fresh);
+        };
+        let promised = self
+            .root
+            .promise(size)
+            .map_err(|e| fault("ask for space on", &stream.meta.path, &e))?;
+        if !stream.resumable() {
+            stream.promise = Some(promised.ok_or_else(|| no_space(&stream.meta.path, size))?);
+            self.staging_for(&stream.meta.path)?;
+            return Ok(Prepared::Fresh);
+        }
+        // What a partial has on disk already need not be free any more.
+        let stored = self.open_partial(stream, size)?;
+        let promise = match promised {
+            Some(promise) => Some(promise),
+            None => self
+                .root
+                .promise(size.saturating_sub(stored))
+                .map_err(|e| fault("ask for space on", &stream.meta.path, &e))?,
+        };
+        let Some(promise) = promise else {
+            return Err(no_space(&stream.meta.path, size));
+        };
+        let Some(file) = stream.temp.as_ref().and_then(|temp| temp.file.as_ref()) else {
+            return Err(internal("a partial that is not open"));
+        };
+        let length = sys::stat_file(file)
+            .map_err(|e| fault("look at the partial of", &stream.meta.path, &e))?
+            .size;
+        let hasher = self
+            .hash_stored(file, statable(length, size))
+            .map_err(|e| fault("read the partial of", &stream.meta.path, &e))?;
+        let (len, subtrees) = hasher.prefix();
+        self.reserve(stream, len, size, promise)?;
+        self.wait(stream)?;
+        if len == 0 {
+            return Ok(Prepared::Fresh);
+        }
+        stream.prefix = (len, subtrees.clone());
+        Ok(Prepared::Partial { len, subtrees })
+    }
+
+    /// Hashes the first `len` bytes of a file on disk, or fewer if it is shorter.
+    pub(super) fn hash_stored(&mut self, file: &File, len: u64) -> io::Result<TreeHasher> {
+        let mut hasher = TreeHasher::new();
+        let mut buf = self
+            .scratch
+            .take()
+            .unwrap_or_else(|| Buf::with_capacity(REHASH_CHUNK));
+        if len > 0 {
+            sys::expect_sequential(file);
+        }
+        while hasher.len() < len {
+            if self.abandoned.load(Ordering::Relaxed) {
+                return Err(io::Error::other("the session has gone"));
+            }
+            buf.clear();
+            let room = usize::try_from(len - hasher.len())
+                .map_or(REHASH_CHUNK, |left| left.min(REHASH_CHUNK));
+            let n = match sys::read_at(file, &mut buf.spare()[..room], hasher.len()) {
+                Ok(0) => break,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            };
+            buf.advance(n);
+            hasher.update(buf.bytes());
+        }
+        self.scratch = Some(buf);
+        Ok(hasher)
+    }
+
+    fn staging_for(&self, path: &RelPath) -> Result<(), FileError> {
+        self.root
+            .staging()
+            .map(drop)
+            .map_err(|e| fault("open staging for", path, &e))
+    }
+}
+
+fn stat(parent: &Dir, name: &[u8], path: &RelPath) -> Result<Option<Stat>, FileError> {
+    parent.stat(name).map_err(|e| fault("look at", path, &e))
+}

@@ -1,0 +1,162 @@
+//! What the storage knows about one stream between its offer and its end.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use ft_core::error::FileError;
+use ft_core::frame::{Level, Meta, Overwrite};
+use ft_core::hash::{Root as Hash, Subtree, TreeHasher};
+use ft_core::limits::RESUME_UNIT;
+use ft_core::path::RelPath;
+use ft_core::storage::Keep;
+
+use super::super::root::{Busy, Promise};
+use super::super::staging::Staging;
+use super::super::sys::{Dir, Stat, stat_file, try_lock_file};
+
+/// One stream.
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// As offered, with the path where it is to land.
+    pub(super) meta: Meta,
+    pub(super) overwrite: Overwrite,
+    pub(super) level: Level,
+    /// Something of that name was there when the offer was decided.
+    pub(super) exists: bool,
+    /// For keep-both: the first of the names that was free then.
+    pub(super) candidate: u32,
+    pub(super) same: Option<Same>,
+    pub(super) temp: Option<Temp>,
+    pub(super) hash: HashState,
+    /// What was stated of a partial: length and hashes.
+    pub(super) prefix: (u64, Vec<Subtree>),
+    /// Where the next write goes; `None` before the first.
+    pub(super) position: Option<u64>,
+    /// Length of the file in staging: behind the last bytes that are no hole.
+    pub(super) written: u64,
+    /// Up to where write-back was started.
+    pub(super) flushed: u64,
+    pub(super) broken: Option<FileError>,
+    pub(super) _name: Busy,
+    pub(super) promise: Option<Promise>,
+}
+
+/// The file is there already.
+#[derive(Debug)]
+pub(super) struct Same {
+    pub(super) path: RelPath,
+    pub(super) stat: Stat,
+    /// `None` when size and time were enough.
+    pub(super) root: Option<Hash>,
+}
+
+/// How the stream is hashed.
+#[derive(Debug)]
+pub(super) enum HashState {
+    /// By the thread that writes; boxed, because thousands of streams wait with nothing to hash.
+    Inline(Box<TreeHasher>),
+    /// By the second thread.
+    Beside,
+    /// The second thread will tell.
+    Asked(Receiver<Hash>),
+    Known(Hash),
+    None,
+}
+
+impl HashState {
+    pub(super) fn is_beside(&self) -> bool {
+        matches!(self, Self::Beside | Self::Asked(_))
+    }
+}
+
+impl Stream {
+    /// Whether a later try can use what is written here: it must be able to find it and to state a whole unit.
+    pub(super) fn resumable(&self) -> bool {
+        self.meta.size.is_some_and(|size| size > RESUME_UNIT)
+    }
+
+    /// Whether it counts among the files that wait open.
+    pub(super) fn waits_open(&self) -> bool {
+        self.temp.as_ref().is_some_and(|temp| temp.waits)
+    }
+
+    pub(super) fn discard(mut self, keep: Keep) {
+        if let (Some(temp), Keep::Nothing) = (&mut self.temp, keep) {
+            temp.lasting = false;
+        }
+    }
+}
+
+/// A file in staging. Dropping it closes it, and removes it unless a later try can use it or it has its final name.
+#[derive(Debug)]
+pub(super) struct Temp {
+    pub(super) staging: Arc<Staging>,
+    pub(super) name: Vec<u8>,
+    /// Among the partials, locked; otherwise in the folder of this process.
+    pub(super) partial: bool,
+    /// Stays when dropped.
+    pub(super) lasting: bool,
+    pub(super) file: Option<File>,
+    /// Open without being written: between offer and content, or between end and commit.
+    pub(super) waits: bool,
+    /// What it was when it was closed in between, so that nobody else's work is taken for ours.
+    pub(super) closed: Option<Stat>,
+}
+
+impl Temp {
+    pub(super) fn dir(&self) -> &Dir {
+        if self.partial {
+            &self.staging.partials
+        } else {
+            &self.staging.own
+        }
+    }
+
+    /// Closes it for a while: descriptors are few, waiting files can be many.
+    pub(super) fn close(&mut self) -> io::Result<()> {
+        if let Some(file) = self.file.take() {
+            self.closed = Some(stat_file(&file)?);
+        }
+        Ok(())
+    }
+
+    /// Opens it again, and locks a partial again.
+    pub(super) fn reopen(&mut self) -> io::Result<&File> {
+        if self.file.is_none() {
+            let file = self.dir().open_or_create(&self.name)?;
+            let ours = !self.partial || try_lock_file(&file)?;
+            if !ours || self.closed != Some(stat_file(&file)?) {
+                return Err(io::Error::new(
+                    io::ErrorKind::ResourceBusy,
+                    "another process took the partial",
+                ));
+            }
+            self.file = Some(file);
+        }
+        self.file
+            .as_ref()
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// It has its final name.
+    pub(super) fn landed(mut self) {
+        self.lasting = true;
+        self.partial = false;
+    }
+}
+
+impl Drop for Temp {
+    fn drop(&mut self) {
+        let useful = || match &self.file {
+            Some(file) if self.partial => stat_file(file).is_ok_and(|st| st.size >= RESUME_UNIT),
+            // Landed, or a partial that is closed and may be another's by now: leave it to the sweep.
+            Some(_) | None => true,
+        };
+        if !(self.lasting && useful()) {
+            // What stays is swept later.
+            drop(self.dir().remove_file(&self.name));
+        }
+    }
+}

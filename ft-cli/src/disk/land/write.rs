@@ -1,0 +1,419 @@
+//! Content on its way into staging: partials, reservations, writes, holes, and the end.
+
+use std::io;
+use std::sync::mpsc::channel;
+
+use ft_core::error::{Code, FileError, Retry};
+use ft_core::frame::{Kind, StreamId};
+use ft_core::hash::{Root as Hash, TreeHasher, decompose};
+use ft_core::limits::MAX_FILE;
+use ft_core::storage::{Buf, LandDone};
+
+use super::super::fault::{fault, internal};
+use super::super::hashing::{Hashing, Job};
+use super::super::limits::{FLUSH_EVERY, HASH_INLINE, KEEP_OPEN};
+use super::super::root::{Promise, no_space};
+use super::super::staging::{Staging, partial_name};
+use super::super::sys;
+use super::Worker;
+use super::stream::{HashState, Stream, Temp};
+
+/// Tries to open a partial that somebody removes at the same moment.
+const OPEN_TRIES: u32 = 100;
+
+impl Worker {
+    /// Opens and locks the partial of a resumable stream. Gives the bytes that it has on disk.
+    pub(super) fn open_partial(
+        &mut self,
+        stream: &mut Stream,
+        size: u64,
+    ) -> Result<u64, FileError> {
+        let path = &stream.meta.path;
+        let failed = |e: &io::Error| fault("open the partial of", path, e);
+        let staging = self
+            .root
+            .staging()
+            .map_err(|e| fault("open staging for", path, &e))?;
+        let name = partial_name(path);
+        for _ in 0..OPEN_TRIES {
+            let file = open_ours(&staging, &name).map_err(|e| failed(&e))?;
+            if !sys::try_lock_file(&file).map_err(|e| failed(&e))? {
+                let text = format!("another process is writing {path}");
+                return Err(FileError::new(Code::NameBusy, Retry::Later, text));
+            }
+            let st = sys::stat_file(&file).map_err(|e| failed(&e))?;
+            let there = staging.partials.stat(&name).map_err(|e| failed(&e))?;
+            // Swept or landed between opening and locking: what we hold has no name any more.
+            if there.is_none_or(|t| (t.device, t.inode) != (st.device, st.inode)) {
+                continue;
+            }
+            let temp = Temp {
+                staging,
+                name,
+                partial: true,
+                lasting: true,
+                file: Some(file),
+                waits: false,
+                closed: None,
+            };
+            stream.temp = Some(temp);
+            return Ok(st.stored.min(size));
+        }
+        Err(failed(&io::ErrorKind::ResourceBusy.into()))
+    }
+
+    /// Sets the rest of a partial aside on disk; where the file system cannot, the promise in our books stays.
+    pub(super) fn reserve(
+        &self,
+        stream: &mut Stream,
+        from: u64,
+        to: u64,
+        promise: Promise,
+    ) -> Result<(), FileError> {
+        let Some(file) = stream.temp.as_ref().and_then(|temp| temp.file.as_ref()) else {
+            return Err(internal("a reservation without a file"));
+        };
+        match sys::reserve(file, from, to) {
+            Ok(()) => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::Unsupported => {
+                stream.promise = Some(promise);
+                Ok(())
+            }
+            Err(e) => Err(fault("reserve space for", &stream.meta.path, &e)),
+        }
+    }
+
+    /// `content` is `None` for a hole.
+    pub(super) fn write(&mut self, id: StreamId, offset: u64, len: u64, content: Option<Buf>) {
+        let Some(mut stream) = self.streams.remove(&id) else {
+            self.complete(
+                LandDone::Failed(id, len, internal("content for a stream that is not there")),
+                content,
+            );
+            return;
+        };
+        let written = match stream.broken.clone() {
+            Some(error) => Err(error),
+            None => self
+                .begin(id, &mut stream, offset)
+                .and_then(|()| put(&mut stream, offset, len, content.as_ref())),
+        };
+        let beside = stream.hash.is_beside();
+        if let (Ok(()), HashState::Inline(hasher)) = (&written, &mut stream.hash) {
+            match &content {
+                Some(buf) => hasher.update(buf.bytes()),
+                None => hasher.update_zeros(len),
+            }
+        }
+        self.streams.insert(id, stream);
+        match (written, &self.hashing) {
+            (Err(error), _) => self.fail(id, len, error, content),
+            (Ok(()), Some(hashing)) if beside => {
+                let complete = Box::new(move |_| LandDone::Wrote(id, len));
+                hashing.submit(match content {
+                    Some(bytes) => Job::Bytes {
+                        key: id.into(),
+                        bytes,
+                        last: false,
+                        complete,
+                    },
+                    None => Job::Zeros {
+                        key: id.into(),
+                        len,
+                        last: false,
+                        complete,
+                    },
+                });
+            }
+            (Ok(()), Some(_) | None) => self.complete(LandDone::Wrote(id, len), content),
+        }
+    }
+
+    /// Checks the offset; before the first write, opens the file and starts the hash there.
+    fn begin(&mut self, id: StreamId, stream: &mut Stream, offset: u64) -> Result<(), FileError> {
+        match stream.position {
+            Some(position) if position == offset => return Ok(()),
+            Some(position) => {
+                return Err(internal(format!(
+                    "write at {offset} where the file stands at {position}"
+                )));
+            }
+            None => {}
+        }
+        let (len, subtrees) = &stream.prefix;
+        let mut boundary = 0;
+        let mut kept = 0;
+        for part in decompose(*len) {
+            if boundary >= offset {
+                break;
+            }
+            boundary += part;
+            kept += 1;
+        }
+        if boundary != offset {
+            return Err(internal(format!(
+                "first write at {offset}, which is no boundary of the stated prefix of {len}"
+            )));
+        }
+        let hasher = if offset == 0 {
+            TreeHasher::new()
+        } else {
+            TreeHasher::resume(offset, &subtrees[..kept])
+        };
+        self.open_temp(stream)?;
+        self.cut(stream, offset)?;
+        stream.position = Some(offset);
+        stream.written = offset;
+        stream.flushed = offset;
+        self.start_hash(id, stream, hasher);
+        Ok(())
+    }
+
+    /// Large files, and those of which nobody knows how large they become, are hashed by the second thread.
+    fn start_hash(&mut self, id: StreamId, stream: &mut Stream, hasher: TreeHasher) {
+        let small = stream.meta.size.is_some_and(|size| size <= HASH_INLINE);
+        if !small && self.hashing.is_none() {
+            // No second thread: the first one does it.
+            self.hashing = Hashing::start(self.done.clone(), self.root.work()).ok();
+        }
+        stream.hash = match &self.hashing {
+            Some(hashing) if !small => {
+                hashing.submit(Job::Begin(id.into(), hasher));
+                HashState::Beside
+            }
+            Some(_) | None => HashState::Inline(Box::new(hasher)),
+        };
+    }
+
+    fn open_temp(&mut self, stream: &mut Stream) -> Result<(), FileError> {
+        stream.same = None;
+        if let Some(temp) = &mut stream.temp {
+            self.open -= usize::from(temp.waits);
+            temp.waits = false;
+            return temp
+                .reopen()
+                .map(drop)
+                .map_err(|e| fault("open the partial of", &stream.meta.path, &e));
+        }
+        if let (Some(size), true) = (stream.meta.size, stream.resumable()) {
+            // Only after "the same content", which turned out not to be: there was no reason to reserve anything before.
+            self.open_partial(stream, size)?;
+            return Ok(());
+        }
+        let path = &stream.meta.path;
+        let staging = self
+            .root
+            .staging()
+            .map_err(|e| fault("open staging for", path, &e))?;
+        let name = staging.fresh_name();
+        let file = staging
+            .own
+            .create(&name)
+            .map_err(|e| fault("create", path, &e))?;
+        stream.temp = Some(Temp {
+            staging,
+            name,
+            partial: false,
+            lasting: false,
+            file: Some(file),
+            waits: false,
+            closed: None,
+        });
+        Ok(())
+    }
+
+    /// Drops what a partial holds behind `offset`, and reserves the room again that this frees.
+    fn cut(&mut self, stream: &mut Stream, offset: u64) -> Result<(), FileError> {
+        let Some(Temp {
+            file: Some(file),
+            partial: true,
+            ..
+        }) = &stream.temp
+        else {
+            return Ok(());
+        };
+        let path = &stream.meta.path;
+        let length = sys::stat_file(file)
+            .map_err(|e| fault("look at the partial of", path, &e))?
+            .size;
+        let reserved = stream.prefix.0 == offset && length == offset;
+        if reserved && (offset > 0 || stream.meta.size.is_none()) {
+            return Ok(());
+        }
+        if length != offset {
+            file.set_len(offset)
+                .map_err(|e| fault("shorten the partial of", path, &e))?;
+        }
+        let Some(size) = stream.meta.size else {
+            return Ok(());
+        };
+        let promise = match stream.promise.take() {
+            Some(promise) => promise,
+            None => {
+                let asked = self
+                    .root
+                    .promise(0)
+                    .map_err(|e| fault("ask for space on", path, &e))?;
+                asked.ok_or_else(|| no_space(path, size))?
+            }
+        };
+        self.reserve(stream, offset, size, promise)
+    }
+
+    pub(super) fn finish(&mut self, id: StreamId, size: u64) {
+        let Some(mut stream) = self.streams.remove(&id) else {
+            self.complete(
+                LandDone::Failed(id, 0, internal("the end of a stream that is not there")),
+                None,
+            );
+            return;
+        };
+        let result = match stream.broken.clone() {
+            Some(error) => Err(error),
+            None => self.end(id, &mut stream, size),
+        };
+        let beside = stream.hash.is_beside();
+        let root = match &mut stream.hash {
+            HashState::Inline(hasher) => Some(hasher.root()),
+            HashState::Known(root) => Some(*root),
+            HashState::Beside | HashState::Asked(_) | HashState::None => None,
+        };
+        if let (Ok(()), Some(root)) = (&result, root) {
+            stream.hash = HashState::Known(root);
+        }
+        let told = (result.is_ok() && beside).then(|| {
+            let (tell, told) = channel();
+            stream.hash = HashState::Asked(told);
+            tell
+        });
+        self.streams.insert(id, stream);
+        match (result, root, told, &self.hashing) {
+            (Err(error), ..) => self.fail(id, 0, error, None),
+            (Ok(()), Some(root), ..) => self.complete(LandDone::Finished(id, root), None),
+            (Ok(()), None, Some(tell), Some(hashing)) => {
+                let complete = Box::new(move |root: Option<Hash>| {
+                    LandDone::Finished(id, root.unwrap_or_default())
+                });
+                hashing.submit(Job::Finish {
+                    key: id.into(),
+                    complete,
+                    tell,
+                });
+            }
+            (Ok(()), None, ..) => self.fail(id, 0, internal("no hash of the content"), None),
+        }
+    }
+
+    fn end(&mut self, id: StreamId, stream: &mut Stream, size: u64) -> Result<(), FileError> {
+        if stream.meta.kind != Kind::File {
+            stream.hash = HashState::Known(Hash::of(&[]));
+            return Ok(());
+        }
+        if let Some(same) = &stream.same {
+            stream.hash = HashState::Known(same.root.unwrap_or_default());
+            return Ok(());
+        }
+        if stream.position.is_none() {
+            self.begin(id, stream, 0)?;
+        }
+        if stream.position != Some(size) {
+            let stands = stream.position.unwrap_or(0);
+            return Err(internal(format!(
+                "end at {size} where the file stands at {stands}"
+            )));
+        }
+        let path = &stream.meta.path;
+        let Some(Temp {
+            file: Some(file),
+            partial,
+            ..
+        }) = &stream.temp
+        else {
+            return Err(internal("the end of a file that is not open"));
+        };
+        if stream.written != size {
+            file.set_len(size)
+                .map_err(|e| fault("set the length of", path, &e))?;
+        }
+        // A partial keeps its own mode and times until it is committed: they are what a later try goes by.
+        if !*partial {
+            sys::set_file_meta(file, stream.meta.mode, stream.meta.mtime)
+                .map_err(|e| fault("set mode and time of", path, &e))?;
+        }
+        self.wait(stream)
+    }
+
+    /// A file that is open and not written: a few of them stay open.
+    pub(super) fn wait(&mut self, stream: &mut Stream) -> Result<(), FileError> {
+        let Some(temp) = &mut stream.temp else {
+            return Ok(());
+        };
+        if self.open < KEEP_OPEN {
+            self.open += 1;
+            temp.waits = true;
+            return Ok(());
+        }
+        temp.close()
+            .map_err(|e| fault("look at the partial of", &stream.meta.path, &e))
+    }
+}
+
+/// Writes one piece where the file stands.
+fn put(stream: &mut Stream, offset: u64, len: u64, content: Option<&Buf>) -> Result<(), FileError> {
+    let path = &stream.meta.path;
+    let Some(Temp {
+        file: Some(file),
+        partial,
+        ..
+    }) = &stream.temp
+    else {
+        return Err(internal("content for a file that is not open"));
+    };
+    let end = offset
+        .checked_add(len)
+        .filter(|&end| end <= stream.meta.size.unwrap_or(MAX_FILE));
+    let Some(end) = end else {
+        return Err(internal(format!(
+            "content beyond the offered size, up to {offset} + {len}"
+        )));
+    };
+    match content {
+        Some(buf) => {
+            if buf.len() as u64 != len {
+                return Err(internal(
+                    "the content has another length than its operation says",
+                ));
+            }
+            sys::write_all_at(file, buf.bytes(), offset)
+                .map_err(|e| fault("write", path, &e).at(offset))?;
+            stream.written = end;
+        }
+        // What was reserved for it goes back; behind the end of a file, ext4 would not do that.
+        None if *partial => {
+            let punched = file
+                .set_len(end)
+                .and_then(|()| sys::punch(file, offset, len));
+            punched.map_err(|e| fault("make a hole in", path, &e).at(offset))?;
+            stream.written = end;
+        }
+        // The length follows with the next bytes or at the end.
+        None => {}
+    }
+    stream.position = Some(end);
+    if end - stream.flushed >= FLUSH_EVERY {
+        sys::start_write_back(file, stream.flushed, end - stream.flushed);
+        stream.flushed = end;
+    }
+    Ok(())
+}
+
+/// Opens the partial, or a new one in place of one that may not be opened any more.
+fn open_ours(staging: &Staging, name: &[u8]) -> io::Result<std::fs::File> {
+    match staging.partials.open_or_create(name) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied || sys::is_through_link(&e) => {
+            staging.partials.remove_file(name)?;
+            staging.partials.create(name)
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,45 @@
+//! Every bound of the disk code, in one place, each with its unit and its reason.
+
+use std::time::Duration;
+
+/// Name of the staging folder. Reserved: never listed, served, or taken as a component of a path from a peer.
+pub const STAGING: &str = ".ft-staging";
+
+/// Age after which a partial that nobody came back for is swept: a week covers a holiday's broken upload, and a
+/// forgotten one does not hold disk space for ever.
+pub(super) const PARTIAL_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Files that one session holds open without writing to them, between offer and content or between end and commit.
+/// Others are closed and opened again by name: 64 sessions stay below the usual 1,024 descriptors, sockets included.
+pub(super) const KEEP_OPEN: usize = 8;
+
+/// Up to this many files or folders of one commit are synced one by one, more by one sync of the file system: a file
+/// costs about 5 ms on a journaled disk, the whole file system 20 to 200 ms.
+pub(super) const SYNC_EACH: usize = 8;
+
+/// Files up to this size, bytes, are hashed by the thread that writes or reads them; a second thread costs two wake-ups,
+/// which is what hashing this much costs.
+pub(super) const HASH_INLINE: u64 = 512 * 1024;
+
+/// Bytes written between two requests to start write-back. It takes 20 % off the time to durable, because the sync at
+/// the end finds nearly nothing to do; smaller steps make more and smaller disk writes.
+pub(super) const FLUSH_EVERY: u64 = 16 * 1024 * 1024;
+
+/// Resolved folders kept by a session between two commits, and by one commit.
+pub(super) const FOLDERS_CACHED: usize = 64;
+
+/// Names tried for keep-both, `name (1)` and on. Beyond that the folder is a rubbish heap and the offer is refused.
+pub(super) const KEEP_BOTH_TRIES: u32 = 1000;
+
+/// Read size for hashing what is on disk already, bytes.
+pub(super) const REHASH_CHUNK: usize = 1024 * 1024;
+
+/// Time for which an answer about free space is used again for small files, so that a tree does not ask for each.
+pub(super) const SPACE_AGE: Duration = Duration::from_millis(200);
+
+/// Room that is left free on the destination, bytes: a file system that is filled to the last block cannot even write
+/// the folder entry of what it took.
+pub(super) const SPACE_MARGIN: u64 = 1024 * 1024;
+
+/// Longest target of a symbolic link, bytes: what an OFFER can carry (PROTOCOL §5.3).
+pub(super) const MAX_TARGET: usize = 4096;

@@ -1,0 +1,130 @@
+//! The real file system behind [`ft_core::storage`]: how received files land, and how files are read to be sent.
+//!
+//! [`Root`] is an opened folder, shared by sessions. [`DiskStorage`] lands files beneath it, [`DiskSource`] reads them, each with
+//! threads of its own, so that nothing here ever blocks a session. Names are resolved beneath the held folder only;
+//! content waits in a staging folder until it is whole, verified and synced, and gets its final name in one step
+//! (DESIGN §4).
+
+mod fault;
+mod filter;
+mod hashing;
+mod land;
+mod limits;
+mod names;
+mod root;
+mod source;
+mod staging;
+mod sys;
+
+use std::fmt;
+use std::sync::Arc;
+
+use ft_core::error::FileError;
+use ft_core::frame::{Level, Overwrite};
+use ft_core::path::RelPath;
+
+pub use filter::Filter;
+pub use land::DiskStorage;
+pub use limits::STAGING;
+pub use root::Root;
+pub use source::{DiskSource, WalkOptions};
+
+/// What a receiver does whatever the sender wishes.
+#[derive(Clone)]
+pub struct Policy {
+    /// About existing files; `Default` leaves it to the sender's wish, and replaces if there is none.
+    pub overwrite: Overwrite,
+    /// Least level of every commit.
+    pub least: Level,
+    /// Offers that do not match are refused.
+    pub filter: Option<Filter>,
+    /// Decide, tell it as [`Note::WouldLand`], and refuse: nothing is made or changed.
+    pub dry_run: bool,
+    /// The wanted thing lands under another name.
+    pub rename: Option<RenameRule>,
+    /// Hears what is worth a word.
+    pub notes: Option<Notes>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            overwrite: Overwrite::Default,
+            least: Level::Durable,
+            filter: None,
+            dry_run: false,
+            rename: None,
+            notes: None,
+        }
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("overwrite", &self.overwrite)
+            .field("least", &self.least)
+            .field("filter", &self.filter)
+            .field("dry_run", &self.dry_run)
+            .field("rename", &self.rename)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Replaces the first component of every offered path, for a pull of one thing (`get host/a b`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenameRule {
+    /// The new name: one component.
+    pub to: Vec<u8>,
+}
+
+/// Something that the person at this side should hear, beside what the session reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A symbolic link that was not sent, and why.
+    SkippedLink(RelPath, &'static str),
+    /// A named pipe, device or socket, by name, that was not sent.
+    SkippedSpecial(RelPath, &'static str),
+    /// A file or folder that could not be looked at; what is beneath it was not sent.
+    Unreadable(RelPath, FileError),
+    /// What a dry run found.
+    WouldLand(RelPath, WouldLand),
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SkippedLink(path, why) => write!(f, "{path}: symbolic link skipped: {why}"),
+            Self::SkippedSpecial(path, what) => write!(f, "{path}: skipped: {what}"),
+            Self::Unreadable(path, e) => write!(f, "{path}: skipped: {e}"),
+            Self::WouldLand(path, what) => write!(f, "{path}: {what}"),
+        }
+    }
+}
+
+/// What would have become of an offer, had it not been a dry run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WouldLand {
+    /// Nothing of that name is there.
+    Create,
+    /// The file of that name would be replaced.
+    Replace,
+    /// It would get another name beside the existing file.
+    KeepBoth,
+    /// It is there already.
+    Same,
+}
+
+impl fmt::Display for WouldLand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Create => "would be created",
+            Self::Replace => "would replace the file of that name",
+            Self::KeepBoth => "would be kept beside the file of that name",
+            Self::Same => "is there already",
+        })
+    }
+}
+
+/// Hears notes; called from the threads of storages and sources.
+pub type Notes = Arc<dyn Fn(Note) + Send + Sync>;

@@ -1,0 +1,193 @@
+//! An opened folder that is served or received into, and what its sessions share: names in use, space promised.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ft_core::path::RelPath;
+
+use super::land::DiskStorage;
+use super::limits::{SPACE_AGE, SPACE_MARGIN};
+use super::source::{DiskSource, WalkOptions};
+use super::staging::Staging;
+use super::sys::Dir;
+use super::{Policy, fault};
+
+/// An opened destination or served folder. Held by descriptor: renaming or replacing it while it is open leads nobody
+/// elsewhere.
+#[derive(Debug)]
+pub struct Root {
+    pub(super) dir: Dir,
+    path: PathBuf,
+    pub(super) device: u64,
+    /// Made at the first use, so that a folder that is only read stays as it is.
+    staging: Mutex<Option<Arc<Staging>>>,
+    busy: Mutex<BTreeSet<RelPath>>,
+    space: Mutex<Space>,
+    activity: Arc<Activity>,
+}
+
+/// Counts threads. Apart from the root, so that a thread can say that it has ended when it holds nothing of it any more.
+#[derive(Debug, Default)]
+struct Activity {
+    working: Mutex<usize>,
+    idle: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Space {
+    /// Free bytes when last asked, less what was promised since.
+    left: u64,
+    asked: Option<Instant>,
+    /// Promised to files that are not written yet.
+    promised: u64,
+}
+
+impl Root {
+    /// Opens a folder.
+    ///
+    /// # Errors
+    /// As the system says: it is missing, no folder, or may not be read.
+    pub fn open(dir: &Path) -> io::Result<Arc<Self>> {
+        let opened = Dir::open_ambient(dir)?;
+        Ok(Arc::new(Self {
+            device: opened.stat_self()?.device,
+            dir: opened,
+            path: dir.to_owned(),
+            staging: Mutex::default(),
+            busy: Mutex::default(),
+            space: Mutex::default(),
+            activity: Arc::default(),
+        }))
+    }
+
+    /// The path by which it was opened, for showing.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A storage for one session that lands files here.
+    pub fn storage(self: &Arc<Self>, policy: Policy) -> DiskStorage {
+        DiskStorage::start(Arc::clone(self), policy)
+    }
+
+    /// A source for one session that answers wants from beneath this folder. `options.links` does not matter: each want
+    /// says what it wishes.
+    pub fn source(self: &Arc<Self>, options: WalkOptions) -> DiskSource {
+        DiskSource::serve(Arc::clone(self), options)
+    }
+
+    /// Waits until the threads of all dropped storages have ended, so that every name is free again and the staging
+    /// folder holds nothing but partials. False if that takes longer.
+    pub fn settle(&self, at_most: Duration) -> bool {
+        let working = lock(&self.activity.working);
+        let (working, _) = self
+            .activity
+            .idle
+            .wait_timeout_while(working, at_most, |n| *n > 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        *working == 0
+    }
+
+    pub(super) fn staging(&self) -> io::Result<Arc<Staging>> {
+        let mut staging = lock(&self.staging);
+        if let Some(open) = &*staging {
+            return Ok(Arc::clone(open));
+        }
+        let opened = Arc::new(Staging::open(&self.dir)?);
+        *staging = Some(Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    /// Takes a name for one stream; `None` if another has it.
+    pub(super) fn take_name(self: &Arc<Self>, path: &RelPath) -> Option<Busy> {
+        let taken = lock(&self.busy).insert(path.clone());
+        taken.then(|| Busy {
+            root: Arc::clone(self),
+            path: path.clone(),
+        })
+    }
+
+    /// Sets `bytes` aside in our books; `None` when there is less. Files that are written at once are not worth a
+    /// reservation on disk, but ten thousand of them must not be promised the same megabyte.
+    pub(super) fn promise(self: &Arc<Self>, bytes: u64) -> io::Result<Option<Promise>> {
+        let mut space = lock(&self.space);
+        let fresh = space.asked.is_some_and(|at| at.elapsed() < SPACE_AGE);
+        if !fresh || space.left < bytes {
+            space.left = self
+                .dir
+                .free()?
+                .saturating_sub(space.promised)
+                .saturating_sub(SPACE_MARGIN);
+            space.asked = Some(Instant::now());
+        }
+        if bytes > 0 && space.left < bytes {
+            return Ok(None);
+        }
+        space.left -= bytes;
+        space.promised += bytes;
+        Ok(Some(Promise {
+            root: Arc::clone(self),
+            bytes,
+        }))
+    }
+
+    pub(super) fn work(&self) -> Working {
+        *lock(&self.activity.working) += 1;
+        Working(Arc::clone(&self.activity))
+    }
+}
+
+/// A final name that one stream writes.
+#[derive(Debug)]
+pub(super) struct Busy {
+    root: Arc<Root>,
+    path: RelPath,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        lock(&self.root.busy).remove(&self.path);
+    }
+}
+
+/// Space that one stream may use.
+#[derive(Debug)]
+pub(super) struct Promise {
+    root: Arc<Root>,
+    bytes: u64,
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        // Whether it was used is seen when the system is asked next.
+        lock(&self.root.space).promised -= self.bytes;
+    }
+}
+
+/// A thread that works on a root. To be dropped last.
+#[derive(Debug)]
+pub(super) struct Working(Arc<Activity>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        *lock(&self.0.working) -= 1;
+        self.0.idle.notify_all();
+    }
+}
+
+/// A panic of another thread leaves the books as they were: each change is one assignment.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The error for an offer that does not fit.
+pub(super) fn no_space(path: &RelPath, bytes: u64) -> ft_core::error::FileError {
+    let e = io::Error::new(
+        io::ErrorKind::StorageFull,
+        format!("{bytes} bytes do not fit on the file system"),
+    );
+    fault::fault("reserve", path, &e)
+}

@@ -1,0 +1,134 @@
+//! One thing that a source has offered: where it is, what it was then, and how far it has been read.
+
+use std::fs::File;
+use std::io::Read;
+use std::sync::Arc;
+
+use ft_core::error::{Code, FileError, Retry};
+use ft_core::frame::{Kind, Meta};
+use ft_core::hash::TreeHasher;
+use ft_core::path::RelPath;
+
+use super::super::fault::fault;
+use super::super::sys::{self, Dir, Extent, Stat, Through, What};
+
+/// One entry.
+pub(super) struct Entry {
+    /// For messages, as offered.
+    pub(super) path: RelPath,
+    pub(super) origin: Origin,
+    pub(super) state: State,
+    /// What `Check` found equal: from here on the hash is known.
+    pub(super) checked: Option<(u64, TreeHasher)>,
+    pub(super) failed: Option<FileError>,
+}
+
+/// Where its content comes from.
+pub(super) enum Origin {
+    /// A file beneath an open folder.
+    File {
+        base: Arc<Dir>,
+        at: Vec<Vec<u8>>,
+        through: Through,
+        stat: Stat,
+    },
+    /// Read once, from the beginning.
+    Stream(Box<dyn Read + Send>),
+    /// A folder or a link: no content.
+    Nothing,
+}
+
+/// How far it has been read.
+pub(super) enum State {
+    Closed,
+    Reading(Reading),
+    /// To its end.
+    Ended {
+        beside: bool,
+    },
+}
+
+/// An entry that is being read.
+pub(super) struct Reading {
+    /// `None` for a stream.
+    pub(super) file: Option<File>,
+    pub(super) position: u64,
+    /// `None`: the second thread has it.
+    pub(super) hasher: Option<TreeHasher>,
+    /// For a sparse file, the stretch that is being read.
+    pub(super) extent: Option<Extent>,
+}
+
+impl Entry {
+    pub(super) fn new(path: RelPath, origin: Origin) -> Self {
+        Self {
+            path,
+            origin,
+            state: State::Closed,
+            checked: None,
+            failed: None,
+        }
+    }
+
+    /// An entry of unknown size, and how it is offered.
+    pub(super) fn stream(reader: Box<dyn Read + Send>, path: RelPath) -> (Self, Meta) {
+        let meta = Meta {
+            path: path.clone(),
+            kind: Kind::File,
+            size: None,
+            mode: None,
+            mtime: None,
+            target: Vec::new(),
+        };
+        (Self::new(path, Origin::Stream(reader)), meta)
+    }
+
+    pub(super) fn is_hashed_beside(&self) -> bool {
+        match &self.state {
+            State::Closed => false,
+            State::Reading(reading) => reading.hasher.is_none(),
+            State::Ended { beside } => *beside,
+        }
+    }
+
+    /// Opens the file, if it is still what was offered.
+    pub(super) fn open(&self) -> Result<(File, Stat), FileError> {
+        let Origin::File {
+            base,
+            at,
+            through,
+            stat,
+        } = &self.origin
+        else {
+            let text = format!("{} has no content that could be read again", self.path);
+            return Err(FileError::new(Code::Io, Retry::Never, text));
+        };
+        let file = base.file(at, *through).map_err(|e| match e.kind() {
+            // It was there when it was offered.
+            std::io::ErrorKind::NotFound => self.changed(),
+            _ => fault("open", &self.path, &e),
+        })?;
+        let now = sys::stat_file(&file).map_err(|e| fault("look at", &self.path, &e))?;
+        if now.what != What::File || !self.unchanged(&now) {
+            return Err(self.changed());
+        }
+        Ok((file, *stat))
+    }
+
+    /// Whether the file is still the one that was offered. A new name or mode does not matter to its content.
+    pub(super) fn unchanged(&self, now: &Stat) -> bool {
+        let Origin::File { stat, .. } = &self.origin else {
+            return true;
+        };
+        let identity = |st: &Stat| (st.device, st.inode, st.size, st.mtime);
+        identity(stat) == identity(now)
+    }
+
+    pub(super) fn changed(&self) -> FileError {
+        FileError::new(
+            Code::Changed,
+            Retry::Now,
+            format!("{} changed since it was offered", self.path),
+        )
+    }
+}

@@ -1,0 +1,308 @@
+//! Reading what is sent: the source of one session, and its threads.
+//!
+//! The *worker* walks, opens and reads, and hashes small files; the *hasher* (see `hashing`) starts with the first large
+//! file and hashes while the next stretch is read. The session asks for several reads at once: that is the read-ahead.
+
+mod item;
+mod read;
+mod walk;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Poll};
+
+use ft_core::error::FileError;
+use ft_core::frame::Links;
+use ft_core::path::RelPath;
+use ft_core::storage::{Buf, ItemId, Source, SourceDone, SourceOp};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::fault::internal;
+use super::hashing::{Completions, Hashing, Job};
+use super::root::Root;
+use super::{Filter, Notes};
+use item::Entry;
+use walk::Walk;
+
+/// Buffers kept for the next reads; a session has no more in flight at once than this many large ones.
+const SPARES: usize = 16;
+
+/// How a source walks.
+#[derive(Clone)]
+pub struct WalkOptions {
+    /// What to do about symbolic links, in a push.
+    pub links: Links,
+    /// What does not match is not offered. Matched against the path beneath what was named, its own name first.
+    pub filter: Option<Filter>,
+    /// Hears what was skipped.
+    pub notes: Option<Notes>,
+}
+
+impl Default for WalkOptions {
+    fn default() -> Self {
+        Self {
+            links: Links::Skip,
+            filter: None,
+            notes: None,
+        }
+    }
+}
+
+impl fmt::Debug for WalkOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WalkOptions")
+            .field("links", &self.links)
+            .field("filter", &self.filter)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads files for one session: those that a push was told to send, or those beneath a [`Root`] that wants ask for.
+pub struct DiskSource {
+    ops: Sender<(SourceOp, Option<Buf>)>,
+    done: UnboundedReceiver<(SourceDone, Option<Buf>)>,
+    abandoned: Arc<AtomicBool>,
+    own: VecDeque<SourceDone>,
+}
+
+/// Already completed paths are not offered again.
+type Skip = Box<dyn Fn(&RelPath) -> bool + Send>;
+
+impl DiskSource {
+    /// Sends files and folders of this computer, each under its own name, in the folder `into` of the receiver. A path
+    /// that ends in `.` or `..` stands for what is in that folder. Paths (as offered) of which `skip` says true
+    /// are left out: a retry need not offer again what is known to be complete.
+    pub fn push(
+        paths: Vec<PathBuf>,
+        into: RelPath,
+        options: WalkOptions,
+        skip: impl Fn(&RelPath) -> bool + Send + 'static,
+    ) -> Self {
+        let skip: Skip = Box::new(skip);
+        Self::start(
+            None,
+            options.clone(),
+            BTreeMap::from([(0, Walk::push(paths, into, options, skip))]),
+            None,
+        )
+    }
+
+    /// Sends one stream of unknown size, such as standard input, as the file `into`.
+    pub fn stdin(reader: impl Read + Send + 'static, into: RelPath) -> Self {
+        Self::start(
+            None,
+            WalkOptions::default(),
+            BTreeMap::new(),
+            Some((Box::new(reader), into)),
+        )
+    }
+
+    pub(super) fn serve(root: Arc<Root>, options: WalkOptions) -> Self {
+        Self::start(Some(root), options, BTreeMap::new(), None)
+    }
+
+    fn start(
+        root: Option<Arc<Root>>,
+        options: WalkOptions,
+        wants: BTreeMap<u32, Walk>,
+        stream: Option<(Box<dyn Read + Send>, RelPath)>,
+    ) -> Self {
+        let (ops, queue) = channel();
+        let (completions, done) = unbounded_channel();
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let worker = Worker {
+            root,
+            options,
+            wants,
+            stream,
+            items: BTreeMap::new(),
+            last_item: 0,
+            done: completions,
+            hashing: None,
+            abandoned: Arc::clone(&abandoned),
+            spares: Vec::new(),
+            scratch: None,
+        };
+        // Without a thread the queue is dropped here, and `submit` says so.
+        drop(
+            std::thread::Builder::new()
+                .name("ft-read".to_owned())
+                .spawn(move || worker.run(&queue)),
+        );
+        Self {
+            ops,
+            done,
+            abandoned,
+            own: VecDeque::new(),
+        }
+    }
+}
+
+impl Source for DiskSource {
+    fn submit(&mut self, op: SourceOp, spare: Option<Buf>) {
+        if let Err(std::sync::mpsc::SendError((op, _))) = self.ops.send((op, spare)) {
+            let gone = internal("the disk thread has gone");
+            match op {
+                SourceOp::Open { .. } | SourceOp::Close(_) => {}
+                SourceOp::Next { want, .. } => {
+                    self.own.push_back(SourceDone::Entries {
+                        want,
+                        items: Vec::new(),
+                        end: Some(Err(gone)),
+                    });
+                }
+                SourceOp::Check { item, .. }
+                | SourceOp::Hash(item)
+                | SourceOp::Read { item, .. } => {
+                    self.own.push_back(SourceDone::Failed(item, gone));
+                }
+            }
+        }
+    }
+
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(SourceDone, Option<Buf>)> {
+        match self.done.poll_recv(cx) {
+            Poll::Ready(Some(completion)) => Poll::Ready(completion),
+            Poll::Ready(None) | Poll::Pending => self
+                .own
+                .pop_front()
+                .map_or(Poll::Pending, |d| Poll::Ready((d, None))),
+        }
+    }
+}
+
+impl Drop for DiskSource {
+    fn drop(&mut self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for DiskSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DiskSource")
+    }
+}
+
+/// The thread that walks and reads.
+struct Worker {
+    /// What is served; `None` in a push.
+    root: Option<Arc<Root>>,
+    options: WalkOptions,
+    wants: BTreeMap<u32, Walk>,
+    /// Standard input, until it is offered.
+    stream: Option<(Box<dyn Read + Send>, RelPath)>,
+    items: BTreeMap<ItemId, Entry>,
+    last_item: ItemId,
+    done: Completions<SourceDone>,
+    hashing: Option<Hashing<SourceDone>>,
+    abandoned: Arc<AtomicBool>,
+    spares: Vec<Buf>,
+    scratch: Option<Buf>,
+}
+
+impl Worker {
+    fn run(mut self, queue: &Receiver<(SourceOp, Option<Buf>)>) {
+        while let Ok((op, spare)) = queue.recv() {
+            if self.abandoned.load(Ordering::Relaxed) {
+                return;
+            }
+            self.spares
+                .extend(spare.filter(|_| self.spares.len() < SPARES));
+            match op {
+                SourceOp::Open {
+                    want,
+                    path,
+                    depth,
+                    links,
+                } => {
+                    if let Some(root) = &self.root {
+                        let walk = Walk::serve(
+                            Arc::clone(root),
+                            &path,
+                            depth,
+                            links,
+                            self.options.clone(),
+                        );
+                        self.wants.insert(want, walk);
+                    }
+                }
+                SourceOp::Next { want, max } => self.next(want, max),
+                SourceOp::Check {
+                    item,
+                    len,
+                    subtrees,
+                } => {
+                    let checked = self.check(item, len, &subtrees);
+                    self.answer(
+                        item,
+                        checked.map(|offset| SourceDone::Checked(item, offset)),
+                    );
+                }
+                SourceOp::Hash(item) => {
+                    let hashed = self.hash_all(item);
+                    self.answer(item, hashed.map(|root| SourceDone::Hashed(item, root)));
+                }
+                SourceOp::Read { item, offset, max } => self.read(item, offset, max),
+                SourceOp::Close(item) => {
+                    self.items.remove(&item);
+                    if let Some(hashing) = &self.hashing {
+                        hashing.submit(Job::Forget(item));
+                    }
+                }
+            }
+        }
+    }
+
+    fn next(&mut self, want: u32, max: usize) {
+        let (found, end) = match (self.wants.get_mut(&want), self.stream.take()) {
+            (Some(walk), _) => walk.next(max),
+            (None, Some((reader, path))) => (vec![Entry::stream(reader, path)], Some(Ok(()))),
+            (None, None) => (
+                Vec::new(),
+                Some(Err(internal("entries of a want that was not opened"))),
+            ),
+        };
+        if end.is_some() {
+            self.wants.remove(&want);
+        }
+        let mut items = Vec::with_capacity(found.len());
+        for (entry, meta) in found {
+            self.last_item += 1;
+            items.push(ft_core::storage::Item {
+                id: self.last_item,
+                meta,
+            });
+            self.items.insert(self.last_item, entry);
+        }
+        self.complete(SourceDone::Entries { want, items, end }, None);
+    }
+
+    fn complete(&self, completion: SourceDone, buf: Option<Buf>) {
+        // Nobody listens any more only when the session has gone.
+        drop(self.done.send((completion, buf)));
+    }
+
+    /// Completes behind what the hasher still has of this item.
+    fn complete_in_order(&self, item: ItemId, completion: SourceDone) {
+        let beside = self.items.get(&item).is_some_and(Entry::is_hashed_beside);
+        match &self.hashing {
+            Some(hashing) if beside => hashing.submit(Job::Pass(completion, None)),
+            Some(_) | None => self.complete(completion, None),
+        }
+    }
+
+    fn answer(&mut self, item: ItemId, result: Result<SourceDone, FileError>) {
+        let completion = result.unwrap_or_else(|error| {
+            if let Some(entry) = self.items.get_mut(&item) {
+                entry.failed.get_or_insert_with(|| error.clone());
+            }
+            SourceDone::Failed(item, error)
+        });
+        self.complete_in_order(item, completion);
+    }
+}

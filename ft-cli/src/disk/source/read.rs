@@ -1,0 +1,367 @@
+//! Content: checking a stated prefix, hashing, reading on, holes.
+
+use std::fs::File;
+use std::io;
+use std::sync::atomic::Ordering;
+
+use ft_core::error::FileError;
+use ft_core::hash::{Root as Hash, Subtree, TreeHasher, decompose};
+use ft_core::limits::MAX_HOLE;
+use ft_core::storage::{Buf, ItemId, SourceDone};
+
+use super::super::fault::{fault, internal};
+use super::super::hashing::{Hashing, Job};
+use super::super::limits::{HASH_INLINE, REHASH_CHUNK};
+use super::super::sys::{self, Extent, Stat};
+use super::Worker;
+use super::item::{Entry, Origin, Reading, State};
+
+/// One answered read, before it is hashed.
+struct Piece {
+    len: u64,
+    /// `None`: a hole.
+    bytes: Option<Buf>,
+    last: bool,
+}
+
+impl Worker {
+    /// How far the receiver's prefix is equal. What was hashed for it is kept, so that reading can go on from there.
+    pub(super) fn check(
+        &mut self,
+        item: ItemId,
+        len: u64,
+        subtrees: &[Subtree],
+    ) -> Result<u64, FileError> {
+        let entry = self
+            .items
+            .get(&item)
+            .ok_or_else(|| internal("check of an entry that is not open"))?;
+        if matches!(entry.origin, Origin::Stream(_)) {
+            return Ok(0);
+        }
+        if let Some(error) = entry.failed.clone() {
+            return Err(error);
+        }
+        let (file, stat) = entry.open()?;
+        let path = entry.path.clone();
+        let mut equal = (0, TreeHasher::new());
+        if len < stat.size && decompose(len).count() == subtrees.len() {
+            let mut hasher = TreeHasher::new();
+            let mut boundary = 0;
+            for (n, part) in decompose(len).enumerate() {
+                boundary += part;
+                self.hash_to(&file, &mut hasher, boundary)
+                    .map_err(|e| fault("read", &path, &e))?;
+                let (hashed, ours) = hasher.prefix();
+                if hashed != boundary || ours != subtrees[..=n] {
+                    break;
+                }
+                equal = (boundary, TreeHasher::resume(boundary, &ours));
+            }
+        }
+        let boundary = equal.0;
+        if let Some(entry) = self.items.get_mut(&item) {
+            entry.checked = Some(equal);
+        }
+        Ok(boundary)
+    }
+
+    pub(super) fn hash_all(&mut self, item: ItemId) -> Result<Hash, FileError> {
+        let entry = self
+            .items
+            .get(&item)
+            .ok_or_else(|| internal("hash of an entry that is not open"))?;
+        if let Some(error) = entry.failed.clone() {
+            return Err(error);
+        }
+        let (file, stat) = entry.open()?;
+        let path = entry.path.clone();
+        let mut hasher = TreeHasher::new();
+        self.hash_to(&file, &mut hasher, stat.size)
+            .map_err(|e| fault("read", &path, &e))?;
+        let now = sys::stat_file(&file).map_err(|e| fault("look at", &path, &e))?;
+        let entry = self
+            .items
+            .get(&item)
+            .ok_or_else(|| internal("hash of an entry that is not open"))?;
+        if hasher.len() == stat.size && entry.unchanged(&now) {
+            Ok(hasher.root())
+        } else {
+            Err(entry.changed())
+        }
+    }
+
+    /// Hashes on up to `end`, or the end of the file if that comes first.
+    fn hash_to(&mut self, file: &File, hasher: &mut TreeHasher, end: u64) -> io::Result<()> {
+        let mut buf = self
+            .scratch
+            .take()
+            .unwrap_or_else(|| Buf::with_capacity(REHASH_CHUNK));
+        while hasher.len() < end {
+            if self.abandoned.load(Ordering::Relaxed) {
+                return Err(io::Error::other("the session has gone"));
+            }
+            buf.clear();
+            let room = usize::try_from(end - hasher.len())
+                .map_or(REHASH_CHUNK, |left| left.min(REHASH_CHUNK));
+            match sys::read_at(file, &mut buf.spare()[..room], hasher.len()) {
+                Ok(0) => break,
+                Ok(n) => buf.advance(n),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+            hasher.update(buf.bytes());
+        }
+        self.scratch = Some(buf);
+        Ok(())
+    }
+
+    pub(super) fn read(&mut self, item: ItemId, offset: u64, max: usize) {
+        let piece = match self.items.remove(&item) {
+            None => Err(internal("read of an entry that is not open")),
+            Some(mut entry) => {
+                let piece = match entry.failed.clone() {
+                    Some(error) => Err(error),
+                    None => self.piece(item, &mut entry, offset, max),
+                };
+                self.items.insert(item, entry);
+                piece
+            }
+        };
+        match piece {
+            Ok(piece) => self.deliver(item, offset, piece),
+            Err(error) => self.answer(item, Err(error.at(offset))),
+        }
+    }
+
+    fn piece(
+        &mut self,
+        item: ItemId,
+        entry: &mut Entry,
+        offset: u64,
+        max: usize,
+    ) -> Result<Piece, FileError> {
+        if matches!(entry.state, State::Closed) {
+            self.begin(item, entry, offset)?;
+        }
+        let spare = self.spares.pop();
+        let State::Reading(reading) = &mut entry.state else {
+            return Err(internal(format!("read at {offset} behind the end")));
+        };
+        if reading.position != offset {
+            return Err(internal(format!(
+                "read at {offset} where the entry stands at {}",
+                reading.position
+            )));
+        }
+        let piece = match (&mut entry.origin, &reading.file) {
+            (Origin::Stream(reader), _) => {
+                read_stream(reader, spare, max).map_err(|e| fault("read", &entry.path, &e))?
+            }
+            (Origin::File { stat, .. }, Some(file)) => {
+                read_file(file, stat, &mut reading.extent, offset, max, spare)
+                    .map_err(|e| fault("read", &entry.path, &e))?
+            }
+            (Origin::File { .. } | Origin::Nothing, _) => {
+                return Err(internal("read of an entry without content"));
+            }
+        };
+        reading.position += piece.len;
+        if let Some(file) = &reading.file {
+            let short = piece.len == 0 && !piece.last;
+            let now = (piece.last || short)
+                .then(|| sys::stat_file(file))
+                .transpose();
+            let now = now.map_err(|e| fault("look at", &entry.path, &e))?;
+            if short || now.is_some_and(|now| !entry.unchanged(&now)) {
+                return Err(entry.changed());
+            }
+        }
+        Ok(piece)
+    }
+
+    fn begin(&mut self, item: ItemId, entry: &mut Entry, offset: u64) -> Result<(), FileError> {
+        let hasher = match entry.checked.take() {
+            Some((boundary, hasher)) if boundary == offset => hasher,
+            Some(_) | None if offset == 0 => TreeHasher::new(),
+            Some(_) | None => {
+                return Err(internal(format!(
+                    "first read at {offset}, which was not checked"
+                )));
+            }
+        };
+        let (file, small) = match &entry.origin {
+            Origin::Stream(_) => (None, false),
+            Origin::Nothing => return Err(internal("read of an entry without content")),
+            Origin::File { .. } => {
+                let (file, stat) = entry.open()?;
+                if stat.size > HASH_INLINE {
+                    sys::expect_sequential(&file);
+                }
+                (Some(file), stat.size <= HASH_INLINE)
+            }
+        };
+        if !small && self.hashing.is_none() {
+            // No second thread: the first one does it.
+            self.hashing = Hashing::start(self.done.clone(), ()).ok();
+        }
+        let hasher = match &self.hashing {
+            Some(hashing) if !small => {
+                hashing.submit(Job::Begin(item, hasher));
+                None
+            }
+            Some(_) | None => Some(hasher),
+        };
+        entry.state = State::Reading(Reading {
+            file,
+            position: offset,
+            hasher,
+            extent: None,
+        });
+        Ok(())
+    }
+
+    /// Hashes the piece, here or beside, and completes.
+    fn deliver(&mut self, item: ItemId, offset: u64, piece: Piece) {
+        let Piece { len, bytes, last } = piece;
+        let hole = bytes.is_none();
+        let complete = move |end| match hole {
+            true => SourceDone::Hole {
+                item,
+                offset,
+                len,
+                end,
+            },
+            false => SourceDone::Content {
+                item,
+                offset,
+                len,
+                end,
+            },
+        };
+        let Some(Entry { state, .. }) = self.items.get_mut(&item) else {
+            return;
+        };
+        let State::Reading(reading) = state else {
+            return;
+        };
+        match (&mut reading.hasher, &self.hashing) {
+            (None, Some(hashing)) => {
+                let complete = Box::new(complete);
+                hashing.submit(match bytes {
+                    Some(bytes) => Job::Bytes {
+                        key: item,
+                        bytes,
+                        last,
+                        complete,
+                    },
+                    None => Job::Zeros {
+                        key: item,
+                        len,
+                        last,
+                        complete,
+                    },
+                });
+                if last {
+                    *state = State::Ended { beside: true };
+                }
+            }
+            (Some(hasher), _) => {
+                match &bytes {
+                    Some(buf) => hasher.update(buf.bytes()),
+                    None => hasher.update_zeros(len),
+                }
+                let end = last.then(|| hasher.root());
+                if last {
+                    *state = State::Ended { beside: false };
+                }
+                self.complete(complete(end), bytes);
+            }
+            (None, None) => self.complete(
+                SourceDone::Failed(item, internal("no thread for hashing")),
+                bytes,
+            ),
+        }
+    }
+}
+
+/// A buffer with room for `len` bytes, if possible one that was used before.
+fn buffer(spare: Option<Buf>, len: usize) -> Buf {
+    match spare {
+        Some(mut buf) if buf.capacity() >= len => {
+            buf.clear();
+            buf
+        }
+        Some(_) | None => Buf::with_capacity(len),
+    }
+}
+
+fn read_stream(reader: &mut impl io::Read, spare: Option<Buf>, max: usize) -> io::Result<Piece> {
+    let mut buf = buffer(spare, max);
+    let n = loop {
+        match reader.read(&mut buf.spare()[..max]) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => break other?,
+        }
+    };
+    buf.advance(n);
+    Ok(Piece {
+        len: n as u64,
+        bytes: Some(buf),
+        last: n == 0,
+    })
+}
+
+fn read_file(
+    file: &File,
+    stat: &Stat,
+    extent: &mut Option<Extent>,
+    offset: u64,
+    max: usize,
+    spare: Option<Buf>,
+) -> io::Result<Piece> {
+    let mut until = stat.size;
+    if stat.stored < stat.size {
+        let current = match *extent {
+            Some(Extent::Data(end) | Extent::Hole(end)) if end <= offset => None,
+            known => known,
+        };
+        let current = match current {
+            Some(known) => known,
+            None => sys::extent(file, offset, stat.size)?,
+        };
+        *extent = Some(current);
+        match current {
+            Extent::Hole(end) => {
+                let len = (end - offset).min(MAX_HOLE);
+                return Ok(Piece {
+                    len,
+                    bytes: None,
+                    last: offset + len == stat.size,
+                });
+            }
+            Extent::Data(end) => until = end,
+        }
+    }
+    let room = usize::try_from(until - offset).map_or(max, |left| left.min(max));
+    let mut buf = buffer(spare, room);
+    while buf.len() < room {
+        let filled = buf.len();
+        match sys::read_at(
+            file,
+            &mut buf.spare()[..room - filled],
+            offset + filled as u64,
+        ) {
+            Ok(0) => break,
+            Ok(n) => buf.advance(n),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    let len = buf.len() as u64;
+    Ok(Piece {
+        len,
+        bytes: Some(buf),
+        last: offset + len == stat.size,
+    })
+}

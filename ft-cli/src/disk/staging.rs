@@ -1,0 +1,198 @@
+//! The staging folder: where content waits until it is whole and verified.
+//!
+//! `.ft-staging` in the root, for its owner only, holds
+//! - `p-<hash of the final path>`: partials of files that can be resumed, found again by the next try, each locked
+//!   (`flock`) by the session that writes it;
+//! - `w-<process>-<n>/`: one folder for each process that works here, locked as long as it lives, for everything that
+//!   no later try could use: files below the resume unit, of unknown size, and links on their way.
+//!
+//! Locks die with their process, so a sweep can tell what was abandoned: it takes each lock without waiting, and removes
+//! what it could lock and nobody can resume. The folder itself is locked shared by all, and alone by the last one who removes it.
+
+use std::io::{self, ErrorKind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use ft_core::limits::RESUME_UNIT;
+use ft_core::path::RelPath;
+
+use super::limits::{PARTIAL_AGE, STAGING};
+use super::sys::{self, Dir, Through, What};
+
+/// Tries to open a folder that another process removes at the same moment.
+const OPEN_TRIES: u32 = 100;
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// The opened staging folder of one root in this process.
+#[derive(Debug)]
+pub(super) struct Staging {
+    root: Dir,
+    /// Holds the partials.
+    pub(super) partials: Dir,
+    /// Holds what only this process can use.
+    pub(super) own: Dir,
+    own_name: Vec<u8>,
+    serial: AtomicU64,
+}
+
+/// True for a name that nobody may see or use; whatever its case, because some file systems do not tell.
+pub(super) fn is_reserved(component: &[u8]) -> bool {
+    component.eq_ignore_ascii_case(STAGING.as_bytes())
+}
+
+/// Name of the partial for a final path: the same at the next try.
+pub(super) fn partial_name(path: &RelPath) -> Vec<u8> {
+    let hash = blake3::hash(&path.to_bytes()).to_hex();
+    format!("p-{}", &hash[..40]).into_bytes()
+}
+
+impl Staging {
+    /// Opens or makes the staging folder beneath `root`, takes a working folder there, and sweeps.
+    pub(super) fn open(root: &Dir) -> io::Result<Self> {
+        let root = root.folder(&[], Through::NoLinks)?;
+        for attempt in 0..OPEN_TRIES {
+            if attempt > 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            ignore(
+                root.make_folder(STAGING.as_bytes(), true),
+                ErrorKind::AlreadyExists,
+            )?;
+            let partials = match root.folder(&[STAGING.into()], Through::NoLinks) {
+                Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                other => other?,
+            };
+            if !partials.make_private()? {
+                let text = format!("{STAGING} belongs to another user");
+                return Err(io::Error::new(ErrorKind::PermissionDenied, text));
+            }
+            if !partials.try_lock(false)? || !is_at(&root, STAGING.as_bytes(), &partials)? {
+                continue;
+            }
+            let Some((own, own_name)) = take_own(&partials)? else {
+                continue;
+            };
+            let staging = Self {
+                root,
+                partials,
+                own,
+                own_name,
+                serial: AtomicU64::new(0),
+            };
+            staging.sweep();
+            return Ok(staging);
+        }
+        Err(io::Error::new(
+            ErrorKind::ResourceBusy,
+            format!("{STAGING} is being removed by another process"),
+        ))
+    }
+
+    /// A name in `own` that was not used before.
+    pub(super) fn fresh_name(&self) -> Vec<u8> {
+        self.serial
+            .fetch_add(1, Ordering::Relaxed)
+            .to_string()
+            .into_bytes()
+    }
+
+    /// Removes what dead processes left and nobody can use. What cannot be removed stays: the next sweep tries again.
+    fn sweep(&self) {
+        let Ok(names) = self.partials.names() else {
+            return;
+        };
+        for (name, _) in names {
+            if name == self.own_name {
+                continue;
+            }
+            let swept = match name.first_chunk() {
+                Some(b"w-") => sweep_working(&self.partials, &name),
+                Some(b"p-") => sweep_partial(&self.partials, &name),
+                _ => Ok(()),
+            };
+            drop(swept);
+        }
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        empty(&self.own);
+        drop(self.partials.remove_folder(&self.own_name));
+        // Partials of others keep the folder; so does a process that holds the shared lock.
+        if matches!(self.partials.try_lock(true), Ok(true)) {
+            drop(self.root.remove_folder(STAGING.as_bytes()));
+        }
+    }
+}
+
+fn take_own(partials: &Dir) -> io::Result<Option<(Dir, Vec<u8>)>> {
+    for _ in 0..OPEN_TRIES {
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("w-{}-{n}", std::process::id()).into_bytes();
+        match partials.make_folder(&name, true) {
+            // Another process with our number: of another container, or long dead.
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => continue,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        }
+        // Between making and locking, a sweep may take it for abandoned.
+        let own = match partials.folder(std::slice::from_ref(&name), Through::NoLinks) {
+            Err(e) if e.kind() == ErrorKind::NotFound => continue,
+            other => other?,
+        };
+        if own.try_lock(true)? && is_at(partials, &name, &own)? {
+            return Ok(Some((own, name)));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether `dir` is (still) what has that name.
+fn is_at(parent: &Dir, name: &[u8], dir: &Dir) -> io::Result<bool> {
+    let itself = dir.stat_self()?;
+    Ok(parent
+        .stat(name)?
+        .is_some_and(|st| (st.device, st.inode) == (itself.device, itself.inode)))
+}
+
+fn sweep_working(partials: &Dir, name: &[u8]) -> io::Result<()> {
+    let dir = partials.folder(&[name.to_vec()], Through::NoLinks)?;
+    if dir.try_lock(true)? {
+        empty(&dir);
+        partials.remove_folder(name)?;
+    }
+    Ok(())
+}
+
+fn sweep_partial(partials: &Dir, name: &[u8]) -> io::Result<()> {
+    let file = partials.file(&[name.to_vec()], Through::NoLinks)?;
+    let st = sys::stat_file(&file)?;
+    if st.what != What::File || !sys::try_lock_file(&file)? {
+        return Ok(());
+    }
+    let (secs, _) = st.changed;
+    let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(secs).unwrap_or(0));
+    let old = SystemTime::now()
+        .duration_since(changed)
+        .is_ok_and(|age| age > PARTIAL_AGE);
+    if old || st.size < RESUME_UNIT {
+        partials.remove_file(name)
+    } else {
+        Ok(())
+    }
+}
+
+fn empty(dir: &Dir) {
+    for (name, _) in dir.names().unwrap_or_default() {
+        drop(dir.remove_file(&name));
+    }
+}
+
+fn ignore(result: io::Result<()>, kind: ErrorKind) -> io::Result<()> {
+    match result {
+        Err(e) if e.kind() == kind => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,2 @@
+//! What the command line program is made of.
+pub mod disk;

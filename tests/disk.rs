@@ -1,0 +1,14 @@
+//! The real file system behind `Storage` and `Source`: landing, its hazards, and reading, driven by hand.
+
+#[path = "disk/harness.rs"]
+mod harness;
+#[path = "disk/hazards.rs"]
+mod hazards;
+#[path = "disk/landing.rs"]
+mod landing;
+#[path = "disk/reading.rs"]
+mod reading;
+#[path = "disk/resuming.rs"]
+mod resuming;
+#[path = "disk/walking.rs"]
+mod walking;
