@@ -21,7 +21,7 @@ pub(super) type Complete<D> = Box<dyn FnOnce(Option<Root>) -> D + Send>;
 /// What to do, for the stream or item `key`, in order.
 pub(super) enum Job<D> {
     /// Its hash goes on from here.
-    Begin(u64, TreeHasher),
+    Begin(u64, Box<TreeHasher>),
     /// Hash, and complete.
     Bytes {
         key: u64,
@@ -71,7 +71,7 @@ impl<D: Send + 'static> Hashing<D> {
 }
 
 fn run<D>(queue: &Receiver<Job<D>>, done: &Completions<D>) {
-    let mut hashers: BTreeMap<u64, TreeHasher> = BTreeMap::new();
+    let mut hashers: BTreeMap<u64, Box<TreeHasher>> = BTreeMap::new();
     while let Ok(job) = queue.recv() {
         let completion = match job {
             Job::Begin(key, hasher) => {

@@ -178,7 +178,7 @@ impl Worker {
         }
         stream.hash = match &self.hashing {
             Some(hashing) if !small => {
-                hashing.submit(Job::Begin(id.into(), hasher));
+                hashing.submit(Job::Begin(id.into(), Box::new(hasher)));
                 HashState::Beside
             }
             Some(_) | None => HashState::Inline(Box::new(hasher)),

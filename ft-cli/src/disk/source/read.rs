@@ -44,7 +44,7 @@ impl Worker {
         }
         let (file, stat) = entry.open()?;
         let path = entry.path.clone();
-        let mut equal = (0, TreeHasher::new());
+        let mut equal = (0, Vec::new());
         if len < stat.size && decompose(len).count() == subtrees.len() {
             let mut hasher = TreeHasher::new();
             let mut boundary = 0;
@@ -56,7 +56,7 @@ impl Worker {
                 if hashed != boundary || ours != subtrees[..=n] {
                     break;
                 }
-                equal = (boundary, TreeHasher::resume(boundary, &ours));
+                equal = (boundary, ours);
             }
         }
         let boundary = equal.0;
@@ -182,7 +182,9 @@ impl Worker {
 
     fn begin(&mut self, item: ItemId, entry: &mut Entry, offset: u64) -> Result<(), FileError> {
         let hasher = match entry.checked.take() {
-            Some((boundary, hasher)) if boundary == offset => hasher,
+            Some((boundary, subtrees)) if boundary == offset && offset > 0 => {
+                TreeHasher::resume(boundary, &subtrees)
+            }
             Some(_) | None if offset == 0 => TreeHasher::new(),
             Some(_) | None => {
                 return Err(internal(format!(
@@ -207,10 +209,10 @@ impl Worker {
         }
         let hasher = match &self.hashing {
             Some(hashing) if !small => {
-                hashing.submit(Job::Begin(item, hasher));
+                hashing.submit(Job::Begin(item, Box::new(hasher)));
                 None
             }
-            Some(_) | None => Some(hasher),
+            Some(_) | None => Some(Box::new(hasher)),
         };
         entry.state = State::Reading(Reading {
             file,
