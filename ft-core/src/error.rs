@@ -245,7 +245,9 @@ impl fmt::Display for SessionError {
             Self::Truncated { offset } => {
                 write!(f, "the stream ended after {offset} bytes without GOODBYE: truncated")
             }
-            Self::Io { text, offset, .. } => write!(f, "connection failed after {offset} bytes: {}", escape(text.as_bytes())),
+            Self::Io { text, offset, .. } => {
+                write!(f, "connection failed after {offset} bytes: {}", escape(text.as_bytes()))
+            }
             Self::Local(e) => write!(f, "this side gave up: {e}"),
         }
     }

@@ -34,6 +34,8 @@ pub enum Event {
     Stored(StreamId, Ack2),
     /// The stream ended otherwise.
     Failed(StreamId, FileError),
+    /// The session broke after END and before ACK2: stored or not, a retry will tell (sender).
+    Unknown(StreamId),
     /// One line of a listing.
     Listed(Meta),
     /// A want was answered, with the reason if it was not in full.

@@ -214,4 +214,3 @@ pub struct Ack2 {
     /// The final name.
     pub path: RelPath,
 }
-

@@ -67,6 +67,9 @@ pub const GROUP_FILES: usize = 4096;
 /// Content of a sync group, bytes, at which it is committed without waiting for more.
 pub const GROUP_BYTES: u64 = 256 * 1024 * 1024;
 
+/// Content still to come on the current stream, bytes, above which a group does not wait for it.
+pub const GROUP_PATIENCE: u64 = 8 * 1024 * 1024;
+
 /// Content bytes that a receiver holds unwritten, or a sender holds unsent: bounds memory, and is enough for a disk and
 /// a network to work at the same time.
 pub const IN_FLIGHT_BYTES: u64 = 4 * 1024 * 1024;

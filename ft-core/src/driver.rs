@@ -1,0 +1,449 @@
+//! Carries a machine's actions out: bytes in, bytes out, operations and completions, without blocking on any of them.
+//!
+//! One task polls everything in a fixed order: completions, writing, reading, the pulse. No spawn, no select, no clock,
+//! so the same code runs on any executor and a simulator can decide every order of events.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::codec::{Decoder, Item};
+use crate::error::{FileError, SessionError};
+use crate::event::{Direction, Event, Report};
+use crate::frame::Frame;
+use crate::limits::{CHUNK, OUT_QUEUE_BYTES};
+use crate::machine::{Action, Actions, Machine};
+use crate::outgoing::{Linger, Outgoing};
+use crate::preamble::Versions;
+use crate::session::Pulse;
+use crate::storage::Buf;
+
+/// Source or storage, whichever the machine needs.
+pub(crate) trait Files {
+    type Op;
+    type Done;
+    fn submit(&mut self, op: Self::Op, buf: Option<Buf>);
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(Self::Done, Option<Buf>)>;
+    /// Item and offset of the content that comes with a completion.
+    fn content_of(done: &Self::Done) -> Option<(u64, u64)>;
+    /// The item that an operation closes.
+    fn closes(op: &Self::Op) -> Option<u64>;
+    /// Whether an operation can use an empty buffer.
+    fn wants_buffer(op: &Self::Op) -> bool;
+}
+
+/// Bytes on their way in, before the decoder.
+struct Incoming {
+    memory: Vec<u8>,
+    from: usize,
+    to: usize,
+    /// Content of the current DATA frame, until the frame or the buffer is full.
+    content: Option<Buf>,
+    eof: bool,
+}
+
+/// Content buffers kept for use again: as many as can be in flight.
+const SPARE_BUFFERS: usize = 16;
+
+/// Bytes read at once where no content buffer takes them.
+const READ_AHEAD: usize = 64 * 1024;
+
+pub(crate) struct Driver<S, M, F, P, O> {
+    stream: S,
+    machine: M,
+    files: F,
+    pulse: P,
+    observer: O,
+    decoder: Decoder,
+    outgoing: Outgoing,
+    incoming: Incoming,
+    /// Content that was read for sending and waits for its turn, by item and offset.
+    kept: BTreeMap<(u64, u64), Buf>,
+    /// Content buffers to use again.
+    spare: Vec<Buf>,
+    /// Set when no frame will follow.
+    end: Option<Result<(), SessionError>>,
+}
+
+impl<S, M, F, P, O> Driver<S, M, F, P, O>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    M: Machine,
+    F: Files<Op = M::Op, Done = M::Done>,
+    P: Pulse,
+    O: FnMut(&Event),
+{
+    pub(crate) fn new(stream: S, decoder: Decoder, head: &[u8], machine: M, files: F, pulse: P, observer: O) -> Self {
+        let mut memory = vec![0; READ_AHEAD.max(head.len())];
+        memory[..head.len()].copy_from_slice(head);
+        let incoming = Incoming { memory, from: 0, to: head.len(), content: None, eof: false };
+        Self {
+            stream,
+            machine,
+            files,
+            pulse,
+            observer,
+            decoder,
+            outgoing: Outgoing::default(),
+            incoming,
+            kept: BTreeMap::new(),
+            spare: Vec::new(),
+            end: None,
+        }
+    }
+
+    pub(crate) async fn run(mut self) -> Report {
+        self.outgoing.raw(&Versions::OURS.encode());
+        let mut actions = Actions::new();
+        self.machine.start(&mut actions);
+        self.carry_out(&mut actions, None);
+        poll_fn(|cx| self.poll(cx)).await;
+
+        let end = self.end.take().unwrap_or(Ok(()));
+        if let Err(error) = &end {
+            self.last_words(error).await;
+        }
+        (self.observer)(&Event::Closed(end.clone()));
+        let tally = self.machine.tally();
+        Report {
+            end,
+            wants: self.machine.failed_wants().to_vec(),
+            completed: tally.completed,
+            failed: tally.failed,
+            unknown: tally.unknown,
+        }
+    }
+
+    /// Tells the peer why, unless it is gone or said it first, and closes without an RST.
+    async fn last_words(&mut self, error: &SessionError) {
+        let mut outgoing = std::mem::take(&mut self.outgoing);
+        match error.code() {
+            // Behind what is queued already: the peer must see whole frames. After our GOODBYE nothing may follow.
+            Some(code) if !self.incoming.eof && !outgoing.shut_down => {
+                let frame = Frame::Error(0, FileError::new(code, error.retry(), error.to_string()));
+                outgoing.control(&frame);
+                (self.observer)(&Event::Frame(Direction::Sent, frame));
+            }
+            Some(_) => {}
+            None if matches!(error, SessionError::PeerEnded(_)) => outgoing = Outgoing::default(),
+            None => return,
+        }
+        Linger::behind(&mut self.stream, outgoing).run().await;
+    }
+
+    /// Ready when the session is over and nothing of ours is under way.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let mut progress = self.poll_files(cx);
+            if self.end.is_none() {
+                progress |= self.poll_out(cx);
+                progress |= self.poll_in(cx);
+                progress |= self.poll_pulse(cx);
+            }
+            if self.end.is_none()
+                && self.incoming.eof
+                && self.machine.peer_left()
+                && self.machine.settled()
+                && self.outgoing.is_shut
+            {
+                self.finish(Ok(()));
+                progress = true;
+            }
+            if self.end.is_some() && self.machine.settled() {
+                return Poll::Ready(());
+            }
+            if !progress {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// The stream is of no more use.
+    fn finish(&mut self, end: Result<(), SessionError>) {
+        if self.end.is_some() {
+            return;
+        }
+        self.submit_partial_content();
+        let mut actions = Actions::new();
+        self.machine.on_end(&end, &mut actions);
+        self.end = Some(end);
+        self.carry_out(&mut actions, None);
+    }
+
+    fn io_error(&self, e: &io::Error) -> SessionError {
+        SessionError::Io { kind: e.kind(), text: e.to_string(), offset: self.decoder.offset() }
+    }
+
+    fn poll_files(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut progress = false;
+        // A peer that does not read must not make us fill memory with what we have to say.
+        while self.end.is_some() || self.outgoing.queued < OUT_QUEUE_BYTES.max(2 * CHUNK) {
+            let Poll::Ready((done, buf)) = self.files.poll_done(cx) else { break };
+            progress = true;
+            let key = F::content_of(&done);
+            let mut actions = Actions::new();
+            if let Some(key) = key {
+                buf.into_iter().for_each(|buf| drop(self.kept.insert(key, buf)));
+                self.machine.on_done(done, &mut actions);
+                if actions.iter().any(|a| matches!(a, Action::DropContent)) {
+                    self.kept.remove(&key).into_iter().for_each(|buf| self.recycle(buf));
+                    actions.retain(|a| !matches!(a, Action::DropContent));
+                }
+            } else {
+                buf.into_iter().for_each(|buf| self.recycle(buf));
+                self.machine.on_done(done, &mut actions);
+            }
+            self.carry_out(&mut actions, None);
+        }
+        progress
+    }
+
+    fn recycle(&mut self, mut buf: Buf) {
+        // Of one size only: where content is cut into writes must not depend on which buffer came back.
+        if buf.capacity() == CHUNK && self.spare.len() < SPARE_BUFFERS {
+            buf.clear();
+            self.spare.push(buf);
+        }
+    }
+
+    fn poll_out(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.outgoing.is_idle() {
+            return false;
+        }
+        let mut free = Vec::new();
+        let before = (self.outgoing.queued, self.outgoing.is_shut);
+        let result = self.outgoing.poll_write(&mut self.stream, cx, &mut free);
+        for buf in free {
+            let len = buf.len() as u64;
+            self.recycle(buf);
+            let mut actions = Actions::new();
+            self.machine.on_sent(len, &mut actions);
+            self.carry_out(&mut actions, None);
+        }
+        if let Poll::Ready(Err(e)) = result {
+            // What the peer said before it closed may still be readable, and says more than "broken pipe".
+            self.drain_after_write_error(cx);
+            let error = self.io_error(&e);
+            self.finish(Err(error));
+            return true;
+        }
+        before != (self.outgoing.queued, self.outgoing.is_shut)
+    }
+
+    fn drain_after_write_error(&mut self, cx: &mut Context<'_>) {
+        while self.end.is_none() && self.poll_in(cx) {}
+    }
+
+    fn poll_pulse(&mut self, cx: &mut Context<'_>) -> bool {
+        let ready = self.pulse.poll_pulse(cx).is_ready();
+        if ready {
+            let mut actions = Actions::new();
+            self.machine.on_pulse(&mut actions);
+            self.carry_out(&mut actions, None);
+        }
+        ready
+    }
+
+    /// Reads and decodes once; false when there is nothing to read or no room for it.
+    fn poll_in(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.incoming.eof
+            || self.end.is_some()
+            || !self.machine.wants_content()
+            || self.outgoing.queued >= 4 * OUT_QUEUE_BYTES
+        {
+            return false;
+        }
+        if self.incoming.from < self.incoming.to {
+            self.decode();
+            return true;
+        }
+        let result = if self.decoder.content_left() > 0 { self.read_content(cx) } else { self.read_frames(cx) };
+        match result {
+            Poll::Pending => false,
+            Poll::Ready(Ok(0)) => {
+                self.incoming.eof = true;
+                if !self.machine.peer_left() || !self.decoder.at_boundary() {
+                    self.finish(Err(SessionError::Truncated { offset: self.decoder.offset() }));
+                }
+                true
+            }
+            Poll::Ready(Ok(_)) => true,
+            Poll::Ready(Err(e)) => {
+                // After both GOODBYEs a reset destroys nothing.
+                self.incoming.eof = true;
+                let over = self.machine.peer_left() && self.machine.settled();
+                self.outgoing.is_shut |= over;
+                if !over {
+                    let error = self.io_error(&e);
+                    self.finish(Err(error));
+                }
+                true
+            }
+        }
+    }
+
+    /// Reads content straight into its buffer.
+    fn read_content(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let left = self.decoder.content_left() as usize;
+        let mut buf = self.content_buffer(left);
+        let most = left.min(buf.spare().len());
+        let mut read = ReadBuf::new(&mut buf.spare()[..most]);
+        let result = Pin::new(&mut self.stream).poll_read(cx, &mut read);
+        let n = read.filled().len();
+        buf.advance(n);
+        self.incoming.content = Some(buf);
+        ready!(result)?;
+        self.decoder.content_taken(u32::try_from(n).unwrap_or(u32::MAX));
+        self.submit_full_content();
+        Poll::Ready(Ok(n))
+    }
+
+    /// Reads whatever comes: headers, control frames, small content.
+    fn read_frames(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut read = ReadBuf::new(&mut self.incoming.memory);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
+        let n = read.filled().len();
+        self.incoming.from = 0;
+        self.incoming.to = n;
+        Poll::Ready(Ok(n))
+    }
+
+    /// The buffer for the current DATA frame, sized for what is left of it; the caller puts it back.
+    fn content_buffer(&mut self, left: usize) -> Buf {
+        let begun = self.incoming.content.take();
+        begun.unwrap_or_else(|| match left {
+            0..CHUNK => Buf::with_capacity(left),
+            _ => self.spare.pop().unwrap_or_else(|| Buf::with_capacity(CHUNK)),
+        })
+    }
+
+    /// Decodes until the input is used up, content memory is at its bound, or the session ends.
+    fn decode(&mut self) {
+        let memory = std::mem::take(&mut self.incoming.memory);
+        let mut input = &memory[self.incoming.from..self.incoming.to];
+        while self.end.is_none() && self.machine.wants_content() && !input.is_empty() {
+            match self.decoder.next(&mut input) {
+                Err(error) => self.finish(Err(error)),
+                Ok(None) => {}
+                Ok(Some(Item::Content(bytes))) => self.copy_content(bytes),
+                Ok(Some(Item::Preamble(versions))) => {
+                    // A server has read it in `accept`; a client learns here what was chosen.
+                    if Versions::OURS.choose(versions).is_none() || versions.min != versions.max {
+                        self.finish(Err(SessionError::Version { min: versions.min, max: versions.max }));
+                    }
+                }
+                Ok(Some(Item::BadOffer(stream, error))) => {
+                    let mut actions = Actions::new();
+                    let result = self.machine.on_bad_offer(stream, error, &mut actions);
+                    self.carry_out(&mut actions, None);
+                    self.check(result);
+                }
+                Ok(Some(Item::Frame(frame))) => self.on_frame(frame),
+            }
+        }
+        self.incoming.from = self.incoming.to - input.len();
+        self.incoming.memory = memory;
+    }
+
+    fn on_frame(&mut self, frame: Frame) {
+        (self.observer)(&Event::Frame(Direction::Received, frame.clone()));
+        if let Frame::Error(0, error) = frame {
+            self.finish(Err(SessionError::PeerEnded(error)));
+            return;
+        }
+        let mut actions = Actions::new();
+        let result = self.machine.on_frame(frame, &mut actions);
+        self.carry_out(&mut actions, None);
+        self.check(result);
+    }
+
+    fn check(&mut self, result: Result<(), crate::machine::Violation>) {
+        if let Err(violation) = result {
+            let error = violation.at(self.decoder.offset());
+            self.finish(Err(error));
+        }
+    }
+
+    /// Small content that came together with its header.
+    fn copy_content(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let left = bytes.len() + self.decoder.content_left() as usize;
+            let mut buf = self.content_buffer(left);
+            let n = bytes.len().min(buf.spare().len());
+            buf.spare()[..n].copy_from_slice(&bytes[..n]);
+            buf.advance(n);
+            self.incoming.content = Some(buf);
+            bytes = &bytes[n..];
+            if !bytes.is_empty() {
+                self.submit_partial_content();
+            }
+        }
+        self.submit_full_content();
+    }
+
+    /// Hands the content over when its frame or its buffer is complete: where the bytes were cut on the way has no say.
+    fn submit_full_content(&mut self) {
+        let full = self.incoming.content.as_mut().is_some_and(|buf| buf.spare().is_empty());
+        if full || self.decoder.content_left() == 0 {
+            self.submit_partial_content();
+        }
+    }
+
+    fn submit_partial_content(&mut self) {
+        if let Some(buf) = self.incoming.content.take_if(|buf| !buf.is_empty()) {
+            let mut actions = Actions::new();
+            self.machine.on_content(buf.len() as u64, &mut actions);
+            self.carry_out(&mut actions, Some(buf));
+        }
+    }
+
+    /// Does what the machine decided; `content` is the buffer at hand.
+    fn carry_out(&mut self, actions: &mut Actions<M::Op>, mut content: Option<Buf>) {
+        for action in actions.drain(..) {
+            match action {
+                Action::Send(frame) => {
+                    if self.end.is_none() {
+                        self.outgoing.control(&frame);
+                        (self.observer)(&Event::Frame(Direction::Sent, frame));
+                    }
+                }
+                Action::SendContent(piece) => {
+                    let frame = Frame::Data { stream: piece.stream, offset: piece.offset, len: piece.len };
+                    if let Some(buf) = self.kept.remove(&(piece.item, piece.offset)) {
+                        debug_assert_eq!(buf.len(), piece.len as usize, "the source gave what it said");
+                        self.outgoing.control(&frame);
+                        self.outgoing.content(buf);
+                        (self.observer)(&Event::Frame(Direction::Sent, frame));
+                    }
+                }
+                Action::Submit(op, with_content) => {
+                    if let Some(item) = F::closes(&op) {
+                        let closed: Vec<_> =
+                            self.kept.range((item, 0)..=(item, u64::MAX)).map(|(key, _)| *key).collect();
+                        closed
+                            .iter()
+                            .filter_map(|key| self.kept.remove(key))
+                            .collect::<Vec<_>>()
+                            .into_iter()
+                            .for_each(|b| self.recycle(b));
+                    }
+                    let buf = if with_content {
+                        content.take()
+                    } else if F::wants_buffer(&op) {
+                        self.spare.pop()
+                    } else {
+                        None
+                    };
+                    self.files.submit(op, buf);
+                }
+                Action::DropContent => content.take().into_iter().for_each(|buf| self.recycle(buf)),
+                Action::Tell(event) => (self.observer)(&event),
+                Action::ShutDown => self.outgoing.shut_down = true,
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Bytes towards the peer: control frames and content in one queue, written many at a time, and a good end.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::codec::encode;
+use crate::error::FileError;
+use crate::frame::Frame;
+use crate::limits::LINGER_BYTES;
+use crate::preamble::Versions;
+use crate::storage::Buf;
+
+/// Bytes on their way out.
+enum Chunk {
+    Control(Vec<u8>),
+    Content(Buf),
+}
+
+impl Chunk {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Control(bytes) => bytes,
+            Self::Content(buf) => buf.bytes(),
+        }
+    }
+}
+
+/// The queue towards the peer.
+#[derive(Default)]
+pub(crate) struct Outgoing {
+    chunks: VecDeque<Chunk>,
+    /// Bytes of the front chunk that are written.
+    written: usize,
+    pub(crate) queued: usize,
+    /// Everything written has also been flushed.
+    is_flushed: bool,
+    pub(crate) shut_down: bool,
+    pub(crate) is_shut: bool,
+}
+
+impl Outgoing {
+    /// Queues a control frame, or the header of DATA.
+    pub(crate) fn control(&mut self, frame: &Frame) {
+        if !matches!(self.chunks.back(), Some(Chunk::Control(_))) {
+            self.chunks.push_back(Chunk::Control(Vec::new()));
+        }
+        if let Some(Chunk::Control(bytes)) = self.chunks.back_mut() {
+            let before = bytes.len();
+            encode(frame, bytes);
+            self.queued += bytes.len() - before;
+        }
+    }
+
+    /// Queues bytes as they are.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.queued += bytes.len();
+        self.chunks.push_back(Chunk::Control(bytes.to_vec()));
+    }
+
+    /// Queues content behind its DATA header.
+    pub(crate) fn content(&mut self, buf: Buf) {
+        self.queued += buf.len();
+        self.chunks.push_back(Chunk::Content(buf));
+    }
+
+    /// Writes as much as the stream takes; gives back content buffers that are written out. `Ready` when nothing is left
+    /// and, if asked for, the writing half is shut.
+    pub(crate) fn poll_write<S: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        cx: &mut Context<'_>,
+        free: &mut Vec<Buf>,
+    ) -> Poll<io::Result<()>> {
+        while !self.chunks.is_empty() {
+            let written = self.written;
+            let slices: Vec<IoSlice<'_>> = self
+                .chunks
+                .iter()
+                .take(64)
+                .enumerate()
+                .map(|(i, chunk)| IoSlice::new(&chunk.bytes()[if i == 0 { written } else { 0 }..]))
+                .collect();
+            let n = ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &slices))?;
+            if n == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.advance(n, free);
+        }
+        if !self.is_flushed {
+            ready!(Pin::new(&mut *stream).poll_flush(cx))?;
+            self.is_flushed = true;
+        }
+        if self.shut_down && !self.is_shut {
+            ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
+            self.is_shut = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Nothing left to write, flush or shut down.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.chunks.is_empty() && self.is_flushed && (!self.shut_down || self.is_shut)
+    }
+
+    fn advance(&mut self, mut n: usize, free: &mut Vec<Buf>) {
+        self.queued -= n;
+        self.is_flushed = false;
+        while let Some(front) = self.chunks.front() {
+            let left = front.bytes().len() - self.written;
+            if n < left {
+                self.written += n;
+                return;
+            }
+            n -= left;
+            self.written = 0;
+            if let Some(Chunk::Content(buf)) = self.chunks.pop_front() {
+                free.push(buf);
+            }
+        }
+    }
+}
+
+/// The end of a connection that must not end in an RST: writes what is queued, shuts the writing half down, and reads
+/// what the peer still sends, up to a bound (pitfall `close-unread-rst`).
+pub(crate) struct Linger<S> {
+    stream: S,
+    outgoing: Outgoing,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Linger<S> {
+    /// A server's whole answer: its preamble and an ERROR.
+    pub(crate) fn new(stream: S, error: Option<FileError>) -> Self {
+        let mut outgoing = Outgoing::default();
+        outgoing.raw(&Versions::OURS.encode());
+        if let Some(error) = error {
+            outgoing.control(&Frame::Error(0, error));
+        }
+        Self::behind(stream, outgoing)
+    }
+
+    /// Writes what is queued first.
+    pub(crate) fn behind(stream: S, mut outgoing: Outgoing) -> Self {
+        outgoing.shut_down = true;
+        Self { stream, outgoing }
+    }
+
+    /// Reading and writing go on side by side: a peer that writes without reading would otherwise stall both.
+    pub(crate) async fn run(mut self) {
+        let mut scratch = vec![0; 16 * 1024];
+        let mut left = LINGER_BYTES;
+        let mut writing = true;
+        poll_fn(|cx| {
+            if writing {
+                writing = self.outgoing.poll_write(&mut self.stream, cx, &mut Vec::new()).is_pending();
+            }
+            loop {
+                let mut read = ReadBuf::new(&mut scratch);
+                match Pin::new(&mut self.stream).poll_read(cx, &mut read) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Ready(Ok(())) => {
+                        let n = read.filled().len() as u64;
+                        left = left.saturating_sub(n);
+                        if left == 0 || (n == 0 && !writing) {
+                            return Poll::Ready(());
+                        }
+                        if n == 0 {
+                            return Poll::Pending;
+                        }
+                    }
+                }
+            }
+        })
+        .await;
+    }
+}

@@ -1,0 +1,681 @@
+//! The receiver's side of a session (PROTOCOL §7): ACK1, content, landing, ACK2; a pure machine.
+//!
+//! It never acknowledges early: ACK1 after the storage has decided, ACK2 after the storage has landed the file. Files
+//! that are complete wait for each other a little, because one sync serves thousands as well as one.
+
+mod table;
+
+use std::collections::BTreeMap;
+
+pub use table::{INPUTS, Input, STATES, State, next};
+
+use crate::error::{Code, FileError, Retry, SessionError};
+use crate::event::Event;
+use crate::frame::{Ack2, Frame, Hello, Intent, Offer, StreamId, Verdict, Want};
+use crate::hash::{Root, decompose};
+use crate::limits::{
+    GROUP_BYTES, GROUP_FILES, GROUP_PATIENCE, IN_FLIGHT_BYTES, MAX_FILE, MAX_OFFER_BYTES, MAX_STREAMS,
+};
+use crate::machine::{Action, Actions, Machine, Next, Side, Tally, Violation, Window, intent_name};
+use crate::payload::offer_len;
+use crate::storage::{Keep, LandDone, LandOp, Prepared};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Stream {
+    state: State,
+    size: Option<u64>,
+    offer_bytes: u32,
+    /// What ACK1 stated: a prefix of so many bytes.
+    claimed: u64,
+    /// What ACK1 stated: a whole file with this root.
+    same: Option<Root>,
+    /// Bytes received, a used prefix included.
+    position: u64,
+    /// What END stated.
+    root: Option<Root>,
+}
+
+/// What the client asked for and where the answer stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Wanted {
+    want: Want,
+    done: bool,
+}
+
+/// The DATA frame whose content is coming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Incoming {
+    stream: StreamId,
+    offset: u64,
+}
+
+/// The machine. See [`Machine`] for its contract.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Receiver {
+    side: Side,
+    intent: Intent,
+    agent: String,
+    greeted: bool,
+    /// What the sender must keep to: the initial window until our HELLO can have reached it is not checked more strictly.
+    window: Window,
+    open: BTreeMap<StreamId, Stream>,
+    offer_bytes: u32,
+    last_stream: StreamId,
+    wants: Vec<Wanted>,
+    /// The stream whose content is on the wire (FT-22).
+    current: Option<StreamId>,
+    incoming: Option<Incoming>,
+    /// Content submitted and not yet out of memory, bytes.
+    held_bytes: u64,
+    /// Complete files, in the order in which they will land.
+    group: Vec<StreamId>,
+    group_bytes: u64,
+    /// Files of the group that is being landed.
+    landing: usize,
+    /// Streams on which the peer has still to act, or the storage before ACK1 or END is settled.
+    busy: usize,
+    /// Discards under way.
+    discarding: usize,
+    peer_left: bool,
+    left: bool,
+    over: bool,
+    tally: Tally,
+    failed_wants: Vec<(u32, FileError)>,
+}
+
+impl Receiver {
+    /// A server whose client came to push.
+    pub fn server(agent: &str) -> Self {
+        Self { greeted: true, ..Self::new(Side::Server, Intent::Push, agent, Vec::new()) }
+    }
+
+    /// A client that wants files (or, with [`Intent::List`], their names).
+    ///
+    /// # Panics
+    /// If `wants` is empty or longer than [`crate::limits::MAX_WANTS`].
+    pub fn client(intent: Intent, wants: Vec<Want>, agent: &str) -> Self {
+        assert!(
+            !wants.is_empty() && wants.len() <= crate::limits::MAX_WANTS as usize,
+            "1 to MAX_WANTS wants a session"
+        );
+        Self::new(Side::Client, intent, agent, wants)
+    }
+
+    fn new(side: Side, intent: Intent, agent: &str, wants: Vec<Want>) -> Self {
+        Self {
+            side,
+            intent,
+            agent: agent.into(),
+            greeted: false,
+            window: Window { streams: MAX_STREAMS, offer_bytes: MAX_OFFER_BYTES },
+            open: BTreeMap::new(),
+            offer_bytes: 0,
+            last_stream: 0,
+            wants: wants.into_iter().map(|want| Wanted { want, done: false }).collect(),
+            current: None,
+            incoming: None,
+            held_bytes: 0,
+            group: Vec::new(),
+            group_bytes: 0,
+            landing: 0,
+            busy: 0,
+            discarding: 0,
+            peer_left: false,
+            left: false,
+            over: false,
+            tally: Tally::default(),
+            failed_wants: Vec::new(),
+        }
+    }
+
+    /// States in which the group waits for this stream, since it may soon join.
+    fn is_busy(state: State) -> bool {
+        match state {
+            State::Preparing
+            | State::Abandoned
+            | State::Ready
+            | State::Receiving
+            | State::Spoilt
+            | State::Finishing => true,
+            State::Verified | State::Landing => false,
+        }
+    }
+
+    /// Applies the table to one stream.
+    fn step(&mut self, id: StreamId, input: Input) -> Result<Next<State>, Violation> {
+        let Some(stream) = self.open.get_mut(&id) else {
+            let never = id == 0 || id > self.last_stream;
+            let text =
+                format!("{input:?} for stream {id}, which {}", if never { "was never offered" } else { "is closed" });
+            return Err(Violation::new("FT-21", text));
+        };
+        let before = stream.state;
+        let step = next(before, input);
+        match step {
+            Next::To(state) => {
+                stream.state = state;
+                self.busy -= usize::from(Self::is_busy(before) && !Self::is_busy(state));
+            }
+            Next::Close => {}
+            Next::Violation(rule) => {
+                return Err(Violation::new(rule, format!("{input:?} for stream {id} in state {before:?}")));
+            }
+            Next::Bug => debug_assert!(false, "{input:?} for stream {id} in state {before:?}"),
+        }
+        Ok(step)
+    }
+
+    fn close(&mut self, id: StreamId) {
+        if let Some(stream) = self.open.remove(&id) {
+            self.busy -= usize::from(Self::is_busy(stream.state));
+            self.offer_bytes -= stream.offer_bytes;
+            if self.current == Some(id) {
+                self.current = None;
+            }
+        }
+    }
+
+    fn discard(&mut self, id: StreamId, keep: Keep, out: &mut Actions<LandOp>) {
+        self.discarding += 1;
+        out.push(Action::Submit(LandOp::Discard(id, keep), false));
+    }
+
+    fn fail(&mut self, id: StreamId, error: FileError, out: &mut Actions<LandOp>) {
+        self.tally.failed += 1;
+        out.push(Action::Tell(Event::Failed(id, error)));
+    }
+
+    /// Opens a stream for an offer that keeps the rules of numbering and windows.
+    fn admit(&mut self, id: StreamId, bytes: u32) -> Result<(), Violation> {
+        if self.intent == Intent::List {
+            return Err(Violation::new("FT-11", "OFFER in a listing"));
+        }
+        if id != self.last_stream + 1 {
+            return Err(Violation::new("FT-12", format!("OFFER {id} after {}", self.last_stream)));
+        }
+        self.last_stream = id;
+        if self.open.len() >= self.window.streams as usize {
+            return Err(Violation::new("FT-13", format!("OFFER {id} beyond {} open streams", self.window.streams)));
+        }
+        if self.offer_bytes.saturating_add(bytes) > self.window.offer_bytes {
+            return Err(Violation::new(
+                "FT-14",
+                format!("OFFER {id} beyond {} bytes of offers", self.window.offer_bytes),
+            ));
+        }
+        Ok(())
+    }
+
+    fn on_offer(&mut self, id: StreamId, offer: Offer, out: &mut Actions<LandOp>) -> Result<(), Violation> {
+        let bytes = offer_len(&offer);
+        self.admit(id, bytes)?;
+        self.check_want(&offer)?;
+        self.offer_bytes += bytes;
+        self.busy += 1;
+        let stream = Stream {
+            state: State::Preparing,
+            size: offer.meta.size,
+            offer_bytes: bytes,
+            claimed: 0,
+            same: None,
+            position: 0,
+            root: None,
+        };
+        self.open.insert(id, stream);
+        out.push(Action::Tell(Event::Offered(id, offer.meta.clone())));
+        out.push(Action::Submit(LandOp::Prepare(id, offer), false));
+        Ok(())
+    }
+
+    /// A server may only offer what was asked for, under the name that was asked for: otherwise it could place files of
+    /// its own choosing.
+    fn check_want(&self, offer: &Offer) -> Result<(), Violation> {
+        if self.side == Side::Server {
+            return if offer.want == 0 {
+                Ok(())
+            } else {
+                Err(Violation::new("FT-16", format!("OFFER for want {} in a push", offer.want)))
+            };
+        }
+        let wanted = (offer.want as usize).checked_sub(1).and_then(|i| self.wants.get(i)).filter(|w| !w.done);
+        let Some(wanted) = wanted else {
+            return Err(Violation::new("FT-16", format!("OFFER for want {}, which is not open", offer.want)));
+        };
+        let first = offer.meta.path.components().first().map(Vec::as_slice);
+        if wanted.want.path.name().is_some_and(|name| first != Some(name)) {
+            return Err(Violation::new(
+                "FT-16",
+                format!("OFFER of {:?}, but {:?} was wanted", offer.meta.path, wanted.want.path),
+            ));
+        }
+        Ok(())
+    }
+
+    fn on_prepared(&mut self, id: StreamId, prepared: Prepared, out: &mut Actions<LandOp>) {
+        let input = match &prepared {
+            Prepared::Fresh | Prepared::Partial { .. } | Prepared::SameContent(_) => Input::Usable,
+            Prepared::SameMeta => Input::SameMeta,
+            Prepared::Refused(_) => Input::Refused,
+        };
+        let Ok(step) = self.step(id, input) else { return };
+        let Some(stream) = self.open.get_mut(&id) else { return };
+        if stream.state == State::Abandoned {
+            self.close(id);
+            if input != Input::Refused {
+                self.discard(id, Keep::Partial, out);
+            }
+            return;
+        }
+        let size = stream.size;
+        let verdict = match prepared {
+            Prepared::Fresh => Verdict::Send,
+            Prepared::Partial { len, subtrees } => {
+                stream.claimed = len;
+                Verdict::Resume(subtrees)
+            }
+            Prepared::SameMeta => Verdict::SameMeta,
+            Prepared::SameContent(root) => {
+                stream.same = Some(root);
+                Verdict::SameContent(root)
+            }
+            Prepared::Refused(error) => Verdict::Refused(error),
+        };
+        let offset = match &verdict {
+            Verdict::Resume(_) => stream.claimed,
+            Verdict::SameMeta | Verdict::SameContent(_) => size.unwrap_or(0),
+            Verdict::Send | Verdict::Refused(_) => 0,
+        };
+        if let Verdict::Refused(error) = &verdict {
+            debug_assert_eq!(step, Next::Close);
+            self.close(id);
+            self.fail(id, error.clone(), out);
+        } else if verdict == Verdict::SameMeta {
+            self.group.push(id);
+            out.push(Action::Tell(Event::Same(id)));
+        }
+        if !self.over {
+            out.push(Action::Send(Frame::Ack1(id, offset, verdict)));
+        } else if self.open.get(&id).is_some_and(|s| s.state == State::Ready) {
+            self.close(id);
+            self.discard(id, Keep::Partial, out);
+        }
+    }
+
+    /// DATA or HOLE of `len` bytes: the rules, and what to do with it. `false`: ignore it.
+    fn on_bytes(&mut self, id: StreamId, offset: u64, len: u64, out: &mut Actions<LandOp>) -> Result<bool, Violation> {
+        if let Some(current) = self.current.filter(|&current| current != id) {
+            return Err(Violation::new("FT-22", format!("content of stream {id} within that of stream {current}")));
+        }
+        let first = self.open.get(&id).is_some_and(|s| s.state == State::Ready);
+        self.step(id, Input::Content)?;
+        let Some(stream) = self.open.get_mut(&id) else { return Ok(false) };
+        if stream.state == State::Spoilt {
+            return Ok(false);
+        }
+        self.current = Some(id);
+        if first {
+            let boundary = offset == 0
+                || decompose(stream.claimed)
+                    .scan(0, |sum, n| {
+                        *sum += n;
+                        Some(*sum)
+                    })
+                    .any(|b| b == offset);
+            if !boundary {
+                let text =
+                    format!("content of stream {id} begins at {offset}, the kept prefix has {} bytes", stream.claimed);
+                return Err(Violation::new("FT-24", text));
+            }
+            stream.position = offset;
+            out.push(Action::Tell(Event::Started(id, offset, stream.size)));
+        } else if offset != stream.position {
+            let text = format!("content of stream {id} at {offset}, expected {}", stream.position);
+            return Err(Violation::new("FT-23", text));
+        }
+        let end = offset.checked_add(len).filter(|&end| end <= stream.size.unwrap_or(MAX_FILE));
+        if end.is_none() {
+            let text =
+                format!("{len} bytes at {offset} of stream {id}, past its size of {}", stream.size.unwrap_or(MAX_FILE));
+            return Err(Violation::new("FT-25", text));
+        }
+        Ok(true)
+    }
+
+    fn on_end_frame(
+        &mut self,
+        id: StreamId,
+        size: u64,
+        root: Root,
+        out: &mut Actions<LandOp>,
+    ) -> Result<(), Violation> {
+        if let Some(current) = self.current.filter(|&current| current != id) {
+            return Err(Violation::new("FT-22", format!("END of stream {id} within the content of stream {current}")));
+        }
+        let Some(stream) = self.open.get(&id) else { return self.step(id, Input::End).map(drop) };
+        let agrees = stream.state == State::Ready && stream.same == Some(root) && stream.size == Some(size);
+        let spoilt = stream.state == State::Spoilt;
+        let position = stream.position;
+        let expected = stream.size.unwrap_or(position);
+        // Before the transition: a stream in `Finishing` waits for the storage, which must have been asked.
+        let open = matches!(stream.state, State::Ready | State::Receiving);
+        if open && !agrees && (size != position || size != expected) {
+            let text = format!("END of stream {id} at {size}, after {position} of {expected} bytes");
+            return Err(Violation::new("FT-26", text));
+        }
+        self.step(id, if agrees { Input::EndSame } else { Input::End })?;
+        self.current = None;
+        if spoilt {
+            self.close(id);
+            return Ok(());
+        }
+        if agrees {
+            self.group.push(id);
+            out.push(Action::Tell(Event::Same(id)));
+            return Ok(());
+        }
+        if let Some(stream) = self.open.get_mut(&id) {
+            stream.root = Some(root);
+        }
+        out.push(Action::Submit(LandOp::Finish(id, size), false));
+        Ok(())
+    }
+
+    fn on_finished(&mut self, id: StreamId, root: Root, out: &mut Actions<LandOp>) {
+        let Some(stream) = self.open.get(&id) else { return };
+        let (stated, size) = (stream.root, stream.position);
+        if stated == Some(root) {
+            if self.step(id, Input::RootGood).is_ok() {
+                self.group.push(id);
+                self.group_bytes += size;
+                out.push(Action::Tell(Event::Verified(id)));
+            }
+            return;
+        }
+        let text = format!(
+            "expected BLAKE3 {}, the {size} bytes that came have {}",
+            stated.unwrap_or_default().to_hex(),
+            root.to_hex()
+        );
+        let error = FileError::new(Code::Integrity, Retry::Now, text);
+        self.spoil(id, Input::RootBad, error, Keep::Nothing, out);
+    }
+
+    /// The stream failed on our side, after ACK1.
+    fn spoil(&mut self, id: StreamId, input: Input, error: FileError, keep: Keep, out: &mut Actions<LandOp>) {
+        let Ok(step) = self.step(id, input) else { return };
+        if step == Next::Close {
+            self.close(id);
+        }
+        if !self.over {
+            out.push(Action::Send(Frame::Error(id, error.clone())));
+        }
+        self.fail(id, error, out);
+        self.discard(id, keep, out);
+    }
+
+    fn on_storage_failed(&mut self, id: StreamId, error: FileError, out: &mut Actions<LandOp>) {
+        let Some(stream) = self.open.get(&id) else { return };
+        match stream.state {
+            // A failed `Prepare` is a refusal.
+            State::Preparing | State::Abandoned => self.on_prepared(id, Prepared::Refused(error), out),
+            // Later operations on a stream that failed already.
+            State::Spoilt | State::Verified => {}
+            State::Ready | State::Receiving | State::Finishing => {
+                self.spoil(id, Input::StorageFailed, error, Keep::Partial, out);
+            }
+            State::Landing => {
+                self.landing -= 1;
+                self.spoil(id, Input::StorageFailed, error, Keep::Nothing, out);
+            }
+        }
+    }
+
+    fn on_landed(&mut self, id: StreamId, ack: Ack2, out: &mut Actions<LandOp>) {
+        if self.step(id, Input::Landed).is_err() {
+            return;
+        }
+        self.landing -= 1;
+        self.tally.completed += 1;
+        self.close(id);
+        if !self.over {
+            out.push(Action::Send(Frame::Ack2(id, ack.clone())));
+        }
+        out.push(Action::Tell(Event::Stored(id, ack)));
+    }
+
+    fn on_peer_error(&mut self, id: StreamId, error: FileError, out: &mut Actions<LandOp>) -> Result<(), Violation> {
+        let spoilt = self.open.get(&id).is_some_and(|s| s.state == State::Spoilt);
+        let step = self.step(id, Input::PeerError)?;
+        if step == Next::Close {
+            self.close(id);
+            if !spoilt {
+                self.discard(id, Keep::Partial, out);
+            }
+        }
+        if !spoilt {
+            self.fail(id, error, out);
+        }
+        Ok(())
+    }
+
+    fn on_want_done(
+        &mut self,
+        number: u32,
+        error: Option<FileError>,
+        out: &mut Actions<LandOp>,
+    ) -> Result<(), Violation> {
+        let wanted = (number as usize).checked_sub(1).and_then(|i| self.wants.get_mut(i)).filter(|w| !w.done);
+        let Some(wanted) = wanted else {
+            return Err(Violation::new("FT-36", format!("DONE for want {number}, which is not open")));
+        };
+        wanted.done = true;
+        if let Some(error) = &error {
+            self.failed_wants.push((number, error.clone()));
+        }
+        out.push(Action::Tell(Event::WantDone(number, error)));
+        Ok(())
+    }
+
+    fn on_goodbye(&mut self) -> Result<(), Violation> {
+        let unfinished = self.open.values().filter(|s| Self::is_busy(s.state) && s.state != State::Finishing).count();
+        if unfinished > 0 {
+            return Err(Violation::new("FT-32", format!("GOODBYE with {unfinished} streams unfinished")));
+        }
+        if self.wants.iter().any(|w| !w.done) {
+            return Err(Violation::new("FT-36", "GOODBYE before every want was answered"));
+        }
+        self.peer_left = true;
+        Ok(())
+    }
+
+    /// Lands the group when waiting longer gains nothing, and leaves when all is done.
+    fn pump(&mut self, out: &mut Actions<LandOp>) {
+        let waiting = self.current.and_then(|id| self.open.get(&id)).and_then(|s| Some(s.size? - s.position));
+        let full = self.group.len() >= GROUP_FILES || self.group_bytes >= GROUP_BYTES;
+        let ripe = full || self.busy == 0 || waiting.is_some_and(|left| left > GROUP_PATIENCE);
+        if self.landing == 0 && !self.group.is_empty() && ripe {
+            let group = std::mem::take(&mut self.group);
+            self.group_bytes = 0;
+            self.landing = group.len();
+            for &id in &group {
+                // Members of the group are `Verified`; the table agrees.
+                let _ = self.step(id, Input::Commit);
+            }
+            out.push(Action::Submit(LandOp::Commit(group), false));
+        }
+        if self.peer_left && self.open.is_empty() && !self.left && !self.over {
+            self.left = true;
+            out.push(Action::Send(Frame::Goodbye));
+            out.push(Action::ShutDown);
+        }
+    }
+}
+
+impl Machine for Receiver {
+    type Op = LandOp;
+    type Done = LandDone;
+
+    fn start(&mut self, out: &mut Actions<LandOp>) {
+        let intent = (self.side == Side::Client).then_some(self.intent);
+        out.push(Action::Send(Frame::Hello(Hello {
+            intent,
+            max_streams: self.window.streams,
+            max_offer_bytes: self.window.offer_bytes,
+            features: 0,
+            agent: self.agent.clone(),
+        })));
+        let count = self.wants.len();
+        for (number, wanted) in (1..).zip(&mut self.wants) {
+            wanted.want.last = number as usize == count;
+            out.push(Action::Send(Frame::Want(number, wanted.want.clone())));
+        }
+    }
+
+    fn on_frame(&mut self, frame: Frame, out: &mut Actions<LandOp>) -> Result<(), Violation> {
+        if self.peer_left {
+            return Err(Violation::new("FT-31", "a frame after GOODBYE"));
+        }
+        let hello = matches!(frame, Frame::Hello(_));
+        if hello == self.greeted {
+            return Err(Violation::new("FT-10", if hello { "a second HELLO" } else { "a frame before HELLO" }));
+        }
+        match frame {
+            Frame::Hello(hello) => {
+                if hello.intent.is_some() {
+                    return Err(Violation::new("FT-11", "a server's HELLO with an intent"));
+                }
+                self.greeted = true;
+            }
+            Frame::Offer(id, offer) => self.on_offer(id, offer, out)?,
+            Frame::Data { stream, offset, len } => {
+                let keep = self.on_bytes(stream, offset, u64::from(len), out)?;
+                self.incoming = keep.then_some(Incoming { stream, offset });
+            }
+            Frame::Hole { stream, offset, len } => {
+                if self.on_bytes(stream, offset, len, out)? {
+                    self.advance(stream, offset + len, out);
+                    out.push(Action::Submit(LandOp::Hole { stream, offset, len }, false));
+                }
+            }
+            Frame::End(id, size, root) => self.on_end_frame(id, size, root, out)?,
+            Frame::Error(id, error) => self.on_peer_error(id, error, out)?,
+            Frame::Entry(number, meta) => {
+                let open = (number as usize).checked_sub(1).and_then(|i| self.wants.get(i)).is_some_and(|w| !w.done);
+                if self.intent != Intent::List || !open {
+                    return Err(Violation::new("FT-16", format!("ENTRY for want {number}, which is not open")));
+                }
+                out.push(Action::Tell(Event::Listed(meta)));
+            }
+            Frame::Done(number, _, error) => self.on_want_done(number, error, out)?,
+            Frame::Alive(..) => {}
+            Frame::Goodbye => self.on_goodbye()?,
+            Frame::Want(..) | Frame::Ack1(..) | Frame::Ack2(..) => {
+                return Err(Violation::new("FT-11", format!("a receiver's frame in a {}", intent_name(self.intent))));
+            }
+        }
+        self.pump(out);
+        Ok(())
+    }
+
+    fn on_bad_offer(&mut self, id: StreamId, error: FileError, out: &mut Actions<LandOp>) -> Result<(), Violation> {
+        if self.peer_left || !self.greeted {
+            return Err(Violation::new("FT-31", "an OFFER outside the session"));
+        }
+        self.admit(id, 0)?;
+        out.push(Action::Send(Frame::Ack1(id, 0, Verdict::Refused(error.clone()))));
+        self.fail(id, error, out);
+        Ok(())
+    }
+
+    fn on_content(&mut self, len: u64, out: &mut Actions<LandOp>) {
+        let usable = self.incoming.filter(|i| self.open.get(&i.stream).is_some_and(|s| s.state == State::Receiving));
+        let Some(Incoming { stream, offset }) = usable else {
+            out.push(Action::DropContent);
+            return;
+        };
+        self.incoming = Some(Incoming { stream, offset: offset + len });
+        self.held_bytes += len;
+        self.advance(stream, offset + len, out);
+        out.push(Action::Submit(LandOp::Write { stream, offset, len }, true));
+    }
+
+    fn on_done(&mut self, done: LandDone, out: &mut Actions<LandOp>) {
+        match done {
+            LandDone::Prepared(id, prepared) => self.on_prepared(id, prepared, out),
+            LandDone::Wrote(_, freed) => self.held_bytes -= freed,
+            LandDone::Finished(id, root) => self.on_finished(id, root, out),
+            LandDone::Step(id, step) => out.push(Action::Tell(Event::Landing(id, step))),
+            LandDone::Landed(id, ack) => self.on_landed(id, ack, out),
+            LandDone::Discarded(_) => self.discarding -= 1,
+            LandDone::Failed(id, freed, error) => {
+                self.held_bytes -= freed;
+                self.on_storage_failed(id, error, out);
+            }
+        }
+        self.pump(out);
+    }
+
+    fn on_sent(&mut self, _: u64, _: &mut Actions<LandOp>) {}
+
+    fn on_pulse(&mut self, out: &mut Actions<LandOp>) {
+        let working =
+            self.landing > 0 || self.open.values().any(|s| matches!(s.state, State::Preparing | State::Finishing));
+        if working && !self.left && !self.over {
+            out.push(Action::Send(Frame::Alive(0, 0)));
+        }
+    }
+
+    /// What is complete is landed all the same: the sender may never hear of it, but its retry will find it.
+    fn on_end(&mut self, end: &Result<(), SessionError>, out: &mut Actions<LandOp>) {
+        self.over = true;
+        let text = end.as_ref().err().map_or_else(String::new, ToString::to_string);
+        let ids: Vec<StreamId> = self.open.keys().copied().collect();
+        for id in ids {
+            let Some(state) = self.open.get(&id).map(|s| s.state) else { continue };
+            match state {
+                State::Ready | State::Receiving => {
+                    self.close(id);
+                    self.fail(id, FileError::new(Code::Cancelled, Retry::Now, text.clone()), out);
+                    self.discard(id, Keep::Partial, out);
+                }
+                State::Spoilt => self.close(id),
+                State::Preparing => {
+                    let _ = self.step(id, Input::PeerError);
+                    self.fail(id, FileError::new(Code::Cancelled, Retry::Now, text.clone()), out);
+                }
+                State::Abandoned | State::Finishing | State::Verified | State::Landing => {}
+            }
+        }
+        self.pump(out);
+    }
+
+    fn wants_content(&self) -> bool {
+        self.held_bytes < IN_FLIGHT_BYTES
+    }
+
+    fn peer_left(&self) -> bool {
+        self.peer_left
+    }
+
+    fn settled(&self) -> bool {
+        (self.over || self.left) && self.open.is_empty() && self.discarding == 0
+    }
+
+    fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    fn failed_wants(&self) -> &[(u32, FileError)] {
+        &self.failed_wants
+    }
+}
+
+impl Receiver {
+    /// The stream has come to `position`.
+    fn advance(&mut self, id: StreamId, position: u64, out: &mut Actions<LandOp>) {
+        if let Some(stream) = self.open.get_mut(&id) {
+            stream.position = position;
+            out.push(Action::Tell(Event::Progress(id, position)));
+        }
+    }
+}
