@@ -12,8 +12,7 @@ use ft_core::frame::{Ack2, Compare, Kind, Level, Meta, Mtime, Offer, Overwrite};
 use ft_core::hash::Root as Hash;
 use ft_core::path::RelPath;
 use ft_core::storage::{
-    Buf, Item, ItemId, Keep, LandDone, LandOp, Prepared, Source, SourceDone, SourceOp, Step,
-    Storage,
+    Buf, Item, ItemId, Keep, LandDone, LandOp, Prepared, Source, SourceDone, SourceOp, Step, Storage,
 };
 
 /// No single operation of these tests takes longer, even on a busy machine.
@@ -58,27 +57,11 @@ pub(crate) fn path(text: &str) -> RelPath {
     RelPath::parse(text.as_bytes()).unwrap()
 }
 
-pub(crate) const THEN: Mtime = Mtime {
-    secs: 1_500_000_000,
-    nanos: 123_456_789,
-};
+pub(crate) const THEN: Mtime = Mtime { secs: 1_500_000_000, nanos: 123_456_789 };
 
 pub(crate) fn offer_at(path: RelPath, kind: Kind, size: Option<u64>) -> Offer {
-    let meta = Meta {
-        path,
-        kind,
-        size,
-        mode: Some(0o640),
-        mtime: Some(THEN),
-        target: Vec::new(),
-    };
-    Offer {
-        want: 0,
-        meta,
-        overwrite: Overwrite::Default,
-        compare: Compare::Quick,
-        level: Level::Durable,
-    }
+    let meta = Meta { path, kind, size, mode: Some(0o640), mtime: Some(THEN), target: Vec::new() };
+    Offer { want: 0, meta, overwrite: Overwrite::Default, compare: Compare::Quick, level: Level::Durable }
 }
 
 pub(crate) fn offer(name: &str, size: usize) -> Offer {
@@ -92,12 +75,7 @@ pub(crate) fn tree(dir: &Path) -> Vec<String> {
     while let Some(at) = todo.pop() {
         for entry in std::fs::read_dir(&at).unwrap() {
             let entry = entry.unwrap();
-            let name = entry
-                .path()
-                .strip_prefix(dir)
-                .unwrap()
-                .to_string_lossy()
-                .into_owned();
+            let name = entry.path().strip_prefix(dir).unwrap().to_string_lossy().into_owned();
             if entry.file_type().unwrap().is_dir() {
                 todo.push(entry.path());
                 all.push(format!("{name}/"));
@@ -111,16 +89,9 @@ pub(crate) fn tree(dir: &Path) -> Vec<String> {
 }
 
 pub(crate) fn mtime_of(file: &Path) -> Mtime {
-    let since = std::fs::symlink_metadata(file)
-        .unwrap()
-        .modified()
-        .unwrap()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap();
-    Mtime {
-        secs: i64::try_from(since.as_secs()).unwrap(),
-        nanos: since.subsec_nanos(),
-    }
+    let since =
+        std::fs::symlink_metadata(file).unwrap().modified().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    Mtime { secs: i64::try_from(since.as_secs()).unwrap(), nanos: since.subsec_nanos() }
 }
 
 pub(crate) fn mtime_as_time(mtime: Mtime) -> SystemTime {
@@ -140,11 +111,7 @@ impl Land {
     }
 
     pub(crate) fn with(root: &Arc<Root>, policy: Policy) -> Self {
-        Self {
-            storage: root.storage(policy),
-            steps: Vec::new(),
-            next: 0,
-        }
+        Self { storage: root.storage(policy), steps: Vec::new(), next: 0 }
     }
 
     pub(crate) fn submit(&mut self, op: LandOp, content: Option<&[u8]>) {
@@ -184,26 +151,12 @@ impl Land {
     }
 
     pub(crate) fn write(&mut self, stream: u32, offset: u64, bytes: &[u8]) -> Result<(), FileError> {
-        self.submit(
-            LandOp::Write {
-                stream,
-                offset,
-                len: bytes.len() as u64,
-            },
-            Some(bytes),
-        );
+        self.submit(LandOp::Write { stream, offset, len: bytes.len() as u64 }, Some(bytes));
         self.wrote(stream, bytes.len() as u64)
     }
 
     pub(crate) fn hole(&mut self, stream: u32, offset: u64, len: u64) -> Result<(), FileError> {
-        self.submit(
-            LandOp::Hole {
-                stream,
-                offset,
-                len,
-            },
-            None,
-        );
+        self.submit(LandOp::Hole { stream, offset, len }, None);
         self.wrote(stream, len)
     }
 
@@ -217,8 +170,7 @@ impl Land {
 
     pub(crate) fn write_from(&mut self, stream: u32, offset: usize, whole: &[u8]) {
         for (n, piece) in whole[offset..].chunks(256 * 1024).enumerate() {
-            self.write(stream, (offset + n * 256 * 1024) as u64, piece)
-                .unwrap();
+            self.write(stream, (offset + n * 256 * 1024) as u64, piece).unwrap();
         }
     }
 
@@ -275,11 +227,7 @@ impl Read {
         let mut all = Vec::new();
         loop {
             match self.ask(SourceOp::Next { want, max: 3 }).0 {
-                SourceDone::Entries {
-                    want: w,
-                    items,
-                    end,
-                } if w == want => {
+                SourceDone::Entries { want: w, items, end } if w == want => {
                     assert!(items.len() <= 3);
                     all.extend(items);
                     if let Some(end) = end {
@@ -294,10 +242,7 @@ impl Read {
     pub(crate) fn names(&mut self, want: u32) -> Vec<String> {
         let (items, end) = self.entries(want);
         end.unwrap();
-        items
-            .iter()
-            .map(|item| item.meta.path.to_string())
-            .collect()
+        items.iter().map(|item| item.meta.path.to_string()).collect()
     }
 
     /// Reads from `offset` to the end: the bytes, the holes as offset and length, the root.
@@ -305,35 +250,15 @@ impl Read {
         let (mut all, mut holes) = (Vec::new(), Vec::new());
         loop {
             let at = from + all.len() as u64;
-            let end = match self.ask(SourceOp::Read {
-                item,
-                offset: at,
-                max: 256 * 1024,
-            }) {
-                (
-                    SourceDone::Content {
-                        item: i,
-                        offset,
-                        len,
-                        end,
-                    },
-                    bytes,
-                ) => {
+            let end = match self.ask(SourceOp::Read { item, offset: at, max: 256 * 1024 }) {
+                (SourceDone::Content { item: i, offset, len, end }, bytes) => {
                     assert_eq!((i, offset), (item, at));
                     assert!(len > 0 || end.is_some());
                     all.extend_from_slice(bytes.as_ref().map_or(&[][..], Buf::bytes));
                     assert_eq!(from + all.len() as u64, at + len);
                     end
                 }
-                (
-                    SourceDone::Hole {
-                        item: i,
-                        offset,
-                        len,
-                        end,
-                    },
-                    None,
-                ) => {
+                (SourceDone::Hole { item: i, offset, len, end }, None) => {
                     assert_eq!((i, offset), (item, at));
                     assert!(len <= ft_core::limits::MAX_HOLE);
                     holes.push((offset, len));

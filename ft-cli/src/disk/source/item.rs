@@ -26,12 +26,7 @@ pub(super) struct Entry {
 /// Where its content comes from.
 pub(super) enum Origin {
     /// A file beneath an open folder.
-    File {
-        base: Arc<Dir>,
-        at: Vec<Vec<u8>>,
-        through: Through,
-        stat: Stat,
-    },
+    File { base: Arc<Dir>, at: Vec<Vec<u8>>, through: Through, stat: Stat },
     /// Read once, from the beginning.
     Stream(Box<dyn Read + Send>),
     /// A folder or a link: no content.
@@ -61,25 +56,13 @@ pub(super) struct Reading {
 
 impl Entry {
     pub(super) fn new(path: RelPath, origin: Origin) -> Self {
-        Self {
-            path,
-            origin,
-            state: State::Closed,
-            checked: None,
-            failed: None,
-        }
+        Self { path, origin, state: State::Closed, checked: None, failed: None }
     }
 
     /// An entry of unknown size, and how it is offered.
     pub(super) fn stream(reader: Box<dyn Read + Send>, path: RelPath) -> (Self, Meta) {
-        let meta = Meta {
-            path: path.clone(),
-            kind: Kind::File,
-            size: None,
-            mode: None,
-            mtime: None,
-            target: Vec::new(),
-        };
+        let meta =
+            Meta { path: path.clone(), kind: Kind::File, size: None, mode: None, mtime: None, target: Vec::new() };
         (Self::new(path, Origin::Stream(reader)), meta)
     }
 
@@ -93,24 +76,14 @@ impl Entry {
 
     /// Opens the file, if it is still what was offered.
     pub(super) fn open(&self) -> Result<(File, Stat), FileError> {
-        let Origin::File {
-            base,
-            at,
-            through,
-            stat,
-        } = &self.origin
-        else {
+        let Origin::File { base, at, through, stat } = &self.origin else {
             let text = format!("{} has no content that could be read again", self.path);
             return Err(FileError::new(Code::Io, Retry::Never, text));
         };
         let file = base.file(at, *through).map_err(|e| {
             // It was there when it was offered.
             let gone = e.kind() == std::io::ErrorKind::NotFound;
-            if gone {
-                self.changed()
-            } else {
-                fault("open", &self.path, &e)
-            }
+            if gone { self.changed() } else { fault("open", &self.path, &e) }
         })?;
         let now = sys::stat_file(&file).map_err(|e| fault("look at", &self.path, &e))?;
         if now.what != What::File || !self.unchanged(&now) {
@@ -129,10 +102,6 @@ impl Entry {
     }
 
     pub(super) fn changed(&self) -> FileError {
-        FileError::new(
-            Code::Changed,
-            Retry::Now,
-            format!("{} changed since it was offered", self.path),
-        )
+        FileError::new(Code::Changed, Retry::Now, format!("{} changed since it was offered", self.path))
     }
 }
