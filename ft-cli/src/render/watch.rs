@@ -133,6 +133,11 @@ impl Watch {
         Self { receiving: true, ..Self::sender(screen, tally, session) }
     }
 
+    /// What this watch counts into.
+    pub fn tally(&self) -> Tally {
+        self.tally.clone()
+    }
+
     /// Takes one event.
     pub fn event(&mut self, event: &Event) {
         match event {
