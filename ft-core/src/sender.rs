@@ -399,10 +399,8 @@ impl Sender {
             out.push(Action::Send(Frame::Offer(id, offer)));
             self.count_entry();
         }
-        // The last entry of a want may just have gone: its DONE is due.
-        if self.walks.front().is_some_and(|w| w.end.is_some()) {
-            self.walk(out);
-        }
+        // Entries went: more are wanted, or, behind the last one of a want, its DONE is due.
+        self.walk(out);
     }
 
     fn count_entry(&mut self) {

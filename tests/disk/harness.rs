@@ -257,6 +257,11 @@ impl Land {
 pub struct Read(pub DiskSource);
 
 impl Read {
+    /// Submits what has no completion.
+    pub fn open(&mut self, op: SourceOp) {
+        self.0.submit(op, None);
+    }
+
     fn ask(&mut self, op: SourceOp) -> (SourceDone, Option<Buf>) {
         self.0.submit(op, None);
         block(|cx| self.0.poll_done(cx))

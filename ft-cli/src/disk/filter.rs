@@ -30,8 +30,15 @@ impl Filter {
     /// # Errors
     /// A pattern that is no glob.
     pub fn new(include: &[String], exclude: &[String]) -> Result<Self, globset::Error> {
-        let set = |patterns: &[String]| (!patterns.is_empty()).then(|| Set::new(patterns)).transpose();
-        Ok(Self { include: set(include)?, exclude: set(exclude)? })
+        let set = |patterns: &[String]| {
+            (!patterns.is_empty())
+                .then(|| Set::new(patterns))
+                .transpose()
+        };
+        Ok(Self {
+            include: set(include)?,
+            exclude: set(exclude)?,
+        })
     }
 
     /// Whether the path itself is wanted.
@@ -52,9 +59,16 @@ impl Set {
         for pattern in patterns {
             let trimmed = pattern.trim_matches('/');
             let glob = GlobBuilder::new(trimmed).literal_separator(true).build()?;
-            if trimmed.contains('/') { by_path.add(glob) } else { by_name.add(glob) };
+            if trimmed.contains('/') {
+                by_path.add(glob)
+            } else {
+                by_name.add(glob)
+            };
         }
-        Ok(Self { by_name: by_name.build()?, by_path: by_path.build()? })
+        Ok(Self {
+            by_name: by_name.build()?,
+            by_path: by_path.build()?,
+        })
     }
 
     /// The path, or a folder that it is in, matches.
@@ -65,7 +79,8 @@ impl Set {
                 so_far.push(b'/');
             }
             so_far.extend_from_slice(name);
-            self.by_name.is_match::<&Path>(&sys::to_path(name)) || self.by_path.is_match::<&Path>(&sys::to_path(&so_far))
+            self.by_name.is_match::<&Path>(&sys::to_path(name))
+                || self.by_path.is_match::<&Path>(&sys::to_path(&so_far))
         })
     }
 }
@@ -91,7 +106,10 @@ mod tests {
         ] {
             assert_eq!(filter.wants(&path(text)), wanted, "{text}");
         }
-        assert!(filter.enters(&path("src")), "a folder that matches nothing may hold what does");
+        assert!(
+            filter.enters(&path("src")),
+            "a folder that matches nothing may hold what does"
+        );
         assert!(!filter.enters(&path("target")));
         assert!(Filter::new(&strings(&["a["]), &[]).is_err());
     }

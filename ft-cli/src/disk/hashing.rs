@@ -23,11 +23,25 @@ pub(super) enum Job<D> {
     /// Its hash goes on from here.
     Begin(u64, TreeHasher),
     /// Hash, and complete.
-    Bytes { key: u64, bytes: Buf, last: bool, complete: Complete<D> },
+    Bytes {
+        key: u64,
+        bytes: Buf,
+        last: bool,
+        complete: Complete<D>,
+    },
     /// Hash that many zeros, and complete.
-    Zeros { key: u64, len: u64, last: bool, complete: Complete<D> },
+    Zeros {
+        key: u64,
+        len: u64,
+        last: bool,
+        complete: Complete<D>,
+    },
     /// Complete and pass the root on to whoever will need it, in this order.
-    Finish { key: u64, complete: Complete<D>, tell: Sender<Root> },
+    Finish {
+        key: u64,
+        complete: Complete<D>,
+        tell: Sender<Root>,
+    },
     /// A completion that has to stay behind what came before.
     Pass(D, Option<Buf>),
     /// No more of it.
@@ -41,10 +55,12 @@ impl<D: Send + 'static> Hashing<D> {
     /// Starts the thread. `guard` is dropped when it ends.
     pub(super) fn start(done: Completions<D>, guard: impl Send + 'static) -> io::Result<Self> {
         let (jobs, queue) = channel();
-        std::thread::Builder::new().name("ft-hash".to_owned()).spawn(move || {
-            run(&queue, &done);
-            drop(guard);
-        })?;
+        std::thread::Builder::new()
+            .name("ft-hash".to_owned())
+            .spawn(move || {
+                run(&queue, &done);
+                drop(guard);
+            })?;
         Ok(Self(jobs))
     }
 
@@ -66,17 +82,31 @@ fn run<D>(queue: &Receiver<Job<D>>, done: &Completions<D>) {
                 hashers.remove(&key);
                 continue;
             }
-            Job::Bytes { key, bytes, last, complete } => {
+            Job::Bytes {
+                key,
+                bytes,
+                last,
+                complete,
+            } => {
                 let hasher = hashers.entry(key).or_default();
                 hasher.update(bytes.bytes());
                 (complete(last.then(|| hasher.root())), Some(bytes))
             }
-            Job::Zeros { key, len, last, complete } => {
+            Job::Zeros {
+                key,
+                len,
+                last,
+                complete,
+            } => {
                 let hasher = hashers.entry(key).or_default();
                 hasher.update_zeros(len);
                 (complete(last.then(|| hasher.root())), None)
             }
-            Job::Finish { key, complete, tell } => {
+            Job::Finish {
+                key,
+                complete,
+                tell,
+            } => {
                 let root = hashers.remove(&key).unwrap_or_default().root();
                 drop(done.send((complete(Some(root)), None)));
                 tell.send(root).ok();

@@ -26,6 +26,12 @@ pub struct Root {
     staging: Mutex<Option<Arc<Staging>>>,
     busy: Mutex<BTreeSet<RelPath>>,
     space: Mutex<Space>,
+    activity: Arc<Activity>,
+}
+
+/// Counts threads. Apart from the root, so that a thread can say that it has ended when it holds nothing of it any more.
+#[derive(Debug, Default)]
+struct Activity {
     working: Mutex<usize>,
     idle: Condvar,
 }
@@ -53,8 +59,7 @@ impl Root {
             staging: Mutex::default(),
             busy: Mutex::default(),
             space: Mutex::default(),
-            working: Mutex::default(),
-            idle: Condvar::new(),
+            activity: Arc::default(),
         }))
     }
 
@@ -77,8 +82,9 @@ impl Root {
     /// Waits until the threads of all dropped storages have ended, so that every name is free again and the staging
     /// folder holds nothing but partials. False if that takes longer.
     pub fn settle(&self, at_most: Duration) -> bool {
-        let working = lock(&self.working);
+        let working = lock(&self.activity.working);
         let (working, _) = self
+            .activity
             .idle
             .wait_timeout_while(working, at_most, |n| *n > 0)
             .unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +104,10 @@ impl Root {
     /// Takes a name for one stream; `None` if another has it.
     pub(super) fn take_name(self: &Arc<Self>, path: &RelPath) -> Option<Busy> {
         let taken = lock(&self.busy).insert(path.clone());
-        taken.then(|| Busy { root: Arc::clone(self), path: path.clone() })
+        taken.then(|| Busy {
+            root: Arc::clone(self),
+            path: path.clone(),
+        })
     }
 
     /// Sets `bytes` aside in our books; `None` when there is less. Files that are written at once are not worth a
@@ -107,7 +116,11 @@ impl Root {
         let mut space = lock(&self.space);
         let fresh = space.asked.is_some_and(|at| at.elapsed() < SPACE_AGE);
         if !fresh || space.left < bytes {
-            space.left = self.dir.free()?.saturating_sub(space.promised).saturating_sub(SPACE_MARGIN);
+            space.left = self
+                .dir
+                .free()?
+                .saturating_sub(space.promised)
+                .saturating_sub(SPACE_MARGIN);
             space.asked = Some(Instant::now());
         }
         if bytes > 0 && space.left < bytes {
@@ -115,12 +128,15 @@ impl Root {
         }
         space.left -= bytes;
         space.promised += bytes;
-        Ok(Some(Promise { root: Arc::clone(self), bytes }))
+        Ok(Some(Promise {
+            root: Arc::clone(self),
+            bytes,
+        }))
     }
 
-    pub(super) fn work(self: &Arc<Self>) -> Working {
-        *lock(&self.working) += 1;
-        Working(Arc::clone(self))
+    pub(super) fn work(&self) -> Working {
+        *lock(&self.activity.working) += 1;
+        Working(Arc::clone(&self.activity))
     }
 }
 
@@ -151,9 +167,9 @@ impl Drop for Promise {
     }
 }
 
-/// A thread that works on this root.
+/// A thread that works on a root. To be dropped last.
 #[derive(Debug)]
-pub(super) struct Working(Arc<Root>);
+pub(super) struct Working(Arc<Activity>);
 
 impl Drop for Working {
     fn drop(&mut self) {
@@ -169,6 +185,9 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The error for an offer that does not fit.
 pub(super) fn no_space(path: &RelPath, bytes: u64) -> ft_core::error::FileError {
-    let e = io::Error::new(io::ErrorKind::StorageFull, format!("{bytes} bytes do not fit on the file system"));
+    let e = io::Error::new(
+        io::ErrorKind::StorageFull,
+        format!("{bytes} bytes do not fit on the file system"),
+    );
     fault::fault("reserve", path, &e)
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How a connection ends before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Both sides read EOF; writing fails with EPIPE.
     Fin,
     /// Both sides get ECONNRESET, after what was already received.
@@ -19,13 +19,13 @@ pub enum Kind {
 
 /// Where: after so many bytes of the direction that end `from` writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cut {
+pub(crate) struct Cut {
     /// 0: client to server, 1: server to client.
-    pub from: usize,
+    pub(crate) from: usize,
     /// Bytes that still arrive.
-    pub at: u64,
+    pub(crate) at: u64,
     /// How.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
 }
 
 #[derive(Default)]
@@ -39,13 +39,13 @@ struct Wire {
 }
 
 /// One end.
-pub struct End {
+pub(crate) struct End {
     wire: Arc<Mutex<Wire>>,
     me: usize,
 }
 
 /// Two ends of one connection; end 0 is the client.
-pub fn pair(cut: Option<Cut>) -> (End, End) {
+pub(crate) fn pair(cut: Option<Cut>) -> (End, End) {
     let broken = cut.filter(|c| c.at == 0).map(|c| c.kind);
     let wire = Arc::new(Mutex::new(Wire { cut, broken, ..Wire::default() }));
     (End { wire: wire.clone(), me: 0 }, End { wire, me: 1 })
@@ -53,7 +53,7 @@ pub fn pair(cut: Option<Cut>) -> (End, End) {
 
 impl End {
     /// Bytes that this end has written.
-    pub fn sent(&self) -> Arc<dyn Fn() -> u64 + Send + Sync> {
+    pub(crate) fn sent(&self) -> Arc<dyn Fn() -> u64 + Send + Sync> {
         let (wire, me) = (self.wire.clone(), self.me);
         Arc::new(move || wire.lock().unwrap().sent[me])
     }

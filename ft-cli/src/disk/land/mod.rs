@@ -50,22 +50,38 @@ impl DiskStorage {
         let abandoned = Arc::new(AtomicBool::new(false));
         let worker = Worker::new(root, policy, completions, Arc::clone(&abandoned));
         // Without a thread the queue is dropped here, and `submit` says so.
-        drop(std::thread::Builder::new().name("ft-land".to_owned()).spawn(move || worker.run(&queue)));
-        Self { ops, done, abandoned, own: VecDeque::new() }
+        drop(
+            std::thread::Builder::new()
+                .name("ft-land".to_owned())
+                .spawn(move || worker.run(&queue)),
+        );
+        Self {
+            ops,
+            done,
+            abandoned,
+            own: VecDeque::new(),
+        }
     }
 }
 
 impl Storage for DiskStorage {
     fn submit(&mut self, op: LandOp, content: Option<Buf>) {
         if let Err(std::sync::mpsc::SendError((op, content))) = self.ops.send((op, content)) {
-            let failed = |stream, len| LandDone::Failed(stream, len, internal("the disk thread has gone"));
+            let failed =
+                |stream, len| LandDone::Failed(stream, len, internal("the disk thread has gone"));
             match op {
-                LandOp::Prepare(stream, _) | LandOp::Finish(stream, _) => self.own.push_back((failed(stream, 0), content)),
+                LandOp::Prepare(stream, _) | LandOp::Finish(stream, _) => {
+                    self.own.push_back((failed(stream, 0), content))
+                }
                 LandOp::Write { stream, len, .. } | LandOp::Hole { stream, len, .. } => {
                     self.own.push_back((failed(stream, len), content));
                 }
-                LandOp::Commit(streams) => self.own.extend(streams.into_iter().map(|s| (failed(s, 0), None))),
-                LandOp::Discard(stream, _) => self.own.push_back((LandDone::Discarded(stream), content)),
+                LandOp::Commit(streams) => self
+                    .own
+                    .extend(streams.into_iter().map(|s| (failed(s, 0), None))),
+                LandOp::Discard(stream, _) => {
+                    self.own.push_back((LandDone::Discarded(stream), content))
+                }
             }
         }
     }
@@ -73,7 +89,9 @@ impl Storage for DiskStorage {
     fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(LandDone, Option<Buf>)> {
         match self.done.poll_recv(cx) {
             Poll::Ready(Some(completion)) => Poll::Ready(completion),
-            Poll::Ready(None) | Poll::Pending => self.own.pop_front().map_or(Poll::Pending, Poll::Ready),
+            Poll::Ready(None) | Poll::Pending => {
+                self.own.pop_front().map_or(Poll::Pending, Poll::Ready)
+            }
         }
     }
 }
@@ -108,7 +126,12 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(root: Arc<Root>, policy: Policy, done: Completions<LandDone>, abandoned: Arc<AtomicBool>) -> Self {
+    fn new(
+        root: Arc<Root>,
+        policy: Policy,
+        done: Completions<LandDone>,
+        abandoned: Arc<AtomicBool>,
+    ) -> Self {
         let sync = root.dir.folder(&[], Through::NoLinks).map(Arc::new);
         let folders = Folders::new(Arc::clone(&root));
         Self {
@@ -137,8 +160,16 @@ impl Worker {
                     let prepared = self.prepare(stream, offer);
                     self.complete(LandDone::Prepared(stream, prepared), None);
                 }
-                LandOp::Write { stream, offset, len } => self.write(stream, offset, len, content),
-                LandOp::Hole { stream, offset, len } => self.write(stream, offset, len, None),
+                LandOp::Write {
+                    stream,
+                    offset,
+                    len,
+                } => self.write(stream, offset, len, content),
+                LandOp::Hole {
+                    stream,
+                    offset,
+                    len,
+                } => self.write(stream, offset, len, None),
                 LandOp::Finish(stream, size) => self.finish(stream, size),
                 LandOp::Commit(streams) => self.commit(streams),
                 LandOp::Discard(stream, keep) => self.discard(stream, keep),
@@ -185,7 +216,12 @@ impl Worker {
                         self.fail(id, 0, error, None);
                     }
                 },
-                None => self.fail(id, 0, internal("commit of a stream that is not there"), None),
+                None => self.fail(
+                    id,
+                    0,
+                    internal("commit of a stream that is not there"),
+                    None,
+                ),
             }
         }
         // What is there changes now.

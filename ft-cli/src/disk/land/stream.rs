@@ -107,7 +107,11 @@ pub(super) struct Temp {
 
 impl Temp {
     pub(super) fn dir(&self) -> &Dir {
-        if self.partial { &self.staging.partials } else { &self.staging.own }
+        if self.partial {
+            &self.staging.partials
+        } else {
+            &self.staging.own
+        }
     }
 
     /// Closes it for a while: descriptors are few, waiting files can be many.
@@ -124,11 +128,16 @@ impl Temp {
             let file = self.dir().open_or_create(&self.name)?;
             let ours = !self.partial || try_lock_file(&file)?;
             if !ours || self.closed != Some(stat_file(&file)?) {
-                return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process took the partial"));
+                return Err(io::Error::new(
+                    io::ErrorKind::ResourceBusy,
+                    "another process took the partial",
+                ));
             }
             self.file = Some(file);
         }
-        self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.file
+            .as_ref()
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// It has its final name.

@@ -26,7 +26,12 @@ pub(super) struct Entry {
 /// Where its content comes from.
 pub(super) enum Origin {
     /// A file beneath an open folder.
-    File { base: Arc<Dir>, at: Vec<Vec<u8>>, through: Through, stat: Stat },
+    File {
+        base: Arc<Dir>,
+        at: Vec<Vec<u8>>,
+        through: Through,
+        stat: Stat,
+    },
     /// Read once, from the beginning.
     Stream(Box<dyn Read + Send>),
     /// A folder or a link: no content.
@@ -38,7 +43,9 @@ pub(super) enum State {
     Closed,
     Reading(Reading),
     /// To its end.
-    Ended { beside: bool },
+    Ended {
+        beside: bool,
+    },
 }
 
 /// An entry that is being read.
@@ -54,13 +61,25 @@ pub(super) struct Reading {
 
 impl Entry {
     pub(super) fn new(path: RelPath, origin: Origin) -> Self {
-        Self { path, origin, state: State::Closed, checked: None, failed: None }
+        Self {
+            path,
+            origin,
+            state: State::Closed,
+            checked: None,
+            failed: None,
+        }
     }
 
     /// An entry of unknown size, and how it is offered.
     pub(super) fn stream(reader: Box<dyn Read + Send>, path: RelPath) -> (Self, Meta) {
-        let meta =
-            Meta { path: path.clone(), kind: Kind::File, size: None, mode: None, mtime: None, target: Vec::new() };
+        let meta = Meta {
+            path: path.clone(),
+            kind: Kind::File,
+            size: None,
+            mode: None,
+            mtime: None,
+            target: Vec::new(),
+        };
         (Self::new(path, Origin::Stream(reader)), meta)
     }
 
@@ -74,7 +93,13 @@ impl Entry {
 
     /// Opens the file, if it is still what was offered.
     pub(super) fn open(&self) -> Result<(File, Stat), FileError> {
-        let Origin::File { base, at, through, stat } = &self.origin else {
+        let Origin::File {
+            base,
+            at,
+            through,
+            stat,
+        } = &self.origin
+        else {
             let text = format!("{} has no content that could be read again", self.path);
             return Err(FileError::new(Code::Io, Retry::Never, text));
         };
@@ -92,12 +117,18 @@ impl Entry {
 
     /// Whether the file is still the one that was offered. A new name or mode does not matter to its content.
     pub(super) fn unchanged(&self, now: &Stat) -> bool {
-        let Origin::File { stat, .. } = &self.origin else { return true };
+        let Origin::File { stat, .. } = &self.origin else {
+            return true;
+        };
         let identity = |st: &Stat| (st.device, st.inode, st.size, st.mtime);
         identity(stat) == identity(now)
     }
 
     pub(super) fn changed(&self) -> FileError {
-        FileError::new(Code::Changed, Retry::Now, format!("{} changed since it was offered", self.path))
+        FileError::new(
+            Code::Changed,
+            Retry::Now,
+            format!("{} changed since it was offered", self.path),
+        )
     }
 }

@@ -45,13 +45,20 @@ pub struct WalkOptions {
 
 impl Default for WalkOptions {
     fn default() -> Self {
-        Self { links: Links::Skip, filter: None, notes: None }
+        Self {
+            links: Links::Skip,
+            filter: None,
+            notes: None,
+        }
     }
 }
 
 impl fmt::Debug for WalkOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WalkOptions").field("links", &self.links).field("filter", &self.filter).finish_non_exhaustive()
+        f.debug_struct("WalkOptions")
+            .field("links", &self.links)
+            .field("filter", &self.filter)
+            .finish_non_exhaustive()
     }
 }
 
@@ -77,12 +84,22 @@ impl DiskSource {
         skip: impl Fn(&RelPath) -> bool + Send + 'static,
     ) -> Self {
         let skip: Skip = Box::new(skip);
-        Self::start(None, options.clone(), BTreeMap::from([(0, Walk::push(paths, into, options, skip))]), None)
+        Self::start(
+            None,
+            options.clone(),
+            BTreeMap::from([(0, Walk::push(paths, into, options, skip))]),
+            None,
+        )
     }
 
     /// Sends one stream of unknown size, such as standard input, as the file `into`.
     pub fn stdin(reader: impl Read + Send + 'static, into: RelPath) -> Self {
-        Self::start(None, WalkOptions::default(), BTreeMap::new(), Some((Box::new(reader), into)))
+        Self::start(
+            None,
+            WalkOptions::default(),
+            BTreeMap::new(),
+            Some((Box::new(reader), into)),
+        )
     }
 
     pub(super) fn serve(root: Arc<Root>, options: WalkOptions) -> Self {
@@ -112,8 +129,17 @@ impl DiskSource {
             scratch: None,
         };
         // Without a thread the queue is dropped here, and `submit` says so.
-        drop(std::thread::Builder::new().name("ft-read".to_owned()).spawn(move || worker.run(&queue)));
-        Self { ops, done, abandoned, own: VecDeque::new() }
+        drop(
+            std::thread::Builder::new()
+                .name("ft-read".to_owned())
+                .spawn(move || worker.run(&queue)),
+        );
+        Self {
+            ops,
+            done,
+            abandoned,
+            own: VecDeque::new(),
+        }
     }
 }
 
@@ -124,9 +150,15 @@ impl Source for DiskSource {
             match op {
                 SourceOp::Open { .. } | SourceOp::Close(_) => {}
                 SourceOp::Next { want, .. } => {
-                    self.own.push_back(SourceDone::Entries { want, items: Vec::new(), end: Some(Err(gone)) });
+                    self.own.push_back(SourceDone::Entries {
+                        want,
+                        items: Vec::new(),
+                        end: Some(Err(gone)),
+                    });
                 }
-                SourceOp::Check { item, .. } | SourceOp::Hash(item) | SourceOp::Read { item, .. } => {
+                SourceOp::Check { item, .. }
+                | SourceOp::Hash(item)
+                | SourceOp::Read { item, .. } => {
                     self.own.push_back(SourceDone::Failed(item, gone));
                 }
             }
@@ -136,7 +168,10 @@ impl Source for DiskSource {
     fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(SourceDone, Option<Buf>)> {
         match self.done.poll_recv(cx) {
             Poll::Ready(Some(completion)) => Poll::Ready(completion),
-            Poll::Ready(None) | Poll::Pending => self.own.pop_front().map_or(Poll::Pending, |d| Poll::Ready((d, None))),
+            Poll::Ready(None) | Poll::Pending => self
+                .own
+                .pop_front()
+                .map_or(Poll::Pending, |d| Poll::Ready((d, None))),
         }
     }
 }
@@ -176,18 +211,37 @@ impl Worker {
             if self.abandoned.load(Ordering::Relaxed) {
                 return;
             }
-            self.spares.extend(spare.filter(|_| self.spares.len() < SPARES));
+            self.spares
+                .extend(spare.filter(|_| self.spares.len() < SPARES));
             match op {
-                SourceOp::Open { want, path, depth, links } => {
+                SourceOp::Open {
+                    want,
+                    path,
+                    depth,
+                    links,
+                } => {
                     if let Some(root) = &self.root {
-                        let walk = Walk::serve(Arc::clone(root), &path, depth, links, self.options.clone());
+                        let walk = Walk::serve(
+                            Arc::clone(root),
+                            &path,
+                            depth,
+                            links,
+                            self.options.clone(),
+                        );
                         self.wants.insert(want, walk);
                     }
                 }
                 SourceOp::Next { want, max } => self.next(want, max),
-                SourceOp::Check { item, len, subtrees } => {
+                SourceOp::Check {
+                    item,
+                    len,
+                    subtrees,
+                } => {
                     let checked = self.check(item, len, &subtrees);
-                    self.answer(item, checked.map(|offset| SourceDone::Checked(item, offset)));
+                    self.answer(
+                        item,
+                        checked.map(|offset| SourceDone::Checked(item, offset)),
+                    );
                 }
                 SourceOp::Hash(item) => {
                     let hashed = self.hash_all(item);
@@ -208,7 +262,10 @@ impl Worker {
         let (found, end) = match (self.wants.get_mut(&want), self.stream.take()) {
             (Some(walk), _) => walk.next(max),
             (None, Some((reader, path))) => (vec![Entry::stream(reader, path)], Some(Ok(()))),
-            (None, None) => (Vec::new(), Some(Err(internal("entries of a want that was not opened")))),
+            (None, None) => (
+                Vec::new(),
+                Some(Err(internal("entries of a want that was not opened"))),
+            ),
         };
         if end.is_some() {
             self.wants.remove(&want);
@@ -216,7 +273,10 @@ impl Worker {
         let mut items = Vec::with_capacity(found.len());
         for (entry, meta) in found {
             self.last_item += 1;
-            items.push(ft_core::storage::Item { id: self.last_item, meta });
+            items.push(ft_core::storage::Item {
+                id: self.last_item,
+                meta,
+            });
             self.items.insert(self.last_item, entry);
         }
         self.complete(SourceDone::Entries { want, items, end }, None);
