@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ft_core::event::{Direction, Event, Report};
-use ft_core::frame::{Compare, Frame, Kind, Level, Links, Overwrite, Verdict};
+use ft_core::frame::{Compare, Frame, Hello, Kind, Level, Links, Overwrite, Verdict};
 use ft_core::hash::Root as Hash;
 use ft_core::path::{RelPath, escape};
 use ft_core::session::{self, Options};
@@ -122,6 +122,9 @@ async fn receive(
     let accepted = tokio::time::timeout(CONNECT_TIMEOUT, listener.accept()).await.map_err(|e| failed(&e))?;
     let (stream, _) = accepted.map_err(|e| failed(&e))?;
     let accepted = session::accept(Deadline::new(stream, IDLE_TIMEOUT), &[]).await.map_err(|e| failed(&e))?;
+    // `accept` has heard the sender's HELLO before there was anybody to tell.
+    let hello = Hello { intent: Some(accepted.intent()), max_streams: 0, max_offer_bytes: 0, features: 0, agent: String::new() };
+    teller.tell(&Event::Frame(Direction::Received, Frame::Hello(hello)));
     let policy = Policy { least: Level::Durable, ..Policy::default() };
     let pulse = client::pulse(IDLE_TIMEOUT);
     let options = Options { agent: client::AGENT.into(), ..Options::default() };
