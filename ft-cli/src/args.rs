@@ -196,7 +196,7 @@ pub struct Transfer {
 
 /// `put`
 #[derive(Args, Debug)]
-#[command(after_help = "\
+#[command(override_usage = "ft-cli put [OPTIONS] PATH... HOST[:PORT][/DIR]", after_help = "\
 Examples:
   ft-cli put report.pdf box                 into the folder that box serves
   ft-cli put photos notes.txt box/backup    a tree and a file, into its folder backup
@@ -207,12 +207,9 @@ Examples:
 A broken connection is made again and continues where it was. Names and contents that the
 server has already are not sent again. IPv6 addresses with a port go in brackets: [::1]:7000/dir")]
 pub struct PutArgs {
-    /// Files and folders to push; - is standard input
+    /// Files and folders to push (- is standard input), and last where to: HOST[:PORT][/DIR]
     #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub paths: Vec<PathBuf>,
-    /// Where to
-    #[arg(value_name = "HOST[:PORT][/DIR]", value_parser = target(), value_hint = ValueHint::Hostname)]
-    pub target: Target,
+    pub args: Vec<OsString>,
     /// Name for standard input at the other side
     #[arg(long, value_name = "NAME")]
     pub name: Option<OsString>,
@@ -226,7 +223,7 @@ pub struct PutArgs {
 
 /// `get`
 #[derive(Args, Debug)]
-#[command(after_help = "\
+#[command(override_usage = "ft-cli get [OPTIONS] HOST[:PORT]/PATH... [DEST]", after_help = "\
 Examples:
   ft-cli get box/report.pdf                 into this folder
   ft-cli get box/photos box/notes.txt .     several things from one server
@@ -236,7 +233,7 @@ Examples:
 The last argument is DEST unless it begins with the same HOST[:PORT]/ as the first; ./box/x is always a DEST.
 A DEST that is a folder, or ends with /, is a place to put things into; otherwise it is the new name.")]
 pub struct GetArgs {
-    /// HOST[:PORT]/PATH... [DEST]: what to pull, and where to; - is standard output
+    /// What to pull, and last where to: a folder, a new name, or - for standard output [default: this folder]
     #[arg(required = true, value_name = "HOST[:PORT]/PATH", value_hint = ValueHint::Hostname)]
     pub args: Vec<OsString>,
     /// What both directions have.
@@ -413,15 +410,6 @@ mod tests {
         assert_eq!(ls.connection.connect_timeout, limits::CONNECT_TIMEOUT);
         assert_eq!(ls.connection.retries, limits::RETRIES);
         assert_eq!(ls.target.endpoint.port, limits::DEFAULT_PORT);
-    }
-
-    #[test]
-    fn last_argument_of_put_is_the_target() {
-        let Ok(Cli { verb: Verb::Put(put), .. }) = Cli::try_parse_from(["ft-cli", "put", "a", "-", "box:7/d"]) else {
-            panic!("parses")
-        };
-        assert_eq!(put.paths, [PathBuf::from("a"), PathBuf::from("-")]);
-        assert_eq!(put.target.to_string(), "box:7/d");
     }
 
     #[test]

@@ -82,3 +82,6 @@ pub const LAB_CLOSE: Duration = Duration::from_secs(1);
 
 /// Largest file that a naive lab program is imitated with, bytes: it holds the whole file in memory, as the listing does.
 pub const NAIVE_MAX: u64 = 64 * 1024 * 1024;
+
+/// Unfinished files of a broken session that are named one by one: a screen holds them, a tree of thousands would not fit.
+pub const LEFTOVERS_SHOWN: usize = 10;

@@ -13,7 +13,9 @@ use crate::error::{Code, FileError, Retry, SessionError};
 use crate::event::Event;
 use crate::frame::{Ack2, Frame, Hello, Intent, Offer, StreamId, Verdict, Want};
 use crate::hash::{Root, decompose};
-use crate::limits::{GROUP_BYTES, GROUP_FILES, GROUP_PATIENCE, IN_FLIGHT_BYTES, MAX_OFFER_BYTES, MAX_STREAMS};
+use crate::limits::{
+    GROUP_BYTES, GROUP_FILES, GROUP_PATIENCE, IN_FLIGHT_BYTES, MAX_FILE, MAX_OFFER_BYTES, MAX_STREAMS,
+};
 use crate::machine::{Action, Actions, Machine, Next, Side, Tally, Violation, Window, intent_name};
 use crate::payload::offer_len;
 use crate::storage::{Keep, LandDone, LandOp, Prepared};
@@ -330,9 +332,10 @@ impl Receiver {
             let text = format!("content of stream {id} at {offset}, expected {}", stream.position);
             return Err(Violation::new("FT-23", text));
         }
-        let end = offset.checked_add(len).filter(|&end| end <= stream.size.unwrap_or(crate::limits::MAX_FILE));
+        let end = offset.checked_add(len).filter(|&end| end <= stream.size.unwrap_or(MAX_FILE));
         if end.is_none() {
-            let text = format!("{len} bytes at {offset} of stream {id}, past its size of {:?}", stream.size);
+            let text =
+                format!("{len} bytes at {offset} of stream {id}, past its size of {}", stream.size.unwrap_or(MAX_FILE));
             return Err(Violation::new("FT-25", text));
         }
         Ok(true)
@@ -353,6 +356,12 @@ impl Receiver {
         let spoilt = stream.state == State::Spoilt;
         let position = stream.position;
         let expected = stream.size.unwrap_or(position);
+        // Before the transition: a stream in `Finishing` waits for the storage, which must have been asked.
+        let open = matches!(stream.state, State::Ready | State::Receiving);
+        if open && !agrees && (size != position || size != expected) {
+            let text = format!("END of stream {id} at {size}, after {position} of {expected} bytes");
+            return Err(Violation::new("FT-26", text));
+        }
         self.step(id, if agrees { Input::EndSame } else { Input::End })?;
         self.current = None;
         if spoilt {
@@ -363,10 +372,6 @@ impl Receiver {
             self.group.push(id);
             out.push(Action::Tell(Event::Same(id)));
             return Ok(());
-        }
-        if size != position || size != expected {
-            let text = format!("END of stream {id} at {size}, after {position} of {expected} bytes");
-            return Err(Violation::new("FT-26", text));
         }
         if let Some(stream) = self.open.get_mut(&id) {
             stream.root = Some(root);

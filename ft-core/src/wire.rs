@@ -1,7 +1,10 @@
 //! The few shapes that payloads are made of (PROTOCOL §5): fixed integers, counted bytes, paths.
 
-use crate::limits::{MAX_COMPONENT, MAX_DEPTH};
+use crate::limits::MAX_DEPTH;
 use crate::path::{RelPath, escape};
+
+/// Bytes of a bad name that an error quotes.
+const SHOWN: usize = 60;
 
 /// What was wrong at which byte of a payload.
 #[derive(Debug)]
@@ -101,7 +104,11 @@ impl<'a> Reader<'a> {
         let start = self.clone();
         let components = (0..count).map(|_| self.bytes16(usize::from(u16::MAX)).map(<[u8]>::to_vec));
         let components = components.collect::<Result<Vec<_>, _>>()?;
-        let shown = components.iter().map(|c| escape(&c[..c.len().min(MAX_COMPONENT)])).collect::<Vec<_>>().join("/");
+        let mut shown = components.iter().map(|c| escape(c)).collect::<Vec<_>>().join("/");
+        if shown.len() > SHOWN {
+            shown.truncate(shown.floor_char_boundary(SHOWN));
+            shown.push('…');
+        }
         RelPath::new(components).map_err(|e| start.bad_name(&format!("a safe path ({e})"), &format!("\"{shown}\"")))
     }
 }

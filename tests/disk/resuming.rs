@@ -1,1 +1,257 @@
-//! x
+//! Partials: what a killed or cancelled transfer leaves, and what the next try makes of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ft_cli::disk::Root;
+use ft_core::frame::{Compare, Offer};
+use ft_core::hash::{Root as Hash, Subtree, TreeHasher};
+use ft_core::storage::{Keep, Prepared};
+
+use crate::harness::{Land, MIB, content, offer, tree};
+
+fn prefix(bytes: &[u8]) -> (u64, Vec<Subtree>) {
+    let mut hasher = TreeHasher::new();
+    hasher.update(bytes);
+    hasher.prefix()
+}
+
+fn partial_in(dir: &Path) -> PathBuf {
+    let partials: Vec<_> = tree(dir).into_iter().filter(|name| name.starts_with(".ft-staging/p-")).collect();
+    assert_eq!(partials.len(), 1, "{partials:?}");
+    dir.join(&partials[0])
+}
+
+/// Writes the first `kept` bytes of a transfer of `whole`, and drops the session.
+fn cut(dir: &Path, name: &str, whole: &[u8], kept: usize) {
+    let root = Root::open(dir).unwrap();
+    let mut land = Land::new(&root);
+    let stream = land.fresh(offer(name, whole.len()));
+    land.write_from(stream, 0, &whole[..kept]);
+    drop(land);
+    assert!(root.settle(Duration::from_secs(10)));
+}
+
+#[test]
+fn dropped_transfer_is_resumed_at_every_boundary_of_what_was_stated() {
+    let whole = content(8 * MIB + 5, 1);
+    for boundary in [0, 4 * MIB, 6 * MIB, 7 * MIB] {
+        let dir = tempfile::tempdir().unwrap();
+        cut(dir.path(), "a/f", &whole, 7 * MIB + 300_000);
+        assert!(!dir.path().join("a").exists(), "no folders before the commit");
+        let root = Root::open(dir.path()).unwrap();
+        let mut land = Land::new(&root);
+        let (stream, prepared) = land.prepare(offer("a/f", whole.len()));
+        let (len, subtrees) = prefix(&whole[..7 * MIB]);
+        assert_eq!(prepared, Prepared::Partial { len, subtrees });
+        land.write_from(stream, boundary, &whole);
+        assert_eq!(land.finish(stream, whole.len()), Hash::of(&whole), "from {boundary}");
+        land.commit(stream).unwrap();
+        assert!(fs::read(dir.path().join("a/f")).unwrap() == whole);
+    }
+}
+
+#[test]
+fn torn_or_zero_filled_tail_costs_bytes_and_never_correctness() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = content(5 * MIB, 2);
+    cut(dir.path(), "f", &whole, 4 * MIB);
+    // As after a power cut: the length is there, the content is not.
+    let partial = partial_in(dir.path());
+    let mut torn = whole[..3 * MIB + 100].to_vec();
+    torn.resize(4 * MIB + 17, 0);
+    fs::write(&partial, &torn).unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    let (stream, prepared) = land.prepare(offer("f", whole.len()));
+    let (len, subtrees) = prefix(&torn[..4 * MIB]);
+    assert_eq!(prepared, Prepared::Partial { len, subtrees }, "it states what it has, not what it hoped for");
+    land.write_from(stream, 0, &whole);
+    assert_eq!(land.finish(stream, whole.len()), Hash::of(&whole));
+    land.commit(stream).unwrap();
+    assert!(fs::read(dir.path().join("f")).unwrap() == whole);
+}
+
+#[test]
+fn content_that_went_on_from_a_wrong_prefix_is_found_by_the_root() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = (content(3 * MIB, 1), content(3 * MIB, 2));
+    cut(dir.path(), "f", &old, 2 * MIB);
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    let (stream, _) = land.prepare(offer("f", new.len()));
+    land.write_from(stream, 2 * MIB, &new);
+    assert_ne!(land.finish(stream, new.len()), Hash::of(&new));
+    land.discard(stream, Keep::Nothing);
+    assert_eq!(land.prepare(offer("f", new.len())).1, Prepared::Fresh, "what was wrong is not kept");
+}
+
+#[test]
+fn partial_longer_than_the_offered_file_is_cut_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = content(6 * MIB, 1);
+    cut(dir.path(), "f", &old, 5 * MIB);
+    let new = &old[..3 * MIB];
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    let (stream, prepared) = land.prepare(offer("f", new.len()));
+    let (len, subtrees) = prefix(&old[..2 * MIB]);
+    assert_eq!(prepared, Prepared::Partial { len, subtrees });
+    land.write_from(stream, 2 * MIB, new);
+    assert_eq!(land.finish(stream, new.len()), Hash::of(new));
+    land.commit(stream).unwrap();
+    assert_eq!(fs::metadata(dir.path().join("f")).unwrap().len(), new.len() as u64);
+}
+
+#[test]
+fn discard_keeps_a_useful_partial_if_asked_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    let whole = content(3 * MIB, 1);
+    for (kept, keep, useful) in
+        [(2 * MIB, Keep::Partial, true), (2 * MIB, Keep::Nothing, false), (MIB / 2, Keep::Partial, false)]
+    {
+        let stream = land.fresh(offer("f", whole.len()));
+        land.write_from(stream, 0, &whole[..kept]);
+        land.discard(stream, keep);
+        let (stream, prepared) = land.prepare(offer("f", whole.len()));
+        assert_eq!(matches!(prepared, Prepared::Partial { .. }), useful, "{kept} {keep:?}");
+        land.discard(stream, Keep::Nothing);
+    }
+    let stream = land.fresh(offer("small", 100));
+    land.write(stream, 0, b"abc").unwrap();
+    land.discard(stream, Keep::Partial);
+    drop(land);
+    assert!(root.settle(Duration::from_secs(10)));
+    drop(root);
+    assert_eq!(tree(dir.path()), [""; 0], "an empty staging folder goes with the last user");
+}
+
+#[test]
+fn hundreds_of_large_files_may_wait_without_as_many_open_descriptors() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    let whole = content(MIB + 1, 1);
+    let before = fs::read_dir("/proc/self/fd").unwrap().count();
+    let streams: Vec<_> = (0..100).map(|n| land.fresh(offer(&format!("f{n}"), whole.len()))).collect();
+    for stream in &streams {
+        land.write_from(*stream, 0, &whole);
+        land.finish(*stream, whole.len());
+    }
+    let after = fs::read_dir("/proc/self/fd").unwrap().count();
+    // Other tests of this process open files too; one descriptor for each file would be 100.
+    assert!(after < before + 80, "{before} descriptors before, {after} after");
+    for stream in &streams[..10] {
+        land.commit(*stream).unwrap();
+    }
+    land.submit(ft_core::storage::LandOp::Commit(streams[10..].to_vec()), None);
+    for _ in &streams[10..] {
+        assert!(matches!(land.done(), ft_core::storage::LandDone::Landed(..)));
+    }
+    for n in 0..100 {
+        assert!(fs::read(dir.path().join(format!("f{n}"))).unwrap() == whole);
+    }
+}
+
+#[test]
+fn leftovers_that_nobody_can_use_are_swept_and_partials_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let staging = dir.path().join(".ft-staging");
+    fs::create_dir_all(staging.join("w-1-0")).unwrap();
+    fs::write(staging.join("w-1-0/17"), "left by a dead process").unwrap();
+    fs::write(staging.join("p-short"), "too short to state anything").unwrap();
+    fs::write(staging.join("p-useful"), content(MIB, 1)).unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    land.land(offer("f", 1), b"x").unwrap();
+    drop(land);
+    assert!(root.settle(Duration::from_secs(10)));
+    let root2 = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root2);
+    land.fresh(offer("g", 1));
+    let working = tree(dir.path()).into_iter().filter(|name| name.contains("/w-")).count();
+    assert_eq!(working, 2, "the folder of a living one is not swept");
+    drop(land);
+    assert!(root.settle(Duration::from_secs(10)) && root2.settle(Duration::from_secs(10)));
+    drop((root, root2));
+    assert_eq!(tree(dir.path()), [".ft-staging/", ".ft-staging/p-useful", "f"]);
+}
+
+const CHILD: &str = "FT_TEST_LANDS_IN";
+
+/// In a process of its own: lands a small file and writes the first MiBs of a large one again and again, until killed.
+#[test]
+fn lands_until_killed() {
+    let Some(dir) = std::env::var_os(CHILD) else {
+        return;
+    };
+    let root = Root::open(Path::new(&dir)).unwrap();
+    let whole = content(4 * MIB, 1);
+    for round in 0u32.. {
+        let mut land = Land::new(&root);
+        let version = content(3000, round.to_le_bytes()[0]);
+        land.land(Offer { compare: Compare::None, ..offer("small", 3000) }, &version).unwrap();
+        let (stream, prepared) = land.prepare(Offer { compare: Compare::None, ..offer("large", whole.len()) });
+        let from = match prepared {
+            Prepared::Partial { .. } | Prepared::Fresh => 0,
+            other => panic!("{other:?}"),
+        };
+        for (n, piece) in whole[from..].chunks(MIB / 4).enumerate() {
+            land.write(stream, (from + n * MIB / 4) as u64, piece).unwrap();
+            // As a network would: most moments are within the content, not within the commit.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        land.finish(stream, whole.len());
+        land.commit(stream).unwrap();
+    }
+}
+
+#[test]
+fn killed_process_leaves_old_or_new_files_and_a_partial_that_the_next_one_takes() {
+    let dir = tempfile::tempdir().unwrap();
+    let this = std::env::current_exe().unwrap();
+    let whole = content(4 * MIB, 1);
+    let mut resumed = 0;
+    for round in 0..10u64 {
+        let mut child = Command::new(&this)
+            .args(["--exact", "resuming::lands_until_killed"])
+            .env(CHILD, dir.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let until = Instant::now() + Duration::from_secs(30);
+        let working = || fs::read_dir(dir.path().join(".ft-staging")).is_ok_and(|all| all.count() > 0);
+        while !(dir.path().join("large").exists() && working()) {
+            assert!(Instant::now() < until, "the child lands nothing");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // Moments that have nothing to do with what the child does.
+        std::thread::sleep(Duration::from_millis(10 + round * 37 % 101));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let small = fs::read(dir.path().join("small")).unwrap();
+        assert!((0..=255).any(|version| content(3000, version) == small), "a version, whole");
+        assert!(fs::read(dir.path().join("large")).unwrap() == whole);
+        let root = Root::open(dir.path()).unwrap();
+        let mut land = Land::new(&root);
+        let (stream, prepared) = land.prepare(Offer { compare: Compare::None, ..offer("large", whole.len()) });
+        if let Prepared::Partial { len, .. } = prepared {
+            resumed += 1;
+            land.write_from(stream, usize::try_from(len).unwrap(), &whole);
+        } else {
+            land.write_from(stream, 0, &whole);
+        }
+        assert_eq!(land.finish(stream, whole.len()), Hash::of(&whole));
+        land.commit(stream).unwrap();
+        drop(land);
+        assert!(root.settle(Duration::from_secs(10)));
+        drop(root);
+        assert_eq!(tree(dir.path()), ["large", "small"], "nothing is left of the dead process");
+    }
+    assert!(resumed > 0, "not one of ten kills hit a transfer that could be resumed");
+}

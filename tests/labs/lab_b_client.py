@@ -31,7 +31,7 @@ def addfile(conn, texts, args):
     if read and (ack := texts.recv_line()) != "file recv\n":
         return fail(f"expected file recv, got {ack!r}")
     with open(args.file, "rb") as f:
-        conn.sendall(f.read())
+        texts.send_data(f.read())
     if args.end == "half-close":
         conn.shutdown(socket.SHUT_WR)
     if read and (ack := texts.recv_line()) != "file data recv\n":
@@ -46,7 +46,7 @@ def upload(conn, texts, args):
     if status != "OK":
         return fail(f"status {status!r}")
     with open(args.file, "rb") as f:
-        conn.sendall(f.read())
+        texts.send_data(f.read())
     conn.shutdown(socket.SHUT_WR)
     texts.recv_to_eof()
     return 0

@@ -53,7 +53,7 @@ def download(conn, texts, folder):
         return
     texts.send_text("OK")
     with open(path, "rb") as f:
-        conn.sendall(f.read())
+        texts.send_data(f.read())
 
 
 def serve(conn, args):

@@ -6,22 +6,30 @@ import time
 class Texts:
     """Texts on one connection: `line` ends each with a line feed, `bare` takes one recv(1024) for one text.
 
-    The bare reading needs its texts apart, so it sleeps after each for `gap` seconds, and hopes.
+    The bare reading needs two messages in a row apart, so it sleeps between them for `gap` seconds, and hopes.
     """
 
     def __init__(self, conn, reading, gap=0.2):
         self.conn = conn
         self.reading = reading
         self.gap = gap
+        self.just_sent = False
+
+    def keep_apart(self):
+        if self.reading == "bare" and self.just_sent:
+            time.sleep(self.gap)
+        self.just_sent = True
 
     def send_text(self, text):
-        if self.reading == "line":
-            self.conn.sendall(text.encode("utf-8") + b"\n")
-        else:
-            self.conn.sendall(text.encode("utf-8"))
-            time.sleep(self.gap)
+        self.keep_apart()
+        self.conn.sendall(text.encode("utf-8") + (b"\n" if self.reading == "line" else b""))
+
+    def send_data(self, data):
+        self.keep_apart()
+        self.conn.sendall(data)
 
     def recv_text(self):
+        self.just_sent = False
         if self.reading == "bare":
             return self.conn.recv(1024).decode("utf-8")
         line = b""
@@ -34,6 +42,7 @@ class Texts:
 
     def recv_line(self):
         """A confirmation: the listing ends it with a line feed in both readings."""
+        self.just_sent = False
         line = b""
         while not line.endswith(b"\n"):
             byte = self.conn.recv(1)

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::args::{CompareArg, Connection, Durability, LinksArg, OverwriteArg, Transfer};
 use crate::disk::{Filter, Notes};
 use crate::exit::{Exit, Stop};
-use crate::limits::PULSE;
+use crate::limits::{LEFTOVERS_SHOWN, PULSE};
 use crate::net::{Backoff, Beat, Deadline, Endpoint, connect};
 use crate::render::{Counts, Fact, Mode, Screen, Tally};
 
@@ -109,6 +109,20 @@ pub(super) fn conclude(screen: &Screen, verb: &str, ended: Ended, counts: Counts
         screen.summary(verb, exit, counts);
     }
     Ok(exit)
+}
+
+/// Tells people about files that stayed undone after the last retry; programs have heard it.
+pub(super) fn leftovers(screen: &Screen, tally: &Tally) {
+    if screen.mode() == Mode::Json {
+        return;
+    }
+    let open = tally.left_open();
+    for (path, error) in open.iter().take(LEFTOVERS_SHOWN) {
+        screen.fact(None, &Fact::Failed { stream: 0, path: path.to_string(), problem: error.into() });
+    }
+    if let Some(more) = open.len().checked_sub(LEFTOVERS_SHOWN).filter(|n| *n > 0) {
+        screen.fact(None, &Fact::Note { text: format!("... and {more} more") });
+    }
 }
 
 /// The exit code for how a session, or a series of them, ended.

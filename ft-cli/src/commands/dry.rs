@@ -7,13 +7,12 @@ use ft_core::limits::WALK_BATCH;
 use ft_core::storage::{Source as _, SourceDone, SourceOp};
 
 use super::put;
-use crate::args::PutArgs;
 use crate::disk::DiskSource;
 use crate::exit::{Exit, Stop};
 use crate::render::{Fact, Screen, amount, files};
 
 /// Walks what `put` would send. No connection is made: what the server would say to it is not known.
-pub(super) async fn put(args: &PutArgs, screen: &Screen) -> Result<Exit, Stop> {
+pub(super) async fn put(args: &put::Plan, screen: &Screen) -> Result<Exit, Stop> {
     if put::from_stdin(args) {
         return Err(Stop::usage("standard input cannot be shown without being read"));
     }

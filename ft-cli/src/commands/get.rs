@@ -17,7 +17,7 @@ use crate::args::{ClientDialect, GetArgs, Transfer};
 use crate::disk::{Policy, RenameRule, Root};
 use crate::exit::{Exit, Stop};
 use crate::net::{Endpoint, Target};
-use crate::render::{Counts, Fact, Screen, Tally, Watch};
+use crate::render::{Counts, Fact, Mode, Screen, Tally, Watch};
 use crate::wishes::{Wishes, WishfulStorage};
 
 /// What a `get` command line means.
@@ -167,8 +167,11 @@ async fn to_folder(
 ) -> Result<Exit, Stop> {
     let root = open(folder)?;
     let (ended, counts) = fetch(plan, transfer, screen, &root, &policy).await?;
-    let verb = if transfer.dry_run { "nothing was received:" } else { "received" };
-    client::conclude(screen, verb, ended, counts)
+    if transfer.dry_run && screen.mode() != Mode::Json {
+        screen.line("nothing was received");
+        return ended.map(|()| client::exit_for(&Ok(()), counts)).map_err(Stop::failed);
+    }
+    client::conclude(screen, "received", ended, counts)
 }
 
 /// Lands one file in a temporary folder and copies it when all of it is verified: a reader of standard output never sees
@@ -238,6 +241,7 @@ async fn fetch(
         jobs.spawn(job.run(wants));
     }
     let ended = client::all(jobs).await?;
+    client::leftovers(screen, &tally);
     Ok((ended, tally.counts()))
 }
 

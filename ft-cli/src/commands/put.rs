@@ -1,5 +1,6 @@
 //! `put`: push files, trees, or standard input.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,14 +10,30 @@ use tokio::task::JoinSet;
 
 use super::client::{self, Attempt, Ended};
 use super::lab;
-use crate::args::{ClientDialect, PutArgs};
+use crate::args::{ClientDialect, LabRequest, PutArgs, Transfer};
 use crate::disk::{DiskSource, WalkOptions};
 use crate::exit::{Exit, Stop};
+use crate::net::{Endpoint, Target};
 use crate::render::{Fact, Screen, Tally, Watch};
 use crate::wishes::WishfulSource;
 
+/// What a `put` command line means.
+pub(super) struct Plan {
+    /// What to send, in the order given.
+    pub(super) paths: Vec<PathBuf>,
+    /// Where to.
+    pub(super) target: Target,
+    /// For standard input.
+    name: Option<OsString>,
+    /// Lab B: what to ask for.
+    pub(super) request: LabRequest,
+    /// How.
+    pub(super) transfer: Transfer,
+}
+
 /// Pushes everything that the command line names.
 pub(super) async fn run(args: PutArgs, screen: Screen) -> Result<Exit, Stop> {
+    let args = plan(args)?;
     check(&args)?;
     match args.transfer.dialect {
         ClientDialect::Ft1 => {}
@@ -27,11 +44,28 @@ pub(super) async fn run(args: PutArgs, screen: Screen) -> Result<Exit, Stop> {
     }
     let tally = Tally::default();
     let ended = if from_stdin(&args) { pipe(&args, &screen, &tally).await? } else { tree(&args, &screen, &tally).await? };
-    client::conclude(&screen, "stored", ended, tally.counts())
+    client::leftovers(&screen, &tally);
+    let counts = tally.counts();
+    if counts.unknown > 0 {
+        let text = "everything was sent, but the answer never came; the same command again finds out and repeats nothing";
+        screen.fact(None, &Fact::Note { text: text.into() });
+    }
+    client::conclude(&screen, "stored", ended, counts)
+}
+
+/// The last argument says where to, all others what.
+fn plan(args: PutArgs) -> Result<Plan, Stop> {
+    let mut paths = args.args;
+    let target = paths.pop().filter(|_| !paths.is_empty());
+    let target = target.ok_or_else(|| Stop::usage("expected PATH... HOST[:PORT][/DIR]: what to put, and where to"))?;
+    let target = Target::parse(&target)
+        .map_err(|e| Stop::usage(format_args!("{}: {e}", shown(Path::new(&target)))).hint("the last argument says where to"))?;
+    let paths = paths.into_iter().map(PathBuf::from).collect();
+    Ok(Plan { paths, target, name: args.name, request: args.request, transfer: args.transfer })
 }
 
 /// Mistakes that are found before anything is sent.
-fn check(args: &PutArgs) -> Result<(), Stop> {
+fn check(args: &Plan) -> Result<(), Stop> {
     match (from_stdin(args), &args.name) {
         (true, _) if args.paths.len() > 1 => return Err(Stop::usage("standard input (-) goes alone")),
         (true, None) => return Err(Stop::usage("standard input (-) needs a name at the other side").hint("add --name NAME")),
@@ -49,7 +83,7 @@ fn check(args: &PutArgs) -> Result<(), Stop> {
 }
 
 /// Whether `-` was asked for.
-pub(super) fn from_stdin(args: &PutArgs) -> bool {
+pub(super) fn from_stdin(args: &Plan) -> bool {
     args.paths.iter().any(|path| path == Path::new("-"))
 }
 
@@ -59,13 +93,13 @@ pub(super) fn shown(path: &Path) -> String {
 }
 
 /// How local trees are walked.
-pub(super) fn walk(args: &PutArgs, screen: &Screen) -> Result<WalkOptions, Stop> {
+pub(super) fn walk(args: &Plan, screen: &Screen) -> Result<WalkOptions, Stop> {
     let notes = Some(client::notes(screen));
     Ok(WalkOptions { links: client::links(args.transfer.links), filter: client::filter(&args.transfer)?, notes })
 }
 
 /// Files and folders: several connections share the arguments, each retries on its own.
-async fn tree(args: &PutArgs, screen: &Screen, tally: &Tally) -> Result<Ended, Stop> {
+async fn tree(args: &Plan, screen: &Screen, tally: &Tally) -> Result<Ended, Stop> {
     let walk = walk(args, screen)?;
     let mut jobs = JoinSet::new();
     for (number, paths) in (1u64..).zip(client::deal(args.paths.clone(), args.transfer.jobs)) {
@@ -88,8 +122,8 @@ struct Job {
     paths: Vec<PathBuf>,
     walk: WalkOptions,
     into: RelPath,
-    endpoint: crate::net::Endpoint,
-    transfer: crate::args::Transfer,
+    endpoint: Endpoint,
+    transfer: Transfer,
     screen: Screen,
     tally: Tally,
     number: u64,
@@ -119,7 +153,7 @@ impl Job {
 }
 
 /// Standard input: one attempt, because what was read once cannot be read again.
-async fn pipe(args: &PutArgs, screen: &Screen, tally: &Tally) -> Result<Ended, Stop> {
+async fn pipe(args: &Plan, screen: &Screen, tally: &Tally) -> Result<Ended, Stop> {
     let name = args.name.as_ref().map(|name| name.as_encoded_bytes()).unwrap_or_default();
     let into = RelPath::parse(name)
         .and_then(|name| args.target.path.concat(&name))

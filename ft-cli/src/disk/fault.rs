@@ -19,6 +19,7 @@ const KINDS: &[(ErrorKind, Code, Retry)] = &[
     (ErrorKind::IsADirectory, Code::WrongKind, Retry::Never),
     (ErrorKind::AlreadyExists, Code::Exists, Retry::Never),
     (ErrorKind::FileTooLarge, Code::TooLarge, Retry::Never),
+    (ErrorKind::Unsupported, Code::UnsupportedKind, Retry::Never),
     (ErrorKind::CrossesDevices, Code::NotWanted, Retry::Never),
 ];
 

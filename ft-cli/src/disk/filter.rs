@@ -52,7 +52,11 @@ impl Set {
         for pattern in patterns {
             let trimmed = pattern.trim_matches('/');
             let glob = GlobBuilder::new(trimmed).literal_separator(true).build()?;
-            if trimmed.contains('/') { by_path.add(glob) } else { by_name.add(glob) };
+            if trimmed.contains('/') {
+                by_path.add(glob)
+            } else {
+                by_name.add(glob)
+            };
         }
         Ok(Self { by_name: by_name.build()?, by_path: by_path.build()? })
     }
@@ -65,7 +69,8 @@ impl Set {
                 so_far.push(b'/');
             }
             so_far.extend_from_slice(name);
-            self.by_name.is_match::<&Path>(&sys::to_path(name)) || self.by_path.is_match::<&Path>(&sys::to_path(&so_far))
+            self.by_name.is_match::<&Path>(&sys::to_path(name))
+                || self.by_path.is_match::<&Path>(&sys::to_path(&so_far))
         })
     }
 }

@@ -26,6 +26,12 @@ pub struct Root {
     staging: Mutex<Option<Arc<Staging>>>,
     busy: Mutex<BTreeSet<RelPath>>,
     space: Mutex<Space>,
+    activity: Arc<Activity>,
+}
+
+/// Counts threads. Apart from the root, so that a thread can say that it has ended when it holds nothing of it any more.
+#[derive(Debug, Default)]
+struct Activity {
     working: Mutex<usize>,
     idle: Condvar,
 }
@@ -53,8 +59,7 @@ impl Root {
             staging: Mutex::default(),
             busy: Mutex::default(),
             space: Mutex::default(),
-            working: Mutex::default(),
-            idle: Condvar::new(),
+            activity: Arc::default(),
         }))
     }
 
@@ -77,11 +82,9 @@ impl Root {
     /// Waits until the threads of all dropped storages have ended, so that every name is free again and the staging
     /// folder holds nothing but partials. False if that takes longer.
     pub fn settle(&self, at_most: Duration) -> bool {
-        let working = lock(&self.working);
-        let (working, _) = self
-            .idle
-            .wait_timeout_while(working, at_most, |n| *n > 0)
-            .unwrap_or_else(PoisonError::into_inner);
+        let working = lock(&self.activity.working);
+        let (working, _) =
+            self.activity.idle.wait_timeout_while(working, at_most, |n| *n > 0).unwrap_or_else(PoisonError::into_inner);
         *working == 0
     }
 
@@ -118,9 +121,9 @@ impl Root {
         Ok(Some(Promise { root: Arc::clone(self), bytes }))
     }
 
-    pub(super) fn work(self: &Arc<Self>) -> Working {
-        *lock(&self.working) += 1;
-        Working(Arc::clone(self))
+    pub(super) fn work(&self) -> Working {
+        *lock(&self.activity.working) += 1;
+        Working(Arc::clone(&self.activity))
     }
 }
 
@@ -151,9 +154,9 @@ impl Drop for Promise {
     }
 }
 
-/// A thread that works on this root.
+/// A thread that works on a root. To be dropped last.
 #[derive(Debug)]
-pub(super) struct Working(Arc<Root>);
+pub(super) struct Working(Arc<Activity>);
 
 impl Drop for Working {
     fn drop(&mut self) {

@@ -67,7 +67,9 @@ impl Staging {
             if !partials.try_lock(false)? || !is_at(&root, STAGING.as_bytes(), &partials)? {
                 continue;
             }
-            let Some((own, own_name)) = take_own(&partials)? else { continue };
+            let Some((own, own_name)) = take_own(&partials)? else {
+                continue;
+            };
             let staging = Self { root, partials, own, own_name, serial: AtomicU64::new(0) };
             staging.sweep();
             return Ok(staging);
@@ -82,7 +84,9 @@ impl Staging {
 
     /// Removes what dead processes left and nobody can use. What cannot be removed stays: the next sweep tries again.
     fn sweep(&self) {
-        let Ok(names) = self.partials.names() else { return };
+        let Ok(names) = self.partials.names() else {
+            return;
+        };
         for (name, _) in names {
             if name == self.own_name {
                 continue;

@@ -51,10 +51,10 @@ struct Inner {
 /// What `--json` adds to a fact.
 #[derive(Serialize)]
 struct Line<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session: Option<u64>,
     #[serde(flatten)]
     fact: &'a Fact,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<u64>,
 }
 
 /// A change of the totals.
@@ -166,12 +166,6 @@ impl Screen {
             return self.fact(None, &Fact::Summary { outcome: exit.name(), exit: exit.code(), counts, seconds });
         }
         self.line(&format!("{verb} {}", sentence(counts, time)));
-        if counts.unknown > 0 {
-            self.complain(&format!(
-                "{}: all was sent, the answer never came; run the same command again to know",
-                files(counts.unknown)
-            ));
-        }
     }
 
     /// Says why a command stopped.

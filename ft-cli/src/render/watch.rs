@@ -11,7 +11,7 @@ use ft_core::path::RelPath;
 use super::bars::Position;
 use super::fact::{kind_name, step_name};
 use super::screen::Change;
-use super::{Counts, Fact, Screen};
+use super::{Counts, Fact, Mode, Screen};
 use crate::limits::REMEMBERED;
 
 /// What came of the files of a command, over all its sessions and retries. Clones share it.
@@ -51,6 +51,11 @@ impl Tally {
         (sums.counts.completed, sums.farthest)
     }
 
+    /// Files whose failure another try might have cured, with the newest reason.
+    pub fn left_open(&self) -> Vec<(RelPath, FileError)> {
+        self.lock().open.iter().map(|(path, error)| (path.clone(), error.clone())).collect()
+    }
+
     /// The counts, with what is open now counted as failed.
     pub fn counts(&self) -> Counts {
         let sums = self.lock();
@@ -86,18 +91,21 @@ impl Sums {
         }
     }
 
-    fn failed(&mut self, path: &RelPath, error: &FileError) {
+    /// True when that is the last word about the file.
+    fn failed(&mut self, path: &RelPath, error: &FileError) -> bool {
         if self.done.contains(path) {
-            return;
+            return false;
         }
         // A name that another session writes is most probably held by the session that has just broken.
-        if error.retry == Retry::Now || error.code == Code::NameBusy {
+        let open = error.retry == Retry::Now || error.code == Code::NameBusy;
+        if open {
             self.open.insert(path.clone(), error.clone());
         } else {
             self.open.remove(path);
             self.counts.failed += 1;
             self.done.insert(path.clone());
         }
+        !open
     }
 }
 
@@ -106,8 +114,9 @@ pub struct Watch {
     screen: Screen,
     tally: Tally,
     session: u64,
-    /// We decide what is wanted: a file that is not is no failure.
-    receiving: bool,
+    /// The side that wants the files is the one that may not want some: that is no failure. A server that does not want
+    /// what is pushed to it, on the other hand, fails a sender's wish.
+    choosy: bool,
     streams: BTreeMap<StreamId, Seen>,
     counts: Counts,
 }
@@ -125,12 +134,22 @@ struct Seen {
 impl Watch {
     /// Watches session number `session` of a command from the side that sends files.
     pub fn sender(screen: Screen, tally: Tally, session: u64) -> Self {
-        Self { screen, tally, session, receiving: false, streams: BTreeMap::new(), counts: Counts::default() }
+        Self { screen, tally, session, choosy: false, streams: BTreeMap::new(), counts: Counts::default() }
     }
 
     /// Watches it from the side that receives files.
     pub fn receiver(screen: Screen, tally: Tally, session: u64) -> Self {
-        Self { receiving: true, ..Self::sender(screen, tally, session) }
+        Self { choosy: true, ..Self::sender(screen, tally, session) }
+    }
+
+    /// Watches a pull or a listing from the side that serves it.
+    pub fn server(screen: Screen, tally: Tally, session: u64) -> Self {
+        Self::receiver(screen, tally, session)
+    }
+
+    /// What this watch counts into.
+    pub fn tally(&self) -> Tally {
+        self.tally.clone()
     }
 
     /// Takes one event.
@@ -172,17 +191,20 @@ impl Watch {
                     self.screen.change(Change { done: 1, ..Change::default() });
                 }
             }
-            Event::Failed(stream, error) if self.receiving && error.code == Code::NotWanted => {
+            Event::Failed(stream, error) if self.choosy && error.code == Code::NotWanted => {
                 if self.streams.remove(stream).is_some() {
                     self.counts.skipped += 1;
                     self.tally.lock().counts.skipped += 1;
                 }
             }
             Event::Failed(stream, error) => {
-                self.show(*stream, |stream, path| Fact::Failed { stream, path, problem: error.into() });
-                if let Some(seen) = self.streams.remove(stream) {
-                    self.counts.failed += 1;
-                    self.tally.lock().failed(&seen.meta.path, error);
+                let Some(seen) = self.streams.remove(stream) else { return };
+                self.counts.failed += 1;
+                let last_word = self.tally.lock().failed(&seen.meta.path, error);
+                // People hear of what may still come right only when it has not.
+                if last_word || self.screen.mode() == Mode::Json {
+                    let fact = Fact::Failed { stream: *stream, path: seen.shown, problem: error.into() };
+                    self.screen.fact(Some(self.session), &fact);
                 }
             }
             Event::Unknown(stream) => {

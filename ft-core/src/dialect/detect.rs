@@ -85,8 +85,7 @@ pub fn detect(prefix: &[u8]) -> Detected {
     if let Some(foreign) = foreign_text(prefix) {
         return Detected::Foreign(foreign);
     }
-    if command_word(prefix).is_some_and(|rest| rest.starts_with(b"\n") || rest.starts_with(b"\r\n"))
-    {
+    if command_word(prefix).is_some_and(|rest| rest.starts_with(b"\n") || rest.starts_with(b"\r\n")) {
         return Detected::Addfile;
     }
     if before_metadata_size(prefix).len() < prefix.len() {
@@ -109,9 +108,7 @@ pub fn detect_after_quiet(prefix: &[u8]) -> Detected {
             Some(foreign) => Detected::Foreign(foreign),
             None => Detected::NeedMore,
         },
-        decided @ (Detected::Ft1 | Detected::Pipe | Detected::Addfile | Detected::Foreign(_)) => {
-            decided
-        }
+        decided @ (Detected::Ft1 | Detected::Pipe | Detected::Addfile | Detected::Foreign(_)) => decided,
     }
 }
 
@@ -161,11 +158,7 @@ pub(super) fn foreign_text(prefix: &[u8]) -> Option<Foreign> {
         return Some(Foreign::HttpRequest);
     }
     // These could begin a file name, until their line ends without a size.
-    if head.contains(&b'\n') {
-        greeting(head)
-    } else {
-        None
-    }
+    if head.contains(&b'\n') { greeting(head) } else { None }
 }
 
 /// As [`foreign_text`], when the line will not go on.
@@ -184,42 +177,25 @@ fn greeting(line: &[u8]) -> Option<Foreign> {
 }
 
 fn http_target(line: &[u8]) -> Option<&[u8]> {
-    const METHODS: [&[u8]; 10] = [
-        b"GET ",
-        b"HEAD ",
-        b"POST ",
-        b"PUT ",
-        b"DELETE ",
-        b"OPTIONS ",
-        b"CONNECT ",
-        b"TRACE ",
-        b"PATCH ",
-        b"PRI ",
-    ];
+    const METHODS: [&[u8]; 10] =
+        [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"CONNECT ", b"TRACE ", b"PATCH ", b"PRI "];
     METHODS.iter().find_map(|method| line.strip_prefix(*method))
 }
 
 fn command_word(prefix: &[u8]) -> Option<&[u8]> {
-    Command::ALL
-        .iter()
-        .find_map(|command| prefix.strip_prefix(command.word().as_bytes()))
+    Command::ALL.iter().find_map(|command| prefix.strip_prefix(command.word().as_bytes()))
 }
 
 /// The part before the first `|` that a digit follows; all of it when there is none.
 fn before_metadata_size(prefix: &[u8]) -> &[u8] {
-    match prefix
-        .windows(2)
-        .position(|pair| pair[0] == b'|' && pair[1].is_ascii_digit())
-    {
+    match prefix.windows(2).position(|pair| pair[0] == b'|' && pair[1].is_ascii_digit()) {
         Some(at) => &prefix[..at],
         None => prefix,
     }
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack
-        .windows(needle.len())
-        .any(|window| window == needle)
+    haystack.windows(needle.len()).any(|window| window == needle)
 }
 
 #[cfg(test)]
@@ -241,31 +217,13 @@ mod tests {
         (b"addfile\n1412412\nabc|1", Detected::Addfile),
         (b"UPLOAD\r\nx\r\n", Detected::Addfile),
         (b"DOWNLOAD\nx\n", Detected::Addfile),
-        (
-            b"GET / HTTP/1.1\r\n",
-            Detected::Foreign(Foreign::HttpRequest),
-        ),
-        (
-            b"OPTIONS * HTTP/1.1\r\n",
-            Detected::Foreign(Foreign::HttpRequest),
-        ),
-        (
-            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-            Detected::Foreign(Foreign::HttpRequest),
-        ),
-        (
-            b"HTTP/1.1 400 Bad Request\r\n",
-            Detected::Foreign(Foreign::HttpResponse),
-        ),
-        (
-            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
-            Detected::Foreign(Foreign::Tls),
-        ),
+        (b"GET / HTTP/1.1\r\n", Detected::Foreign(Foreign::HttpRequest)),
+        (b"OPTIONS * HTTP/1.1\r\n", Detected::Foreign(Foreign::HttpRequest)),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Detected::Foreign(Foreign::HttpRequest)),
+        (b"HTTP/1.1 400 Bad Request\r\n", Detected::Foreign(Foreign::HttpResponse)),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", Detected::Foreign(Foreign::Tls)),
         (b"SSH-2.0-OpenSSH_9.6\r\n", Detected::Foreign(Foreign::Ssh)),
-        (
-            b"220 mail.example.org ESMTP\r\n",
-            Detected::Foreign(Foreign::Greeting220),
-        ),
+        (b"220 mail.example.org ESMTP\r\n", Detected::Foreign(Foreign::Greeting220)),
         (&[b'x'; TEXT_MAX], Detected::Foreign(Foreign::Unknown)),
     ];
 
@@ -279,18 +237,10 @@ mod tests {
     #[test]
     fn decision_once_made_never_changes_with_more_bytes() {
         for (bytes, expected) in ROWS {
-            let undecided = (0..=bytes.len())
-                .take_while(|&n| detect(&bytes[..n]) == Detected::NeedMore)
-                .count();
+            let undecided = (0..=bytes.len()).take_while(|&n| detect(&bytes[..n]) == Detected::NeedMore).count();
             assert!(undecided > 0, "nothing is decided by no bytes");
             for n in undecided..=bytes.len() {
-                assert_eq!(
-                    detect(&bytes[..n]),
-                    expected,
-                    "{} of {}",
-                    n,
-                    super::super::Escaped(bytes)
-                );
+                assert_eq!(detect(&bytes[..n]), expected, "{} of {}", n, super::super::Escaped(bytes));
             }
         }
     }
@@ -309,12 +259,7 @@ mod tests {
             b"SSH-2.0-x",
             b"220 x",
         ] {
-            assert_eq!(
-                detect(bytes),
-                Detected::NeedMore,
-                "{}",
-                super::super::Escaped(bytes)
-            );
+            assert_eq!(detect(bytes), Detected::NeedMore, "{}", super::super::Escaped(bytes));
         }
     }
 
@@ -330,12 +275,7 @@ mod tests {
             (b"", Detected::NeedMore),
         ];
         for (bytes, expected) in rows {
-            assert_eq!(
-                detect_after_quiet(bytes),
-                expected,
-                "{}",
-                super::super::Escaped(bytes)
-            );
+            assert_eq!(detect_after_quiet(bytes), expected, "{}", super::super::Escaped(bytes));
         }
     }
 
@@ -353,12 +293,7 @@ mod tests {
             (b"OK\n", None),
         ];
         for (bytes, expected) in rows {
-            assert_eq!(
-                foreign_response(bytes),
-                expected,
-                "{}",
-                super::super::Escaped(bytes)
-            );
+            assert_eq!(foreign_response(bytes), expected, "{}", super::super::Escaped(bytes));
         }
     }
 }

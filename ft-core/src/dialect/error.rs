@@ -113,14 +113,10 @@ impl Fault {
     #[must_use]
     pub fn pitfall(&self) -> Option<Pitfall> {
         match self {
-            Self::Truncated {
-                stage: Stage::Metadata | Stage::Command,
-                offset: 0,
-                ..
-            } => Some(Pitfall::EmptyConnection),
-            Self::Truncated {
-                stage: Stage::Body, ..
-            } => Some(Pitfall::EofIsSuccess),
+            Self::Truncated { stage: Stage::Metadata | Stage::Command, offset: 0, .. } => {
+                Some(Pitfall::EmptyConnection)
+            }
+            Self::Truncated { stage: Stage::Body, .. } => Some(Pitfall::EofIsSuccess),
             Self::Truncated { .. } | Self::TooLong { .. } | Self::Foreign(_) => None,
             Self::Malformed { pitfall, .. } => *pitfall,
             Self::SizeTooLarge { .. } => Some(Pitfall::SizeOverflow),
@@ -133,38 +129,14 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Truncated {
-                stage,
-                offset,
-                missing: Some(missing),
-            } => {
-                write!(
-                    f,
-                    "the peer ended the stream at byte {offset}, inside {stage}, {missing} bytes short"
-                )
+            Self::Truncated { stage, offset, missing: Some(missing) } => {
+                write!(f, "the peer ended the stream at byte {offset}, inside {stage}, {missing} bytes short")
             }
-            Self::Truncated {
-                stage,
-                offset,
-                missing: None,
-            } => {
-                write!(
-                    f,
-                    "the peer ended the stream at byte {offset}, inside {stage}"
-                )
+            Self::Truncated { stage, offset, missing: None } => {
+                write!(f, "the peer ended the stream at byte {offset}, inside {stage}")
             }
-            Self::Malformed {
-                stage,
-                offset,
-                expected,
-                came,
-                pitfall,
-            } => {
-                write!(
-                    f,
-                    "the peer sent \"{}\" as {stage} at byte {offset}, expected {expected}",
-                    Escaped(came)
-                )?;
+            Self::Malformed { stage, offset, expected, came, pitfall } => {
+                write!(f, "the peer sent \"{}\" as {stage} at byte {offset}, expected {expected}", Escaped(came))?;
                 match pitfall {
                     Some(pitfall) => write!(f, " ({pitfall})"),
                     None => Ok(()),
@@ -174,19 +146,12 @@ impl fmt::Display for Fault {
                 write!(f, "the peer sent more than {limit} bytes as {stage}")
             }
             Self::SizeTooLarge { stated, limit } => {
-                write!(
-                    f,
-                    "the peer stated a size of {} bytes, the limit is {limit}",
-                    Escaped(stated)
-                )
+                write!(f, "the peer stated a size of {} bytes, the limit is {limit}", Escaped(stated))
             }
             Self::Name { name, reason } => {
                 write!(f, "the peer sent the name \"{}\": {reason}", Escaped(name))
             }
-            Self::Excess { stated } => write!(
-                f,
-                "the peer sent more than the {stated} bytes that it had stated"
-            ),
+            Self::Excess { stated } => write!(f, "the peer sent more than the {stated} bytes that it had stated"),
             Self::Foreign(foreign) => write!(f, "the peer speaks {foreign}, not a lab dialect"),
         }
     }
@@ -205,12 +170,7 @@ pub struct Crash {
 
 impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {}",
-            self.exception,
-            Escaped(self.message.as_bytes())
-        )
+        write!(f, "{}: {}", self.exception, Escaped(self.message.as_bytes()))
     }
 }
 
@@ -301,10 +261,7 @@ impl LabError {
     }
 
     pub(super) fn crash(exception: &'static str, message: impl Into<String>) -> Self {
-        Self::Crash(Crash {
-            exception,
-            message: message.into(),
-        })
+        Self::Crash(Crash { exception, message: message.into() })
     }
 
     /// A stream error as Python would raise it.
@@ -326,10 +283,7 @@ impl fmt::Display for LabError {
             Self::Peer(fault) => fault.fmt(f),
             Self::NotFound { name } => write!(f, "the peer has no \"{name}\", or refuses it"),
             Self::Unsendable { name, pitfall } => {
-                write!(
-                    f,
-                    "the name \"{name}\" cannot be said in this dialect ({pitfall})"
-                )
+                write!(f, "the name \"{name}\" cannot be said in this dialect ({pitfall})")
             }
             Self::Stream { doing, source } => {
                 write!(f, "the connection failed while {doing}: {source}")
@@ -338,10 +292,7 @@ impl fmt::Display for LabError {
                 write!(f, "our own storage failed while {doing}: {source}")
             }
             Self::SourceShort { stated, had } => {
-                write!(
-                    f,
-                    "our own file ended after {had} bytes, {stated} were announced"
-                )
+                write!(f, "our own file ended after {had} bytes, {stated} were announced")
             }
             Self::Unconfirmed { cause } => write!(f, "all was sent, but not confirmed: {cause}"),
             Self::Crash(crash) => write!(f, "crashed: {crash}"),
@@ -355,10 +306,7 @@ impl std::error::Error for LabError {
             Self::Peer(fault) => Some(fault),
             Self::Stream { source, .. } | Self::Storage { source, .. } => Some(source),
             Self::Unconfirmed { cause } => Some(cause.as_ref()),
-            Self::NotFound { .. }
-            | Self::Unsendable { .. }
-            | Self::SourceShort { .. }
-            | Self::Crash(_) => None,
+            Self::NotFound { .. } | Self::Unsendable { .. } | Self::SourceShort { .. } | Self::Crash(_) => None,
         }
     }
 }

@@ -77,20 +77,10 @@ impl LabEvent {
 impl fmt::Display for LabEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Listening(address) => write!(
-                f,
-                "Server listening on {} port {}",
-                address.ip(),
-                address.port()
-            ),
+            Self::Listening(address) => write!(f, "Server listening on {} port {}", address.ip(), address.port()),
             // Python shows the address tuple; IPv6 has four members.
             Self::Connected(SocketAddr::V4(address)) => {
-                write!(
-                    f,
-                    "Client connected: ('{}', {})",
-                    address.ip(),
-                    address.port()
-                )
+                write!(f, "Client connected: ('{}', {})", address.ip(), address.port())
             }
             Self::Connected(SocketAddr::V6(address)) => write!(
                 f,
@@ -144,31 +134,16 @@ mod tests {
     #[test]
     fn log_lines_read_as_the_lab_prints_them() {
         let lines = [
-            (
-                LabEvent::Listening("127.0.0.1:80".parse().expect("address")),
-                "Server listening on 127.0.0.1 port 80",
-            ),
+            (LabEvent::Listening("127.0.0.1:80".parse().expect("address")), "Server listening on 127.0.0.1 port 80"),
             (
                 LabEvent::Connected("127.0.0.1:52025".parse().expect("address")),
                 "Client connected: ('127.0.0.1', 52025)",
             ),
-            (
-                LabEvent::Connected("[::1]:52025".parse().expect("address")),
-                "Client connected: ('::1', 52025, 0, 0)",
-            ),
-            (
-                LabEvent::Command(b"addfile".to_vec()),
-                "Client command: addfile",
-            ),
-            (
-                LabEvent::Creating(b"1412412".to_vec()),
-                "Creating new file: 1412412",
-            ),
+            (LabEvent::Connected("[::1]:52025".parse().expect("address")), "Client connected: ('::1', 52025, 0, 0)"),
+            (LabEvent::Command(b"addfile".to_vec()), "Client command: addfile"),
+            (LabEvent::Creating(b"1412412".to_vec()), "Creating new file: 1412412"),
             (LabEvent::Sent("file recv"), "Sent: file recv"),
-            (
-                LabEvent::Receiving(b"1412412".to_vec()),
-                "Receiving file data for: 1412412",
-            ),
+            (LabEvent::Receiving(b"1412412".to_vec()), "Receiving file data for: 1412412"),
             (LabEvent::Sent("file data recv"), "Sent: file data recv"),
             (LabEvent::Waiting, "[LISTENING] Waiting for connection..."),
         ];
@@ -181,9 +156,6 @@ mod tests {
     #[test]
     fn log_line_of_a_hostile_name_stays_one_line() {
         let forged = LabEvent::Creating(b"x\nSent: file data recv".to_vec());
-        assert_eq!(
-            forged.to_string(),
-            "Creating new file: x\\nSent: file data recv"
-        );
+        assert_eq!(forged.to_string(), "Creating new file: x\\nSent: file data recv");
     }
 }

@@ -9,10 +9,7 @@ use super::name::LabName;
 
 /// Files as a careful implementation needs them: a name changes its content in one step, or not at all (`truncate-first`,
 /// `ack-before-durable`).
-#[allow(
-    async_fn_in_trait,
-    reason = "implementations for simulated disks are not Send; real ones are seen concretely"
-)]
+#[allow(async_fn_in_trait, reason = "implementations for simulated disks are not Send; real ones are seen concretely")]
 pub trait LabFiles {
     /// A file that is being received. Dropping it must discard it, as [`LabFiles::abort`] does.
     type Upload;
@@ -91,6 +88,7 @@ pub struct MemoryFiles {
     visible: BTreeMap<Vec<u8>, Vec<u8>>,
     durable: BTreeMap<Vec<u8>, Vec<u8>>,
     capacity: Option<u64>,
+    commits_fail: bool,
     commits: u64,
 }
 
@@ -115,6 +113,13 @@ impl MemoryFiles {
         self
     }
 
+    /// The same files on a disk that cannot make anything durable: every commit fails.
+    #[must_use]
+    pub fn with_failing_commits(mut self) -> Self {
+        self.commits_fail = true;
+        self
+    }
+
     /// Puts a durable file there.
     #[must_use]
     pub fn with(mut self, name: impl Into<Vec<u8>>, bytes: impl Into<Vec<u8>>) -> Self {
@@ -132,9 +137,7 @@ impl MemoryFiles {
 
     /// Every visible file, in the order of names.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.visible
-            .iter()
-            .map(|(name, bytes)| (name.as_slice(), bytes.as_slice()))
+        self.visible.iter().map(|(name, bytes)| (name.as_slice(), bytes.as_slice()))
     }
 
     /// How many files have been committed.
@@ -167,10 +170,7 @@ impl LabFiles for MemoryFiles {
         {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        Ok(MemoryUpload {
-            name: name.clone(),
-            bytes: Vec::new(),
-        })
+        Ok(MemoryUpload { name: name.clone(), bytes: Vec::new() })
     }
 
     async fn append(&mut self, upload: &mut MemoryUpload, bytes: &[u8]) -> io::Result<()> {
@@ -180,31 +180,24 @@ impl LabFiles for MemoryFiles {
     }
 
     async fn commit(&mut self, upload: MemoryUpload) -> io::Result<LabName> {
-        self.durable
-            .insert(upload.name.as_bytes().to_vec(), upload.bytes.clone());
-        self.visible
-            .insert(upload.name.as_bytes().to_vec(), upload.bytes);
+        if self.commits_fail {
+            return Err(io::Error::other("nothing can be made durable"));
+        }
+        self.durable.insert(upload.name.as_bytes().to_vec(), upload.bytes.clone());
+        self.visible.insert(upload.name.as_bytes().to_vec(), upload.bytes);
         self.commits += 1;
         Ok(upload.name)
     }
 
     async fn reopen(&mut self, stored: &LabName) -> io::Result<MemoryUpload> {
-        let bytes = self
-            .get(stored.as_bytes())
-            .ok_or(io::ErrorKind::NotFound)?
-            .to_vec();
-        Ok(MemoryUpload {
-            name: stored.clone(),
-            bytes,
-        })
+        let bytes = self.get(stored.as_bytes()).ok_or(io::ErrorKind::NotFound)?.to_vec();
+        Ok(MemoryUpload { name: stored.clone(), bytes })
     }
 
     async fn abort(&mut self, _upload: MemoryUpload) {}
 
     async fn open(&mut self, name: &LabName) -> io::Result<Option<(u64, Self::Reader)>> {
-        Ok(self
-            .get(name.as_bytes())
-            .map(|bytes| (bytes.len() as u64, io::Cursor::new(bytes.to_vec()))))
+        Ok(self.get(name.as_bytes()).map(|bytes| (bytes.len() as u64, io::Cursor::new(bytes.to_vec()))))
     }
 }
 
@@ -219,10 +212,7 @@ impl RawFiles for MemoryFiles {
     async fn append_in_place(&mut self, name: &[u8], bytes: &[u8]) -> io::Result<()> {
         let len = self.visible.get(name).map_or(0, Vec::len);
         self.check_room(len + bytes.len())?;
-        self.visible
-            .entry(name.to_vec())
-            .or_default()
-            .extend_from_slice(bytes);
+        self.visible.entry(name.to_vec()).or_default().extend_from_slice(bytes);
         Ok(())
     }
 

@@ -16,7 +16,8 @@ pub enum Moment {
     TextEnd,
     /// A body without a length might be over. Longer: a guess that is wrong costs the rest of the file.
     DataEnd,
-    /// Two texts without terminators must not arrive in one read of a naive peer.
+    /// Two messages must not arrive in one read of a naive peer. Hundreds of milliseconds: the peer may be asleep itself
+    /// before it reads, to keep its own messages apart.
     Separate,
     /// The peer may be about to close, and need not.
     Close,
@@ -25,10 +26,7 @@ pub enum Moment {
 /// The caller's time: resolves when the stream has been silent long enough.
 ///
 /// Each call starts a new wait, at the moment of its first poll. Dropping the future must be free of effects.
-#[allow(
-    async_fn_in_trait,
-    reason = "implementations for simulated time are not Send; real ones are seen concretely"
-)]
+#[allow(async_fn_in_trait, reason = "implementations for simulated time are not Send; real ones are seen concretely")]
 pub trait Quiet {
     /// Resolves when the caller's time for `moment` has passed.
     async fn quiet(&mut self, moment: Moment);

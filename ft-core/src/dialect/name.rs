@@ -104,10 +104,7 @@ impl fmt::Display for NameError {
             Self::Dots => f.write_str("the name means a folder"),
             Self::Separator(at) => write!(f, "the name has a / at byte {at}"),
             Self::Nul(at) => write!(f, "the name has a NUL at byte {at}"),
-            Self::TooLong(len) => write!(
-                f,
-                "the name has {len} bytes, at most {NAME_MAX} are allowed"
-            ),
+            Self::TooLong(len) => write!(f, "the name has {len} bytes, at most {NAME_MAX} are allowed"),
         }
     }
 }
@@ -140,10 +137,7 @@ impl fmt::Display for Escaped<'_> {
                     '\r' => f.write_str("\\r")?,
                     '\t' => f.write_str("\\t")?,
                     '\\' => f.write_str("\\\\")?,
-                    '\u{200b}'..='\u{200f}'
-                    | '\u{2028}'..='\u{202e}'
-                    | '\u{2066}'..='\u{2069}'
-                    | '\u{feff}' => {
+                    '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {
                         write!(f, "{}", character.escape_unicode())?;
                     }
                     _ if character.is_control() => write!(f, "{}", character.escape_unicode())?,
@@ -186,19 +180,12 @@ mod tests {
         let name = LabName::new("a\n\x1b[31m\u{202e}é\\".as_bytes()).expect("legal");
         assert_eq!(name.to_string(), "a\\n\\u{1b}[31m\\u{202e}é\\\\");
         assert_eq!(Escaped(b"half \xc3").to_string(), "half \\xc3");
-        assert_eq!(
-            LabName::new([b'n'; 255]).expect("legal").as_bytes().len(),
-            255
-        );
+        assert_eq!(LabName::new([b'n'; 255]).expect("legal").as_bytes().len(), 255);
     }
 
     #[test]
     fn name_stored_by_addfile_counts_its_prefix_towards_the_limit() {
-        let stored = |len| {
-            LabName::new(vec![b'n'; len])
-                .expect("legal")
-                .stored_by_addfile()
-        };
+        let stored = |len| LabName::new(vec![b'n'; len]).expect("legal").stored_by_addfile();
         assert_eq!(stored(248).expect("fits").as_bytes().len(), 255);
         assert_eq!(stored(249), Err(NameError::TooLong(256)));
     }

@@ -133,3 +133,29 @@ impl fmt::Display for Pitfall {
         f.write_str(self.id())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_of_the_document_are_those_of_the_catalogue() {
+        let document = include_str!("../../../docs/LABS.md");
+        let rows: Vec<String> = document
+            .lines()
+            .filter_map(|line| line.strip_prefix("| "))
+            .filter_map(|row| row.rsplit_once(" | ").map(|(verdicts, _)| verdicts.to_owned()))
+            .skip_while(|row| row != "pitfall | A | B")
+            .skip(1)
+            .collect();
+        let shown = |whose: Option<Whose>| whose.map_or("-".to_owned(), |whose| whose.to_string());
+        let catalogue: Vec<String> = Pitfall::ALL
+            .iter()
+            .map(|pitfall| {
+                let (a, b) = (pitfall.whose(Lab::A), pitfall.whose(Lab::B));
+                format!("{pitfall} | {} | {}", shown(a), shown(b))
+            })
+            .collect();
+        assert_eq!(rows, catalogue);
+    }
+}

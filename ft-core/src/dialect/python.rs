@@ -10,10 +10,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<&str, LabError> {
             None => "unexpected end of data",
             Some(_) => "invalid byte",
         };
-        let message = format!(
-            "'utf-8' codec can't decode byte 0x{:02x} in position {at}: {reason}",
-            bytes[at]
-        );
+        let message = format!("'utf-8' codec can't decode byte 0x{:02x} in position {at}: {reason}", bytes[at]);
         LabError::crash("UnicodeDecodeError", message)
     })
 }
@@ -31,9 +28,7 @@ pub(super) fn int(text: &str) -> Result<i128, LabError> {
     for byte in digits.bytes() {
         match byte {
             b'0'..=b'9' => {
-                value = value
-                    .saturating_mul(10)
-                    .saturating_add(i128::from(byte - b'0'));
+                value = value.saturating_mul(10).saturating_add(i128::from(byte - b'0'));
                 after_digit = true;
             }
             b'_' if after_digit => after_digit = false,
@@ -47,10 +42,7 @@ pub(super) fn int(text: &str) -> Result<i128, LabError> {
 }
 
 fn invalid(text: &str) -> LabError {
-    LabError::crash(
-        "ValueError",
-        format!("invalid literal for int() with base 10: '{text}'"),
-    )
+    LabError::crash("ValueError", format!("invalid literal for int() with base 10: '{text}'"))
 }
 
 #[cfg(test)]
@@ -59,14 +51,7 @@ mod tests {
 
     #[test]
     fn int_reads_what_python_reads() {
-        for (text, value) in [
-            ("10", 10),
-            (" 10\n", 10),
-            ("-5", -5),
-            ("+7", 7),
-            ("1_000", 1000),
-            ("007", 7),
-        ] {
+        for (text, value) in [("10", 10), (" 10\n", 10), ("-5", -5), ("+7", 7), ("1_000", 1000), ("007", 7)] {
             assert_eq!(int(text).expect(text), value);
         }
         assert_eq!(int(&"9".repeat(60)).expect("saturates"), i128::MAX);

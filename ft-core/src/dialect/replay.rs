@@ -22,11 +22,7 @@ impl<S> Replay<S> {
     /// Puts `first` before what `stream` still has.
     #[must_use]
     pub fn new(first: Vec<u8>, stream: S) -> Self {
-        Self {
-            first,
-            taken: 0,
-            stream,
-        }
+        Self { first, taken: 0, stream }
     }
 
     /// The first bytes, whether they have been read again or not.
@@ -37,11 +33,7 @@ impl<S> Replay<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Replay<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        free: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, free: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let left = &self.first[self.taken..];
         if left.is_empty() {
             return Pin::new(&mut self.stream).poll_read(context, free);
@@ -54,11 +46,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Replay<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Replay<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -92,33 +80,20 @@ where
     let detected = loop {
         // Silence settles only what could be a whole text already.
         let settles = detect_after_quiet(&first) != Detected::NeedMore;
-        match hear(
-            &mut stream,
-            &mut buffer,
-            quiet,
-            settles.then_some(Moment::TextEnd),
-        )
-        .await?
-        {
+        match hear(&mut stream, &mut buffer, quiet, settles.then_some(Moment::TextEnd)).await? {
             Heard::Bytes(count) => first.extend_from_slice(&buffer[..count]),
             Heard::Quiet => break detect_after_quiet(&first),
             Heard::Eof if first.is_empty() => break Detected::NeedMore,
             Heard::Eof => match detect_after_quiet(&first) {
                 Detected::NeedMore => break Detected::Foreign(Foreign::Unknown),
-                decided @ (Detected::Ft1
-                | Detected::Pipe
-                | Detected::Addfile
-                | Detected::Foreign(_)) => {
+                decided @ (Detected::Ft1 | Detected::Pipe | Detected::Addfile | Detected::Foreign(_)) => {
                     break decided;
                 }
             },
         }
         match detect(&first) {
             Detected::NeedMore => {}
-            decided @ (Detected::Ft1
-            | Detected::Pipe
-            | Detected::Addfile
-            | Detected::Foreign(_)) => {
+            decided @ (Detected::Ft1 | Detected::Pipe | Detected::Addfile | Detected::Foreign(_)) => {
                 break decided;
             }
         }
@@ -136,33 +111,15 @@ mod tests {
     #[test]
     fn sniffed_stream_still_says_everything() {
         let rows: [(Vec<Step>, Detected, &[u8]); 5] = [
-            (
-                vec![say("addf"), say("ile|10"), say("x"), Step::Fin],
-                Detected::Pipe,
-                b"addfile|10x",
-            ),
-            (
-                vec![say("addfile"), Step::Pause(9000), say("name"), Step::Fin],
-                Detected::Addfile,
-                b"addfilename",
-            ),
-            (
-                vec![say("\u{1}?"), Step::Fin],
-                Detected::Foreign(Foreign::Unknown),
-                b"\x01?",
-            ),
-            (
-                vec![say(b"\x89FT/\r\n"), say(b"\x1a\n\x01"), Step::Fin],
-                Detected::Ft1,
-                b"\x89FT/\r\n\x1a\n\x01",
-            ),
+            (vec![say("addf"), say("ile|10"), say("x"), Step::Fin], Detected::Pipe, b"addfile|10x"),
+            (vec![say("addfile"), Step::Pause(9000), say("name"), Step::Fin], Detected::Addfile, b"addfilename"),
+            (vec![say("\u{1}?"), Step::Fin], Detected::Foreign(Foreign::Unknown), b"\x01?"),
+            (vec![say(b"\x89FT/\r\n"), say(b"\x1a\n\x01"), Step::Fin], Detected::Ft1, b"\x89FT/\r\n\x1a\n\x01"),
             (vec![Step::Fin], Detected::NeedMore, b""),
         ];
         for (steps, expected, whole) in rows {
             run(async {
-                let (detected, mut replay) = sniff(Scripted::new(steps), &mut Ticks)
-                    .await
-                    .expect("reads");
+                let (detected, mut replay) = sniff(Scripted::new(steps), &mut Ticks).await.expect("reads");
                 let mut all = Vec::new();
                 replay.read_to_end(&mut all).await.expect("reads");
                 assert_eq!((detected, all.as_slice()), (expected, whole));

@@ -12,16 +12,11 @@ use super::{Moment, Quiet};
 
 /// Runs one future to its end on a paused clock: no test waits for real time.
 pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     runtime.block_on(async {
         let deadline = std::time::Duration::from_secs(3600);
-        tokio::time::timeout(deadline, future)
-            .await
-            .expect("both sides come to an end")
+        tokio::time::timeout(deadline, future).await.expect("both sides come to an end")
     })
 }
 
@@ -93,11 +88,7 @@ pub(super) fn say(bytes: impl AsRef<[u8]>) -> Step {
 }
 
 impl AsyncRead for Scripted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        free: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, free: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let heard = self.written.len();
         loop {
             match self.steps.front_mut() {
@@ -112,9 +103,7 @@ impl AsyncRead for Scripted {
                 }
                 Some(Step::Pause(millis)) => {
                     let length = std::time::Duration::from_millis(*millis);
-                    let pause = self
-                        .pause
-                        .get_or_insert_with(|| Box::pin(tokio::time::sleep(length)));
+                    let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(length)));
                     std::task::ready!(pause.as_mut().poll(context));
                     self.pause = None;
                     self.steps.pop_front();
@@ -134,11 +123,7 @@ impl AsyncRead for Scripted {
 }
 
 impl AsyncWrite for Scripted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if matches!(self.steps.front(), Some(Step::Rst)) {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }

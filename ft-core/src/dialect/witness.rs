@@ -48,11 +48,7 @@ pub struct Witness {
 }
 
 fn intent(means: &'static str, sends: &[&[u8]], then: Then) -> Intent {
-    Intent {
-        means,
-        sends: sends.iter().map(|bytes| bytes.to_vec()).collect(),
-        then,
-    }
+    Intent { means, sends: sends.iter().map(|bytes| bytes.to_vec()).collect(), then }
 }
 
 /// A witness for every pitfall that is, wholly or in part, the fault of a lab's protocol.
@@ -60,52 +56,31 @@ fn intent(means: &'static str, sends: &[&[u8]], then: Then) -> Intent {
 pub fn witnesses() -> Vec<Witness> {
     use Then::{Fin, Silence};
     let addfile = Command::Addfile.word().as_bytes();
-    let row = |pitfall, lab, one, other| Witness {
-        pitfall,
-        lab,
-        one,
-        other,
-    };
+    let row = |pitfall, lab, one, other| Witness { pitfall, lab, one, other };
     vec![
         row(
             Pitfall::SplitHeader,
             Lab::A,
             intent("a file \"a\" of 5 bytes", &[b"a|5"], Silence),
-            intent(
-                "a file \"a|5\", whose size is still to come",
-                &[b"a|5"],
-                Silence,
-            ),
+            intent("a file \"a|5\", whose size is still to come", &[b"a|5"], Silence),
         ),
         row(
             Pitfall::SplitDigits,
             Lab::A,
             intent("10 bytes", &[b"data.txt|10"], Silence),
-            intent(
-                "1000 bytes, of whose digits two are late",
-                &[b"data.txt|", b"10"],
-                Silence,
-            ),
+            intent("1000 bytes, of whose digits two are late", &[b"data.txt|", b"10"], Silence),
         ),
         row(
             Pitfall::HeaderBodyMerge,
             Lab::A,
             intent("12 bytes, whose body awaits its ACK", &[b"a|12"], Silence),
-            intent(
-                "1 byte, \"2\", sent without awaiting the ACK",
-                &[b"a|1", b"2"],
-                Silence,
-            ),
+            intent("1 byte, \"2\", sent without awaiting the ACK", &[b"a|1", b"2"], Silence),
         ),
         row(
             Pitfall::DelimiterInName,
             Lab::A,
             intent("a file \"a|2\" of 5 bytes", &[b"a|2|5"], Silence),
-            intent(
-                "a file \"a\" of 2 bytes, \"|5\", sent without awaiting the ACK",
-                &[b"a|2", b"|5"],
-                Silence,
-            ),
+            intent("a file \"a\" of 2 bytes, \"|5\", sent without awaiting the ACK", &[b"a|2", b"|5"], Silence),
         ),
         row(
             Pitfall::NoFinalAck,
@@ -117,129 +92,61 @@ pub fn witnesses() -> Vec<Witness> {
             Pitfall::CoalescedMessages,
             Lab::B,
             intent("a file \"ab\"", &[addfile, b"ab"], Silence),
-            intent(
-                "a file \"a\" with the data \"b\"",
-                &[addfile, b"a", b"b"],
-                Silence,
-            ),
+            intent("a file \"a\" with the data \"b\"", &[addfile, b"a", b"b"], Silence),
         ),
         row(
             Pitfall::SplitHeader,
             Lab::B,
             intent("a file \"a\"", &[addfile, b"a"], Silence),
-            intent(
-                "a file \"ab\", half of whose name is late",
-                &[addfile, b"a"],
-                Silence,
-            ),
+            intent("a file \"ab\", half of whose name is late", &[addfile, b"a"], Silence),
         ),
         row(
             Pitfall::HeaderBodyMerge,
             Lab::B,
-            intent(
-                "an empty file \"name.txt\"",
-                &[addfile, b"name.txt"],
-                Silence,
-            ),
-            intent(
-                "a file \"name\" with the data \".txt\"",
-                &[addfile, b"name", b".txt"],
-                Silence,
-            ),
+            intent("an empty file \"name.txt\"", &[addfile, b"name.txt"], Silence),
+            intent("a file \"name\" with the data \".txt\"", &[addfile, b"name", b".txt"], Silence),
         ),
         row(
             Pitfall::RecvIsNotMessage,
             Lab::B,
-            intent(
-                "a file of 4 bytes, whose ACK2 is awaited",
-                &[addfile, b"\na\n", b"data"],
-                Silence,
-            ),
-            intent(
-                "the first 4 bytes of a longer file",
-                &[addfile, b"\na\n", b"data"],
-                Silence,
-            ),
+            intent("a file of 4 bytes, whose ACK2 is awaited", &[addfile, b"\na\n", b"data"], Silence),
+            intent("the first 4 bytes of a longer file", &[addfile, b"\na\n", b"data"], Silence),
         ),
         row(
             Pitfall::StatusDataMerge,
             Lab::B,
-            intent(
-                "the file \"\\nabc\", behind a bare status",
-                &[OK.as_bytes(), b"\nabc"],
-                Fin,
-            ),
-            intent(
-                "the file \"abc\", behind a status with its line feed",
-                &[OK.as_bytes(), b"\n", b"abc"],
-                Fin,
-            ),
+            intent("the file \"\\nabc\", behind a bare status", &[OK.as_bytes(), b"\nabc"], Fin),
+            intent("the file \"abc\", behind a status with its line feed", &[OK.as_bytes(), b"\n", b"abc"], Fin),
         ),
         row(
             Pitfall::DelimiterInName,
             Lab::B,
-            intent(
-                "a file \"a\\nb\"",
-                &[addfile, b"\n", b"a\nb", b"\n"],
-                Silence,
-            ),
-            intent(
-                "a file \"a\" with the data \"b\\n\"",
-                &[addfile, b"\n", b"a", b"\n", b"b\n"],
-                Silence,
-            ),
+            intent("a file \"a\\nb\"", &[addfile, b"\n", b"a\nb", b"\n"], Silence),
+            intent("a file \"a\" with the data \"b\\n\"", &[addfile, b"\n", b"a", b"\n", b"b\n"], Silence),
         ),
         row(
             Pitfall::EofIsSuccess,
             Lab::B,
             intent("a file of 4 bytes", &[addfile, b"\na\n", b"data"], Fin),
-            intent(
-                "a longer file, whose sender was ended",
-                &[addfile, b"\na\n", b"data"],
-                Fin,
-            ),
+            intent("a longer file, whose sender was ended", &[addfile, b"\na\n", b"data"], Fin),
         ),
         row(
             Pitfall::NoFinalAck,
             Lab::B,
-            intent(
-                "UPLOAD: the server has stored the file",
-                &[OK.as_bytes()],
-                Fin,
-            ),
-            intent(
-                "UPLOAD: the server died after its status",
-                &[OK.as_bytes()],
-                Fin,
-            ),
+            intent("UPLOAD: the server has stored the file", &[OK.as_bytes()], Fin),
+            intent("UPLOAD: the server died after its status", &[OK.as_bytes()], Fin),
         ),
         row(
             Pitfall::ZeroBytePayload,
             Lab::B,
-            intent(
-                "an empty file, whose ACK2 is awaited",
-                &[addfile, b"\na\n", b""],
-                Silence,
-            ),
-            intent(
-                "a file whose first byte is late",
-                &[addfile, b"\na\n"],
-                Silence,
-            ),
+            intent("an empty file, whose ACK2 is awaited", &[addfile, b"\na\n", b""], Silence),
+            intent("a file whose first byte is late", &[addfile, b"\na\n"], Silence),
         ),
         row(
             Pitfall::HalfCloseMisuse,
             Lab::B,
-            intent(
-                "a half-close: the data is over, ACK2 is awaited",
-                &[addfile, b"\na\n", b"data"],
-                Fin,
-            ),
-            intent(
-                "a full close: nobody will read ACK2",
-                &[addfile, b"\na\n", b"data"],
-                Fin,
-            ),
+            intent("a half-close: the data is over, ACK2 is awaited", &[addfile, b"\na\n", b"data"], Fin),
+            intent("a full close: nobody will read ACK2", &[addfile, b"\na\n", b"data"], Fin),
         ),
     ]
 }
@@ -263,9 +170,7 @@ mod tests {
     fn protocol_fault_has_a_witness_and_an_implementation_fault_has_none() {
         for &pitfall in Pitfall::ALL {
             for lab in [Lab::A, Lab::B] {
-                let witnessed = witnesses()
-                    .iter()
-                    .any(|row| row.pitfall == pitfall && row.lab == lab);
+                let witnessed = witnesses().iter().any(|row| row.pitfall == pitfall && row.lab == lab);
                 let protocol = matches!(pitfall.whose(lab), Some(Whose::Protocol | Whose::Both));
                 assert_eq!(witnessed, protocol, "{pitfall} in lab {lab:?}");
             }

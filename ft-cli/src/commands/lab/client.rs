@@ -9,10 +9,10 @@ use tokio::fs::File;
 use super::files::DiskFiles;
 use super::stream::Silence;
 use super::{log, text_end};
-use crate::args::{ClientDialect, LabRequest, LabStyle, PutArgs, Transfer};
+use crate::args::{ClientDialect, LabRequest, LabStyle, Transfer};
 use crate::commands::client::{self, Stream, conclude};
 use crate::commands::get::{Dest, Plan};
-use crate::commands::put::{from_stdin, shown};
+use crate::commands::put::{self, from_stdin, shown};
 use crate::disk::Policy;
 use crate::exit::{Exit, Stop};
 use crate::limits::NAIVE_MAX;
@@ -31,7 +31,7 @@ fn check(transfer: &Transfer) -> Result<(), Stop> {
 }
 
 /// Sends files, one connection each. Nothing is retried: no lab protocol says what arrived.
-pub(in crate::commands) async fn put(args: &PutArgs, screen: &Screen) -> Result<Exit, Stop> {
+pub(in crate::commands) async fn put(args: &put::Plan, screen: &Screen) -> Result<Exit, Stop> {
     check(&args.transfer)?;
     if from_stdin(args) {
         return Err(Stop::usage("standard input (-) needs the dialect ft1"));
@@ -85,7 +85,7 @@ impl From<LabError> for Failure {
     }
 }
 
-async fn put_one(path: &Path, args: &PutArgs, screen: &Screen) -> Result<(u64, Outcome), Failure> {
+async fn put_one(path: &Path, args: &put::Plan, screen: &Screen) -> Result<(u64, Outcome), Failure> {
     let setup = |e: std::io::Error| Failure::Setup(format!("cannot read {}: {e}", shown(path)));
     let mut file = File::open(path).await.map_err(setup)?;
     let meta = file.metadata().await.map_err(setup)?;
@@ -128,7 +128,7 @@ async fn put_naive(
     stream: Stream,
     name: &LabName,
     data: &[u8],
-    args: &PutArgs,
+    args: &put::Plan,
 ) -> Result<(u64, Outcome), LabError> {
     let end = text_end(args.transfer.text);
     let text = String::from_utf8_lossy(name.as_bytes());

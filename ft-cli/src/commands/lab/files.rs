@@ -119,11 +119,14 @@ impl LabFiles for DiskFiles {
         let meta = Meta { path: path(name)?, kind: Kind::File, size, mode: None, mtime: None, target: Vec::new() };
         let offer =
             Offer { want: 0, meta, overwrite: Overwrite::Default, compare: Compare::None, level: Level::Cached };
-        match self.run(LandOp::Prepare(stream, offer), None).await? {
-            LandDone::Prepared(_, Prepared::Refused(error)) => Err(system(error)),
+        let done = self.run(LandOp::Prepare(stream, offer), None).await?;
+        let LandDone::Prepared(_, prepared) = done else { return Err(unexpected(&done)) };
+        match prepared {
+            Prepared::Refused(error) => Err(system(error)),
             // A lab cannot continue: the first write, at 0, drops what was kept.
-            LandDone::Prepared(..) => Ok(Upload { stream, len: 0, dropped: Some(Arc::clone(&self.dropped)) }),
-            other => Err(unexpected(&other)),
+            Prepared::Fresh | Prepared::Partial { .. } | Prepared::SameMeta | Prepared::SameContent(_) => {
+                Ok(Upload { stream, len: 0, dropped: Some(Arc::clone(&self.dropped)) })
+            }
         }
     }
 

@@ -86,9 +86,9 @@ impl Shared {
 async fn sniff(stream: &mut Stream, head: &mut Vec<u8>) -> Detected {
     let end = tokio::time::Instant::now() + HELLO_TIMEOUT;
     loop {
-        match detect(head) {
-            Detected::NeedMore if head.len() < HEAD_MAX => {}
-            decided => return decided,
+        let decided = detect(head);
+        if decided != Detected::NeedMore || head.len() >= HEAD_MAX {
+            return decided;
         }
         // Room for what is asked for and no more: whatever follows belongs to the session.
         let mut chunk = [0; HEAD_MAX];
@@ -98,10 +98,13 @@ async fn sniff(stream: &mut Stream, head: &mut Vec<u8>) -> Detected {
         let result = match quiet {
             Some(quiet) => match timeout(quiet, read).await {
                 Ok(result) => result,
-                Err(_) => match detect_after_quiet(head) {
-                    Detected::NeedMore if tokio::time::Instant::now() < end => continue,
-                    decided => return decided,
-                },
+                Err(_) => {
+                    let decided = detect_after_quiet(head);
+                    if decided != Detected::NeedMore || tokio::time::Instant::now() >= end {
+                        return decided;
+                    }
+                    continue;
+                }
             },
             None => match timeout_at(end, read).await {
                 Ok(result) => result,
@@ -161,7 +164,7 @@ async fn transfer(accepted: Accepted<Stream>, shared: &Shared, who: &Who) -> Exi
     let intent = accepted.intent();
     let mut watch = match intent {
         Intent::Push => Watch::receiver(shared.screen.clone(), tally.clone(), who.number),
-        Intent::Pull | Intent::List => Watch::sender(shared.screen.clone(), tally.clone(), who.number),
+        Intent::Pull | Intent::List => Watch::server(shared.screen.clone(), tally.clone(), who.number),
     };
     let report = match intent {
         Intent::Push => {

@@ -15,9 +15,9 @@ use ft_core::path::RelPath;
 use ft_core::storage::{LandDone, Step};
 
 use super::super::fault::{fault, in_the_way, internal};
-use super::super::hashing::Completions;
 use super::super::limits::{KEEP_BOTH_TRIES, SYNC_EACH};
 use super::super::names;
+use super::super::outbox::Outbox;
 use super::super::root::Root;
 use super::super::sys::{self, Dir, Through, What};
 use super::folders::Folders;
@@ -33,7 +33,7 @@ pub(super) struct Lander(Sender<Job>);
 
 impl Lander {
     /// Starts the thread; `None` if the system has none left.
-    pub(super) fn start(root: &Arc<Root>, sync: &io::Result<Arc<Dir>>, done: Completions<LandDone>) -> Option<Self> {
+    pub(super) fn start(root: &Arc<Root>, sync: &io::Result<Arc<Dir>>, done: Outbox<LandDone>) -> Option<Self> {
         let (jobs, queue) = channel();
         let sync = sync.as_ref().ok().map(Arc::clone);
         let root = Arc::clone(root);
@@ -61,7 +61,7 @@ struct Landing {
     root: Arc<Root>,
     folders: Folders,
     sync: Option<Arc<Dir>>,
-    done: Completions<LandDone>,
+    done: Outbox<LandDone>,
 }
 
 /// One stream on its way.
@@ -82,7 +82,7 @@ impl Entry {
 impl Landing {
     fn run(mut self, queue: &Receiver<Job>) {
         // A commit that was asked for is carried out even if the session goes: its content is verified.
-        while let Ok(job) = queue.recv() {
+        while let Ok(job) = self.done.next(queue) {
             match job {
                 Job::Commit(batch) => self.commit(batch),
                 Job::Discarded(id) => self.tell(LandDone::Discarded(id)),
@@ -90,8 +90,12 @@ impl Landing {
         }
     }
 
+    fn syncs_all(&self) -> bool {
+        sys::SYNCS_FILE_SYSTEM && self.sync.is_some()
+    }
+
     fn tell(&self, completion: LandDone) {
-        drop(self.done.send((completion, None)));
+        self.done.push(completion, None);
     }
 
     fn commit(&mut self, batch: Vec<(StreamId, Stream)>) {
@@ -100,7 +104,7 @@ impl Landing {
             .map(|(id, stream)| Entry { id, path: stream.meta.path.clone(), stream, error: None })
             .collect();
         self.folders.clear();
-        let each = batch.iter().filter(|entry| entry.durable()).count() <= SYNC_EACH || self.sync.is_none();
+        let each = batch.iter().filter(|entry| entry.durable()).count() <= SYNC_EACH || !self.syncs_all();
         self.sync_contents(&mut batch, each);
         let mut changed = BTreeSet::new();
         for entry in &mut batch {
@@ -264,7 +268,9 @@ impl Landing {
             return Err(internal("a path without a name"));
         };
         let parent = self.folders.make(above, changed, made)?;
-        let Some(temp) = entry.stream.temp.take() else { return Err(internal("nothing is staged")) };
+        let Some(temp) = entry.stream.temp.take() else {
+            return Err(internal("nothing is staged"));
+        };
         let result = rename(&entry.stream, &temp, &parent, name);
         match result {
             Ok(name) => {
@@ -297,7 +303,9 @@ impl Landing {
     /// Every folder in `changed` is on disk.
     fn sync_folders(&mut self, batch: &mut [Entry], changed: &BTreeSet<Vec<Vec<u8>>>) {
         let synced = match &self.sync {
-            Some(sync) if changed.len() > SYNC_EACH => sync.sync_file_system().map_err(|e| (RelPath::root(), e)),
+            Some(sync) if changed.len() > SYNC_EACH && self.syncs_all() => {
+                sync.sync_file_system().map_err(|e| (RelPath::root(), e))
+            }
             Some(_) | None => changed.iter().try_for_each(|at| {
                 let synced = self.root.dir.folder(at, Through::NoLinks).and_then(|dir| dir.sync());
                 synced.map_err(|e| (RelPath::new(at.clone()).unwrap_or_default(), e))

@@ -81,7 +81,9 @@ impl Worker {
     }
 
     fn renamed(&self, path: &RelPath) -> Result<RelPath, FileError> {
-        let Some(rule) = &self.policy.rename else { return Ok(path.clone()) };
+        let Some(rule) = &self.policy.rename else {
+            return Ok(path.clone());
+        };
         let mut components = path.components().to_vec();
         if let Some(first) = components.first_mut() {
             first.clone_from(&rule.to);
@@ -116,8 +118,12 @@ impl Worker {
         let Some((name, above)) = meta.path.components().split_last() else {
             return Err(internal("a path without a name"));
         };
-        let Some(parent) = self.folders.find(above)? else { return Ok(nothing) };
-        let Some(existing) = stat(&parent, name, &meta.path)? else { return Ok(nothing) };
+        let Some(parent) = self.folders.find(above)? else {
+            return Ok(nothing);
+        };
+        let Some(existing) = stat(&parent, name, &meta.path)? else {
+            return Ok(nothing);
+        };
         let wanted = match meta.kind {
             Kind::File => What::File,
             Kind::Folder => What::Folder,
@@ -194,7 +200,9 @@ impl Worker {
             Compare::Quick => Ok((meta.mtime == Some(st.mtime)).then_some(Same { path, stat: st, root: None })),
             Compare::Content => {
                 // A file that we may not read cannot be compared: then it is sent.
-                let Ok(file) = parent.file(&[name.to_vec()], Through::NoLinks) else { return Ok(None) };
+                let Ok(file) = parent.file(&[name.to_vec()], Through::NoLinks) else {
+                    return Ok(None);
+                };
                 if sys::stat_file(&file).map_err(|e| fault("look at", &path, &e))? != st {
                     return Ok(None);
                 }
@@ -235,9 +243,14 @@ impl Worker {
         let stored = self.open_partial(stream, size)?;
         let promise = match promised {
             Some(promise) => Some(promise),
-            None => self.root.promise(size.saturating_sub(stored)).map_err(|e| fault("ask for space on", &stream.meta.path, &e))?,
+            None => self
+                .root
+                .promise(size.saturating_sub(stored))
+                .map_err(|e| fault("ask for space on", &stream.meta.path, &e))?,
         };
-        let Some(promise) = promise else { return Err(no_space(&stream.meta.path, size)) };
+        let Some(promise) = promise else {
+            return Err(no_space(&stream.meta.path, size));
+        };
         let Some(file) = stream.temp.as_ref().and_then(|temp| temp.file.as_ref()) else {
             return Err(internal("a partial that is not open"));
         };
@@ -260,6 +273,7 @@ impl Worker {
         let mut hasher = TreeHasher::new();
         let mut buf = self.scratch.take().unwrap_or_else(|| Buf::with_capacity(REHASH_CHUNK));
         if len > 0 {
+            self.done.flush();
             sys::expect_sequential(file);
         }
         while hasher.len() < len {

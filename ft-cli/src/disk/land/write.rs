@@ -40,7 +40,8 @@ impl Worker {
             if there.is_none_or(|t| (t.device, t.inode) != (st.device, st.inode)) {
                 continue;
             }
-            let temp = Temp { staging, name, partial: true, lasting: true, file: Some(file), waits: false, closed: None };
+            let temp =
+                Temp { staging, name, partial: true, lasting: true, file: Some(file), waits: false, closed: None };
             stream.temp = Some(temp);
             return Ok(st.stored.min(size));
         }
@@ -97,7 +98,9 @@ impl Worker {
     fn begin(&mut self, id: StreamId, stream: &mut Stream, offset: u64) -> Result<(), FileError> {
         match stream.position {
             Some(position) if position == offset => return Ok(()),
-            Some(position) => return Err(internal(format!("write at {offset} where the file stands at {position}"))),
+            Some(position) => {
+                return Err(internal(format!("write at {offset} where the file stands at {position}")));
+            }
             None => {}
         }
         let (len, subtrees) = &stream.prefix;
@@ -111,7 +114,9 @@ impl Worker {
             kept += 1;
         }
         if boundary != offset {
-            return Err(internal(format!("first write at {offset}, which is no boundary of the stated prefix of {len}")));
+            return Err(internal(format!(
+                "first write at {offset}, which is no boundary of the stated prefix of {len}"
+            )));
         }
         let hasher = if offset == 0 { TreeHasher::new() } else { TreeHasher::resume(offset, &subtrees[..kept]) };
         self.open_temp(stream)?;
@@ -132,7 +137,9 @@ impl Worker {
         }
         stream.hash = match &self.hashing {
             Some(hashing) if !small => {
-                hashing.submit(Job::Begin(id.into(), hasher));
+                // The other thread's completions come behind all that this one has.
+                self.done.flush();
+                hashing.submit(Job::Begin(id.into(), Box::new(hasher)));
                 HashState::Beside
             }
             Some(_) | None => HashState::Inline(Box::new(hasher)),
@@ -155,13 +162,16 @@ impl Worker {
         let staging = self.root.staging().map_err(|e| fault("open staging for", path, &e))?;
         let name = staging.fresh_name();
         let file = staging.own.create(&name).map_err(|e| fault("create", path, &e))?;
-        stream.temp = Some(Temp { staging, name, partial: false, lasting: false, file: Some(file), waits: false, closed: None });
+        stream.temp =
+            Some(Temp { staging, name, partial: false, lasting: false, file: Some(file), waits: false, closed: None });
         Ok(())
     }
 
     /// Drops what a partial holds behind `offset`, and reserves the room again that this frees.
     fn cut(&mut self, stream: &mut Stream, offset: u64) -> Result<(), FileError> {
-        let Some(Temp { file: Some(file), partial: true, .. }) = &stream.temp else { return Ok(()) };
+        let Some(Temp { file: Some(file), partial: true, .. }) = &stream.temp else {
+            return Ok(());
+        };
         let path = &stream.meta.path;
         let length = sys::stat_file(file).map_err(|e| fault("look at the partial of", path, &e))?.size;
         let reserved = stream.prefix.0 == offset && length == offset;
@@ -171,7 +181,9 @@ impl Worker {
         if length != offset {
             file.set_len(offset).map_err(|e| fault("shorten the partial of", path, &e))?;
         }
-        let Some(size) = stream.meta.size else { return Ok(()) };
+        let Some(size) = stream.meta.size else {
+            return Ok(());
+        };
         let promise = match stream.promise.take() {
             Some(promise) => promise,
             None => {
@@ -250,7 +262,9 @@ impl Worker {
 
     /// A file that is open and not written: a few of them stay open.
     pub(super) fn wait(&mut self, stream: &mut Stream) -> Result<(), FileError> {
-        let Some(temp) = &mut stream.temp else { return Ok(()) };
+        let Some(temp) = &mut stream.temp else {
+            return Ok(());
+        };
         if self.open < KEEP_OPEN {
             self.open += 1;
             temp.waits = true;

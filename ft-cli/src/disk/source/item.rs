@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ft_core::error::{Code, FileError, Retry};
 use ft_core::frame::{Kind, Meta};
-use ft_core::hash::TreeHasher;
+use ft_core::hash::{Subtree, TreeHasher};
 use ft_core::path::RelPath;
 
 use super::super::fault::fault;
@@ -18,8 +18,8 @@ pub(super) struct Entry {
     pub(super) path: RelPath,
     pub(super) origin: Origin,
     pub(super) state: State,
-    /// What `Check` found equal: from here on the hash is known.
-    pub(super) checked: Option<(u64, TreeHasher)>,
+    /// What `Check` found equal: length and hashes. Not the hasher, because thousands of entries may wait.
+    pub(super) checked: Option<(u64, Vec<Subtree>)>,
     pub(super) failed: Option<FileError>,
 }
 
@@ -38,7 +38,9 @@ pub(super) enum State {
     Closed,
     Reading(Reading),
     /// To its end.
-    Ended { beside: bool },
+    Ended {
+        beside: bool,
+    },
 }
 
 /// An entry that is being read.
@@ -47,7 +49,7 @@ pub(super) struct Reading {
     pub(super) file: Option<File>,
     pub(super) position: u64,
     /// `None`: the second thread has it.
-    pub(super) hasher: Option<TreeHasher>,
+    pub(super) hasher: Option<Box<TreeHasher>>,
     /// For a sparse file, the stretch that is being read.
     pub(super) extent: Option<Extent>,
 }
@@ -78,10 +80,10 @@ impl Entry {
             let text = format!("{} has no content that could be read again", self.path);
             return Err(FileError::new(Code::Io, Retry::Never, text));
         };
-        let file = base.file(at, *through).map_err(|e| match e.kind() {
+        let file = base.file(at, *through).map_err(|e| {
             // It was there when it was offered.
-            std::io::ErrorKind::NotFound => self.changed(),
-            _ => fault("open", &self.path, &e),
+            let gone = e.kind() == std::io::ErrorKind::NotFound;
+            if gone { self.changed() } else { fault("open", &self.path, &e) }
         })?;
         let now = sys::stat_file(&file).map_err(|e| fault("look at", &self.path, &e))?;
         if now.what != What::File || !self.unchanged(&now) {
@@ -92,7 +94,9 @@ impl Entry {
 
     /// Whether the file is still the one that was offered. A new name or mode does not matter to its content.
     pub(super) fn unchanged(&self, now: &Stat) -> bool {
-        let Origin::File { stat, .. } = &self.origin else { return true };
+        let Origin::File { stat, .. } = &self.origin else {
+            return true;
+        };
         let identity = |st: &Stat| (st.device, st.inode, st.size, st.mtime);
         identity(stat) == identity(now)
     }

@@ -7,7 +7,7 @@ mod item;
 mod read;
 mod walk;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
@@ -20,10 +20,10 @@ use ft_core::error::FileError;
 use ft_core::frame::Links;
 use ft_core::path::RelPath;
 use ft_core::storage::{Buf, ItemId, Source, SourceDone, SourceOp};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::fault::internal;
-use super::hashing::{Completions, Hashing, Job};
+use super::hashing::{Hashing, Job};
+use super::outbox::{self, Inbox, Outbox};
 use super::root::Root;
 use super::{Filter, Notes};
 use item::Entry;
@@ -58,9 +58,8 @@ impl fmt::Debug for WalkOptions {
 /// Reads files for one session: those that a push was told to send, or those beneath a [`Root`] that wants ask for.
 pub struct DiskSource {
     ops: Sender<(SourceOp, Option<Buf>)>,
-    done: UnboundedReceiver<(SourceDone, Option<Buf>)>,
+    done: Inbox<SourceDone>,
     abandoned: Arc<AtomicBool>,
-    own: VecDeque<SourceDone>,
 }
 
 /// Already completed paths are not offered again.
@@ -96,7 +95,7 @@ impl DiskSource {
         stream: Option<(Box<dyn Read + Send>, RelPath)>,
     ) -> Self {
         let (ops, queue) = channel();
-        let (completions, done) = unbounded_channel();
+        let (completions, done) = outbox::pair();
         let abandoned = Arc::new(AtomicBool::new(false));
         let worker = Worker {
             root,
@@ -113,7 +112,7 @@ impl DiskSource {
         };
         // Without a thread the queue is dropped here, and `submit` says so.
         drop(std::thread::Builder::new().name("ft-read".to_owned()).spawn(move || worker.run(&queue)));
-        Self { ops, done, abandoned, own: VecDeque::new() }
+        Self { ops, done, abandoned }
     }
 }
 
@@ -124,20 +123,17 @@ impl Source for DiskSource {
             match op {
                 SourceOp::Open { .. } | SourceOp::Close(_) => {}
                 SourceOp::Next { want, .. } => {
-                    self.own.push_back(SourceDone::Entries { want, items: Vec::new(), end: Some(Err(gone)) });
+                    self.done.push(SourceDone::Entries { want, items: Vec::new(), end: Some(Err(gone)) }, None);
                 }
                 SourceOp::Check { item, .. } | SourceOp::Hash(item) | SourceOp::Read { item, .. } => {
-                    self.own.push_back(SourceDone::Failed(item, gone));
+                    self.done.push(SourceDone::Failed(item, gone), None);
                 }
             }
         }
     }
 
     fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(SourceDone, Option<Buf>)> {
-        match self.done.poll_recv(cx) {
-            Poll::Ready(Some(completion)) => Poll::Ready(completion),
-            Poll::Ready(None) | Poll::Pending => self.own.pop_front().map_or(Poll::Pending, |d| Poll::Ready((d, None))),
-        }
+        self.done.poll(cx)
     }
 }
 
@@ -163,7 +159,7 @@ struct Worker {
     stream: Option<(Box<dyn Read + Send>, RelPath)>,
     items: BTreeMap<ItemId, Entry>,
     last_item: ItemId,
-    done: Completions<SourceDone>,
+    done: Outbox<SourceDone>,
     hashing: Option<Hashing<SourceDone>>,
     abandoned: Arc<AtomicBool>,
     spares: Vec<Buf>,
@@ -172,7 +168,7 @@ struct Worker {
 
 impl Worker {
     fn run(mut self, queue: &Receiver<(SourceOp, Option<Buf>)>) {
-        while let Ok((op, spare)) = queue.recv() {
+        while let Ok((op, spare)) = self.done.next(queue) {
             if self.abandoned.load(Ordering::Relaxed) {
                 return;
             }
@@ -223,8 +219,7 @@ impl Worker {
     }
 
     fn complete(&self, completion: SourceDone, buf: Option<Buf>) {
-        // Nobody listens any more only when the session has gone.
-        drop(self.done.send((completion, buf)));
+        self.done.push(completion, buf);
     }
 
     /// Completes behind what the hasher still has of this item.

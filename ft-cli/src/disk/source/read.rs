@@ -36,7 +36,7 @@ impl Worker {
         }
         let (file, stat) = entry.open()?;
         let path = entry.path.clone();
-        let mut equal = (0, TreeHasher::new());
+        let mut equal = (0, Vec::new());
         if len < stat.size && decompose(len).count() == subtrees.len() {
             let mut hasher = TreeHasher::new();
             let mut boundary = 0;
@@ -47,7 +47,7 @@ impl Worker {
                 if hashed != boundary || ours != subtrees[..=n] {
                     break;
                 }
-                equal = (boundary, TreeHasher::resume(boundary, &ours));
+                equal = (boundary, ours);
             }
         }
         let boundary = equal.0;
@@ -73,6 +73,7 @@ impl Worker {
 
     /// Hashes on up to `end`, or the end of the file if that comes first.
     fn hash_to(&mut self, file: &File, hasher: &mut TreeHasher, end: u64) -> io::Result<()> {
+        self.done.flush();
         let mut buf = self.scratch.take().unwrap_or_else(|| Buf::with_capacity(REHASH_CHUNK));
         while hasher.len() < end {
             if self.abandoned.load(Ordering::Relaxed) {
@@ -95,6 +96,11 @@ impl Worker {
     pub(super) fn read(&mut self, item: ItemId, offset: u64, max: usize) {
         let piece = match self.items.remove(&item) {
             None => Err(internal("read of an entry that is not open")),
+            // Folders and links are offered like files, and their content is empty.
+            Some(Entry { origin: Origin::Nothing, .. }) => {
+                let end = Some(Hash::of(b""));
+                return self.answer(item, Ok(SourceDone::Content { item, offset, len: 0, end }));
+            }
             Some(mut entry) => {
                 let piece = match entry.failed.clone() {
                     Some(error) => Err(error),
@@ -122,11 +128,16 @@ impl Worker {
             return Err(internal(format!("read at {offset} where the entry stands at {}", reading.position)));
         }
         let piece = match (&mut entry.origin, &reading.file) {
-            (Origin::Stream(reader), _) => read_stream(reader, spare, max).map_err(|e| fault("read", &entry.path, &e))?,
-            (Origin::File { stat, .. }, Some(file)) => {
-                read_file(file, stat, &mut reading.extent, offset, max, spare).map_err(|e| fault("read", &entry.path, &e))?
+            (Origin::Stream(reader), _) => {
+                // It may wait for whoever writes.
+                self.done.flush();
+                read_stream(reader, spare, max).map_err(|e| fault("read", &entry.path, &e))?
             }
-            (Origin::File { .. } | Origin::Nothing, _) => return Err(internal("read of an entry without content")),
+            (Origin::File { stat, .. }, Some(file)) => read_file(file, stat, &mut reading.extent, offset, max, spare)
+                .map_err(|e| fault("read", &entry.path, &e))?,
+            (Origin::File { .. } | Origin::Nothing, _) => {
+                return Err(internal("read of an entry without content"));
+            }
         };
         reading.position += piece.len;
         if let Some(file) = &reading.file {
@@ -142,9 +153,11 @@ impl Worker {
 
     fn begin(&mut self, item: ItemId, entry: &mut Entry, offset: u64) -> Result<(), FileError> {
         let hasher = match entry.checked.take() {
-            Some((boundary, hasher)) if boundary == offset => hasher,
+            Some((boundary, subtrees)) if boundary == offset && offset > 0 => TreeHasher::resume(boundary, &subtrees),
             Some(_) | None if offset == 0 => TreeHasher::new(),
-            Some(_) | None => return Err(internal(format!("first read at {offset}, which was not checked"))),
+            Some(_) | None => {
+                return Err(internal(format!("first read at {offset}, which was not checked")));
+            }
         };
         let (file, small) = match &entry.origin {
             Origin::Stream(_) => (None, false),
@@ -163,10 +176,12 @@ impl Worker {
         }
         let hasher = match &self.hashing {
             Some(hashing) if !small => {
-                hashing.submit(Job::Begin(item, hasher));
+                // The other thread's completions come behind all that this one has.
+                self.done.flush();
+                hashing.submit(Job::Begin(item, Box::new(hasher)));
                 None
             }
-            Some(_) | None => Some(hasher),
+            Some(_) | None => Some(Box::new(hasher)),
         };
         entry.state = State::Reading(Reading { file, position: offset, hasher, extent: None });
         Ok(())
@@ -180,8 +195,12 @@ impl Worker {
             true => SourceDone::Hole { item, offset, len, end },
             false => SourceDone::Content { item, offset, len, end },
         };
-        let Some(Entry { state, .. }) = self.items.get_mut(&item) else { return };
-        let State::Reading(reading) = state else { return };
+        let Some(Entry { state, .. }) = self.items.get_mut(&item) else {
+            return;
+        };
+        let State::Reading(reading) = state else {
+            return;
+        };
         match (&mut reading.hasher, &self.hashing) {
             (None, Some(hashing)) => {
                 let complete = Box::new(complete);

@@ -40,7 +40,11 @@ enum Start {
     /// A path of this computer.
     Ambient(PathBuf, RelPath),
     /// Something beneath the served root.
-    Beneath { root: Arc<Root>, at: Components, depth: u16 },
+    Beneath {
+        root: Arc<Root>,
+        at: Components,
+        depth: u16,
+    },
     Never(FileError),
 }
 
@@ -178,7 +182,8 @@ impl Walk {
             }
         };
         if let Some(filter) = &self.options.filter {
-            let local = RelPath::new(path.components().get(self.into..).unwrap_or_default().to_vec()).unwrap_or_default();
+            let local =
+                RelPath::new(path.components().get(self.into..).unwrap_or_default().to_vec()).unwrap_or_default();
             let folder_or_link = what != Some(What::File);
             if !(filter.wants(&local) || folder_or_link && filter.enters(&local)) {
                 return None;
@@ -241,8 +246,8 @@ impl Walk {
         if depth == 0 {
             return self.offer(&path, Kind::Folder, &stat, Vec::new(), Origin::Nothing);
         }
-        // Only a followed link can lead back up.
-        if self.stack.iter().any(|l| (l.stat.device, l.stat.inode) == (stat.device, stat.inode)) {
+        // Only a followed link can lead back up. Where the system has no file numbers, the depth of paths is the bound.
+        if stat.inode != 0 && self.stack.iter().any(|l| (l.stat.device, l.stat.inode) == (stat.device, stat.inode)) {
             self.note(Note::SkippedLink(path, "it leads back to a folder that it is in"));
             return None;
         }
@@ -267,7 +272,16 @@ impl Walk {
         names.retain(|(name, _)| !is_reserved(name));
         names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let depth = if depth == u16::MAX { depth } else { depth.saturating_sub(1) };
-        self.stack.push(Level { base: Arc::clone(base), at, path, dir, names: names.into_iter(), stat, depth, offered });
+        self.stack.push(Level {
+            base: Arc::clone(base),
+            at,
+            path,
+            dir,
+            names: names.into_iter(),
+            stat,
+            depth,
+            offered,
+        });
         Ok(())
     }
 

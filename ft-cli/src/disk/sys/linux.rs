@@ -12,12 +12,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ft_core::frame::Mtime;
 use rustix::fs::{
-    Advice, AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, SeekFrom, Timespec,
-    Timestamps, UTIME_OMIT,
+    Advice, AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, SeekFrom, Timespec, Timestamps,
+    UTIME_OMIT,
 };
 use rustix::io::Errno;
 
 use super::{Extent, Stat, Through, What, through_link};
+
+/// Whether one call can sync everything.
+pub(in super::super) const SYNCS_FILE_SYSTEM: bool = true;
 
 /// Set when this kernel (or its sandbox) has no `openat2`: then paths are walked one component at a time.
 static NO_OPENAT2: AtomicBool = AtomicBool::new(false);
@@ -61,7 +64,9 @@ impl Dir {
     fn open(&self, components: &[Vec<u8>], flags: OFlags, through: Through) -> io::Result<OwnedFd> {
         let path = if components.is_empty() { b".".to_vec() } else { components.join(&b'/') };
         let resolve = match through {
-            Through::LinksAnywhere => return Ok(rustix::fs::openat(&self.0, os(&path), flags, Mode::empty())?),
+            Through::LinksAnywhere => {
+                return Ok(rustix::fs::openat(&self.0, os(&path), flags, Mode::empty())?);
+            }
             Through::NoLinks => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
             Through::LinksInside => ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
         };

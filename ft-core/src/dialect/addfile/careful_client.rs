@@ -35,9 +35,7 @@ impl Sent {
     pub fn outcome(&self) -> Outcome {
         match self.peer_close {
             PeerClose::Fin | PeerClose::StillOpen if self.confirmed => Outcome::Completed,
-            PeerClose::Fin | PeerClose::StillOpen | PeerClose::Reset | PeerClose::StillSending => {
-                Outcome::Unknown
-            }
+            PeerClose::Fin | PeerClose::StillOpen | PeerClose::Reset | PeerClose::StillSending => Outcome::Unknown,
         }
     }
 }
@@ -77,32 +75,19 @@ where
 {
     request(&mut stream, Command::Addfile, name, quiet, options).await?;
     let mut decoder = ConfirmationDecoder::default();
-    if let Err(error) =
-        confirmation(&mut stream, &mut decoder, quiet, &ConfirmationEvent::Ack1).await
-    {
+    if let Err(error) = confirmation(&mut stream, &mut decoder, quiet, &ConfirmationEvent::Ack1).await {
         close_gently(&mut stream, quiet).await;
         return Err(error);
     }
     observer.event(&LabEvent::Confirmed("file recv"));
     let body = send_body(&mut stream, source, observer).await?;
-    let unconfirmed = |cause| LabError::Unconfirmed {
-        cause: Box::new(cause),
-    };
-    let shut = stream
-        .shutdown()
-        .await
-        .map_err(LabError::stream("ending the data"));
+    let unconfirmed = |cause| LabError::Unconfirmed { cause: Box::new(cause) };
+    let shut = stream.shutdown().await.map_err(LabError::stream("ending the data"));
     shut.map_err(unconfirmed)?;
-    confirmation(&mut stream, &mut decoder, quiet, &ConfirmationEvent::Ack2)
-        .await
-        .map_err(unconfirmed)?;
+    confirmation(&mut stream, &mut decoder, quiet, &ConfirmationEvent::Ack2).await.map_err(unconfirmed)?;
     observer.event(&LabEvent::Confirmed("file data recv"));
     let peer_close = drain(&mut stream, quiet).await;
-    Ok(Sent {
-        body,
-        confirmed: true,
-        peer_close,
-    })
+    Ok(Sent { body, confirmed: true, peer_close })
 }
 
 /// Sends `source` by UPLOAD: command, name, status, data, half-close.
@@ -133,12 +118,9 @@ where
     let status = reply.next().await;
     let refused = match status {
         Ok(StatusEvent::Ok) => None,
-        Ok(
-            StatusEvent::NotFound
-            | StatusEvent::Data(_)
-            | StatusEvent::End
-            | StatusEvent::Failed(_),
-        ) => Some(LabError::NotFound { name: name.clone() }),
+        Ok(StatusEvent::NotFound | StatusEvent::Data(_) | StatusEvent::End | StatusEvent::Failed(_)) => {
+            Some(LabError::NotFound { name: name.clone() })
+        }
         Err(error) => Some(error),
     };
     if let Some(error) = refused {
@@ -148,11 +130,7 @@ where
     observer.event(&LabEvent::Confirmed("OK"));
     let body = send_body(&mut stream, source, observer).await?;
     let peer_close = close_gently(&mut stream, quiet).await;
-    Ok(Sent {
-        body,
-        confirmed: false,
-        peer_close,
-    })
+    Ok(Sent { body, confirmed: false, peer_close })
 }
 
 /// Fetches `name` by DOWNLOAD and stores it as `store_as`: command, name, status, data to EOF.
@@ -216,26 +194,15 @@ where
             StatusEvent::NotFound => return Err(LabError::NotFound { name: name.clone() }),
             StatusEvent::Data(bytes) => {
                 if let Some(upload) = upload.as_mut() {
-                    files
-                        .append(upload, &bytes)
-                        .await
-                        .map_err(LabError::storage("writing the file"))?;
+                    files.append(upload, &bytes).await.map_err(LabError::storage("writing the file"))?;
                 }
                 len += bytes.len() as u64;
                 observer.event(&LabEvent::Progress(len));
             }
             StatusEvent::End => {
-                let Some(finished) = upload.take() else {
-                    unreachable!("the decoder ends data only after a status")
-                };
-                let stored_as = files
-                    .commit(finished)
-                    .await
-                    .map_err(LabError::storage("committing"))?;
-                observer.event(&LabEvent::Stored {
-                    name: stored_as.clone(),
-                    len,
-                });
+                let Some(finished) = upload.take() else { unreachable!("the decoder ends data only after a status") };
+                let stored_as = files.commit(finished).await.map_err(LabError::storage("committing"))?;
+                observer.event(&LabEvent::Stored { name: stored_as.clone(), len });
                 return Ok(Downloaded { stored_as, len });
             }
             StatusEvent::Failed(fault) => return Err(fault.into()),
@@ -260,30 +227,17 @@ where
     let doing = "sending the request";
     if options.pause {
         // A naive server must not find both texts in one read (`coalesced-messages`).
-        stream
-            .write_all(&word)
-            .await
-            .map_err(LabError::stream(doing))?;
+        stream.write_all(&word).await.map_err(LabError::stream(doing))?;
         stream.flush().await.map_err(LabError::stream(doing))?;
         quiet.quiet(Moment::Separate).await;
-        stream
-            .write_all(&name)
-            .await
-            .map_err(LabError::stream(doing))?;
+        stream.write_all(&name).await.map_err(LabError::stream(doing))?;
     } else {
-        stream
-            .write_all(&[word, name].concat())
-            .await
-            .map_err(LabError::stream(doing))?;
+        stream.write_all(&[word, name].concat()).await.map_err(LabError::stream(doing))?;
     }
     stream.flush().await.map_err(LabError::stream(doing))
 }
 
-async fn send_body<S, R, O>(
-    stream: &mut S,
-    source: &mut R,
-    observer: &mut O,
-) -> Result<u64, LabError>
+async fn send_body<S, R, O>(stream: &mut S, source: &mut R, observer: &mut O) -> Result<u64, LabError>
 where
     S: AsyncWrite + Unpin,
     R: AsyncRead + Unpin,
@@ -297,17 +251,11 @@ where
         if count == 0 {
             break;
         }
-        stream
-            .write_all(&buffer[..count])
-            .await
-            .map_err(LabError::stream("sending the body"))?;
+        stream.write_all(&buffer[..count]).await.map_err(LabError::stream("sending the body"))?;
         body += count as u64;
         observer.event(&LabEvent::Progress(body));
     }
-    stream
-        .flush()
-        .await
-        .map_err(LabError::stream("sending the body"))?;
+    stream.flush().await.map_err(LabError::stream("sending the body"))?;
     Ok(body)
 }
 
@@ -329,10 +277,7 @@ where
             Ok(Heard::Eof) => decoder.eof(),
             Ok(Heard::Quiet) => decoder.quiet(),
             Err(source) => {
-                return Err(LabError::Stream {
-                    doing: "waiting for a confirmation",
-                    source,
-                });
+                return Err(LabError::Stream { doing: "waiting for a confirmation", source });
             }
         };
         match events.into_iter().next() {
@@ -369,19 +314,12 @@ impl<'a, S: AsyncRead + Unpin, Q: Quiet> Reply<'a, S, Q> {
                 Some(event) => return Ok(event),
                 None => {}
             }
-            let heard = hear(
-                self.stream,
-                &mut self.buffer,
-                self.quiet,
-                self.decoder.listens_for(),
-            )
-            .await;
-            self.pending
-                .extend(match heard.map_err(LabError::stream("receiving"))? {
-                    Heard::Bytes(count) => self.decoder.feed(&self.buffer[..count]),
-                    Heard::Eof => self.decoder.eof(),
-                    Heard::Quiet => self.decoder.quiet(),
-                });
+            let heard = hear(self.stream, &mut self.buffer, self.quiet, self.decoder.listens_for()).await;
+            self.pending.extend(match heard.map_err(LabError::stream("receiving"))? {
+                Heard::Bytes(count) => self.decoder.feed(&self.buffer[..count]),
+                Heard::Eof => self.decoder.eof(),
+                Heard::Quiet => self.decoder.quiet(),
+            });
         }
     }
 }

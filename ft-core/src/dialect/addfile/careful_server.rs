@@ -130,13 +130,8 @@ where
                     Some(command) => break (command, name),
                     None => unreachable!("the decoder says the command before the name"),
                 },
-                Ok(
-                    Some(RequestEvent::Data(_) | RequestEvent::End | RequestEvent::Failed(_))
-                    | None,
-                ) => {
-                    unreachable!(
-                        "the name comes before data, failures are errors, and no silence was asked for"
-                    )
+                Ok(Some(RequestEvent::Data(_) | RequestEvent::End | RequestEvent::Failed(_)) | None) => {
+                    unreachable!("the name comes before data, failures are errors, and no silence was asked for")
                 }
                 Err(error) => {
                     let refusable = matches!(command, Some(Command::Upload | Command::Download));
@@ -155,24 +150,16 @@ where
     }
 
     async fn receive_addfile(&mut self, name: LabName) -> Result<Served, LabError> {
-        let stored_name = name.stored_by_addfile().map_err(|reason| Fault::Name {
-            name: name.as_bytes().to_vec(),
-            reason,
-        })?;
-        self.observer
-            .event(&LabEvent::Creating(name.as_bytes().to_vec()));
-        let upload = self
-            .files
-            .begin(&stored_name, None)
-            .await
-            .map_err(LabError::storage("creating the file"))?;
+        let stored_name =
+            name.stored_by_addfile().map_err(|reason| Fault::Name { name: name.as_bytes().to_vec(), reason })?;
+        self.observer.event(&LabEvent::Creating(name.as_bytes().to_vec()));
+        let upload = self.files.begin(&stored_name, None).await.map_err(LabError::storage("creating the file"))?;
         // The listing's client never reads, and may be gone with all its data in order: reading on will tell.
         let unheard = self.say(ACK1, "sending ACK1").await.err();
         if unheard.is_none() {
             self.observer.event(&LabEvent::Sent(ACK1.trim_ascii_end()));
         }
-        self.observer
-            .event(&LabEvent::Receiving(name.as_bytes().to_vec()));
+        self.observer.event(&LabEvent::Receiving(name.as_bytes().to_vec()));
         let received = self.receive_data(upload, 0, self.options.data_end).await?;
         let (upload, mut len, mut ended_by) = received;
         if let Some(error) = unheard
@@ -181,15 +168,8 @@ where
             self.files.abort(upload).await;
             return Err(error);
         }
-        let mut stored_as = self
-            .files
-            .commit(upload)
-            .await
-            .map_err(LabError::storage("committing"))?;
-        self.observer.event(&LabEvent::Stored {
-            name: stored_as.clone(),
-            len,
-        });
+        let mut stored_as = self.files.commit(upload).await.map_err(LabError::storage("committing"))?;
+        self.observer.event(&LabEvent::Stored { name: stored_as.clone(), len });
         // A client that has left cannot take the file back: it ended its data in order before.
         let confirmed = self.say(ACK2, "sending ACK2").await.is_ok();
         if confirmed {
@@ -201,38 +181,18 @@ where
             (stored_as, len) = self.append_late(stored_as, len, late).await?;
             ended_by = EndedBy::LateData;
         }
-        Ok(Served::Stored {
-            command: Command::Addfile,
-            stored_as,
-            len,
-            ended_by,
-            confirmed,
-        })
+        Ok(Served::Stored { command: Command::Addfile, stored_as, len, ended_by, confirmed })
     }
 
     /// The guess was wrong (`recv-is-not-message`): stores the file again with what came late.
-    async fn append_late(
-        &mut self,
-        stored_as: LabName,
-        taken: u64,
-        late: Vec<u8>,
-    ) -> Result<(LabName, u64), LabError> {
+    async fn append_late(&mut self, stored_as: LabName, taken: u64, late: Vec<u8>) -> Result<(LabName, u64), LabError> {
         self.observer.event(&LabEvent::LateData { taken });
         let reopened = self.files.reopen(&stored_as).await;
         let upload = reopened.map_err(LabError::storage("reopening the file"))?;
         self.pending.push_front(RequestEvent::Data(late));
-        let (upload, len, _) = self
-            .receive_data(upload, taken, DataEnd::EofOrQuiet)
-            .await?;
-        let stored_as = self
-            .files
-            .commit(upload)
-            .await
-            .map_err(LabError::storage("committing"))?;
-        self.observer.event(&LabEvent::Stored {
-            name: stored_as.clone(),
-            len,
-        });
+        let (upload, len, _) = self.receive_data(upload, taken, DataEnd::EofOrQuiet).await?;
+        let stored_as = self.files.commit(upload).await.map_err(LabError::storage("committing"))?;
+        self.observer.event(&LabEvent::Stored { name: stored_as.clone(), len });
         Ok((stored_as, len))
     }
 
@@ -241,36 +201,19 @@ where
             Ok(upload) => upload,
             Err(source) => {
                 self.status(NOT_FOUND).await?;
-                return Err(LabError::Storage {
-                    doing: "creating the file",
-                    source,
-                });
+                return Err(LabError::Storage { doing: "creating the file", source });
             }
         };
         if let Err(error) = self.status(OK).await {
             self.files.abort(upload).await;
             return Err(error);
         }
-        self.observer
-            .event(&LabEvent::Receiving(name.as_bytes().to_vec()));
+        self.observer.event(&LabEvent::Receiving(name.as_bytes().to_vec()));
         // Its client has nothing to wait for, so it always leaves: no need to guess.
         let (upload, len, ended_by) = self.receive_data(upload, 0, DataEnd::EofOnly).await?;
-        let stored_as = self
-            .files
-            .commit(upload)
-            .await
-            .map_err(LabError::storage("committing"))?;
-        self.observer.event(&LabEvent::Stored {
-            name: stored_as.clone(),
-            len,
-        });
-        Ok(Served::Stored {
-            command: Command::Upload,
-            stored_as,
-            len,
-            ended_by,
-            confirmed: false,
-        })
+        let stored_as = self.files.commit(upload).await.map_err(LabError::storage("committing"))?;
+        self.observer.event(&LabEvent::Stored { name: stored_as.clone(), len });
+        Ok(Served::Stored { command: Command::Upload, stored_as, len, ended_by, confirmed: false })
     }
 
     async fn send_download(&mut self, name: LabName) -> Result<Served, LabError> {
@@ -278,10 +221,7 @@ where
             Ok(opened) => opened,
             Err(source) => {
                 self.status(NOT_FOUND).await?;
-                return Err(LabError::Storage {
-                    doing: "opening the file",
-                    source,
-                });
+                return Err(LabError::Storage { doing: "opening the file", source });
             }
         };
         let Some((_, mut reader)) = opened else {
@@ -292,8 +232,7 @@ where
         if self.options.pause {
             self.quiet.quiet(Moment::Separate).await;
         }
-        self.observer
-            .event(&LabEvent::Sending(name.as_bytes().to_vec()));
+        self.observer.event(&LabEvent::Sending(name.as_bytes().to_vec()));
         let mut len = 0;
         loop {
             let read = reader.read(&mut self.buffer).await;
@@ -306,10 +245,7 @@ where
             len += count as u64;
             self.observer.event(&LabEvent::Progress(len));
         }
-        self.stream
-            .flush()
-            .await
-            .map_err(LabError::stream("sending the body"))?;
+        self.stream.flush().await.map_err(LabError::stream("sending the body"))?;
         Ok(Served::Sent { name, len })
     }
 
@@ -325,24 +261,17 @@ where
             // Silence before the first byte says nothing at all (`zero-byte-payload`).
             let moment = (end == DataEnd::EofOrQuiet && len > 0).then_some(Moment::DataEnd);
             let error = match self.next(moment).await {
-                Ok(Some(RequestEvent::Data(bytes))) => {
-                    match self.files.append(&mut upload, &bytes).await {
-                        Ok(()) => {
-                            len += bytes.len() as u64;
-                            self.observer.event(&LabEvent::Progress(len));
-                            continue;
-                        }
-                        Err(source) => LabError::Storage {
-                            doing: "writing the file",
-                            source,
-                        },
+                Ok(Some(RequestEvent::Data(bytes))) => match self.files.append(&mut upload, &bytes).await {
+                    Ok(()) => {
+                        len += bytes.len() as u64;
+                        self.observer.event(&LabEvent::Progress(len));
+                        continue;
                     }
-                }
+                    Err(source) => LabError::Storage { doing: "writing the file", source },
+                },
                 Ok(Some(RequestEvent::End)) => return Ok((upload, len, EndedBy::Eof)),
                 Ok(None) => return Ok((upload, len, EndedBy::Quiet)),
-                Ok(Some(
-                    RequestEvent::Command(_) | RequestEvent::Name(_) | RequestEvent::Failed(_),
-                )) => {
+                Ok(Some(RequestEvent::Command(_) | RequestEvent::Name(_) | RequestEvent::Failed(_))) => {
                     unreachable!("only data follows the name, and failures are errors")
                 }
                 Err(error) => error,
@@ -361,17 +290,9 @@ where
                 None => {}
             }
             let asked = self.decoder.listens_for();
-            let heard = hear(
-                &mut self.stream,
-                &mut self.buffer,
-                self.quiet,
-                asked.or(moment),
-            )
-            .await;
+            let heard = hear(&mut self.stream, &mut self.buffer, self.quiet, asked.or(moment)).await;
             match heard.map_err(LabError::stream("receiving"))? {
-                Heard::Bytes(count) => self
-                    .pending
-                    .extend(self.decoder.feed(&self.buffer[..count])),
+                Heard::Bytes(count) => self.pending.extend(self.decoder.feed(&self.buffer[..count])),
                 Heard::Eof => self.pending.extend(self.decoder.eof()),
                 Heard::Quiet if asked.is_some() => self.pending.extend(self.decoder.quiet()),
                 Heard::Quiet => return Ok(None),
@@ -381,23 +302,14 @@ where
 
     async fn status(&mut self, status: &'static str) -> Result<(), LabError> {
         let text = [status.as_bytes(), self.decoder.text_end().bytes()].concat();
-        self.stream
-            .write_all(&text)
-            .await
-            .map_err(LabError::stream("sending the status"))?;
-        self.stream
-            .flush()
-            .await
-            .map_err(LabError::stream("sending the status"))?;
+        self.stream.write_all(&text).await.map_err(LabError::stream("sending the status"))?;
+        self.stream.flush().await.map_err(LabError::stream("sending the status"))?;
         self.observer.event(&LabEvent::Sent(status));
         Ok(())
     }
 
     async fn say(&mut self, text: &'static str, doing: &'static str) -> Result<(), LabError> {
-        self.stream
-            .write_all(text.as_bytes())
-            .await
-            .map_err(LabError::stream(doing))?;
+        self.stream.write_all(text.as_bytes()).await.map_err(LabError::stream(doing))?;
         self.stream.flush().await.map_err(LabError::stream(doing))
     }
 }

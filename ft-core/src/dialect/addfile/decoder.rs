@@ -43,21 +43,10 @@ enum Reading {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum State {
-    Command {
-        text: Vec<u8>,
-    },
-    Unrecognised {
-        text: Vec<u8>,
-    },
-    Worded {
-        command: Command,
-        carriage_return: bool,
-    },
-    Name {
-        command: Command,
-        reading: Reading,
-        text: Vec<u8>,
-    },
+    Command { text: Vec<u8> },
+    Unrecognised { text: Vec<u8> },
+    Worded { command: Command, carriage_return: bool },
+    Name { command: Command, reading: Reading, text: Vec<u8> },
     Data,
     Ended,
     Failed,
@@ -73,11 +62,7 @@ pub struct RequestDecoder {
 
 impl Default for RequestDecoder {
     fn default() -> Self {
-        Self {
-            state: State::Command { text: Vec::new() },
-            text_end: TextEnd::Bare,
-            offset: 0,
-        }
+        Self { state: State::Command { text: Vec::new() }, text_end: TextEnd::Bare, offset: 0 }
     }
 }
 
@@ -100,10 +85,7 @@ impl RequestDecoder {
                     return events;
                 }
                 State::Ended | State::Failed => return events,
-                State::Command { .. }
-                | State::Unrecognised { .. }
-                | State::Worded { .. }
-                | State::Name { .. } => {
+                State::Command { .. } | State::Unrecognised { .. } | State::Worded { .. } | State::Name { .. } => {
                     rest = after;
                     self.offset += 1;
                     self.text_byte(byte, &mut events);
@@ -120,11 +102,7 @@ impl RequestDecoder {
             State::Command { .. } => self.truncated(Stage::Command, &mut events),
             State::Unrecognised { text } => self.unrecognised(&text, &mut events),
             // A cut name can only fetch the wrong file; with `addfile` and UPLOAD it would create one.
-            State::Name {
-                command: Command::Download,
-                reading: Reading::Bare,
-                text,
-            } => {
+            State::Name { command: Command::Download, reading: Reading::Bare, text } => {
                 self.named(&text, &mut events);
                 if self.state == State::Data {
                     self.state = State::Ended;
@@ -148,11 +126,7 @@ impl RequestDecoder {
             match self.state.clone() {
                 State::Unrecognised { text } => self.unrecognised(&text, &mut events),
                 State::Name { text, .. } => self.named(&text, &mut events),
-                State::Command { .. }
-                | State::Worded { .. }
-                | State::Data
-                | State::Ended
-                | State::Failed => {}
+                State::Command { .. } | State::Worded { .. } | State::Data | State::Ended | State::Failed => {}
             }
         }
         events
@@ -164,11 +138,7 @@ impl RequestDecoder {
     pub fn listens_for(&self) -> Option<Moment> {
         match &self.state {
             State::Unrecognised { .. } => Some(Moment::TextEnd),
-            State::Name {
-                reading: Reading::Bare,
-                text,
-                ..
-            } if !text.is_empty() => Some(Moment::TextEnd),
+            State::Name { reading: Reading::Bare, text, .. } if !text.is_empty() => Some(Moment::TextEnd),
             State::Command { .. }
             | State::Worded { .. }
             | State::Name { .. }
@@ -182,16 +152,9 @@ impl RequestDecoder {
         match &mut self.state {
             State::Command { text } => {
                 text.push(byte);
-                let words = || {
-                    Command::ALL
-                        .into_iter()
-                        .map(|command| (command, command.word().as_bytes()))
-                };
+                let words = || Command::ALL.into_iter().map(|command| (command, command.word().as_bytes()));
                 if let Some((command, _)) = words().find(|(_, word)| word == text) {
-                    self.state = State::Worded {
-                        command,
-                        carriage_return: false,
-                    };
+                    self.state = State::Worded { command, carriage_return: false };
                     events.push(RequestEvent::Command(command));
                 } else if !words().any(|(_, word)| word.starts_with(text)) {
                     let text = std::mem::take(text);
@@ -203,58 +166,26 @@ impl RequestDecoder {
                 let text = std::mem::take(text);
                 self.unrecognised_grew(text, events);
             }
-            State::Worded {
-                command,
-                carriage_return,
-            } => {
+            State::Worded { command, carriage_return } => {
                 let command = *command;
                 match (byte, *carriage_return) {
                     (b'\n', carriage_return) => {
                         self.text_end = TextEnd::Newline;
-                        let reading = if carriage_return {
-                            Reading::CarriageReturnLineFeed
-                        } else {
-                            Reading::LineFeed
-                        };
-                        self.state = State::Name {
-                            command,
-                            reading,
-                            text: Vec::new(),
-                        };
+                        let reading = if carriage_return { Reading::CarriageReturnLineFeed } else { Reading::LineFeed };
+                        self.state = State::Name { command, reading, text: Vec::new() };
                     }
-                    (b'\r', false) => {
-                        self.state = State::Worded {
-                            command,
-                            carriage_return: true,
-                        }
-                    }
+                    (b'\r', false) => self.state = State::Worded { command, carriage_return: true },
                     (_, carriage_return) => {
-                        let text = if carriage_return {
-                            vec![b'\r', byte]
-                        } else {
-                            vec![byte]
-                        };
-                        self.state = State::Name {
-                            command,
-                            reading: Reading::Bare,
-                            text,
-                        };
+                        let text = if carriage_return { vec![b'\r', byte] } else { vec![byte] };
+                        self.state = State::Name { command, reading: Reading::Bare, text };
                     }
                 }
             }
-            State::Name {
-                reading: Reading::LineFeed,
-                text,
-                ..
-            } if byte == b'\n' => {
+            State::Name { reading: Reading::LineFeed, text, .. } if byte == b'\n' => {
                 let text = std::mem::take(text);
                 self.named(&text, events);
             }
-            State::Name {
-                reading: Reading::CarriageReturnLineFeed,
-                text,
-                ..
-            } if byte == b'\n' => {
+            State::Name { reading: Reading::CarriageReturnLineFeed, text, .. } if byte == b'\n' => {
                 if text.last() == Some(&b'\r') {
                     text.pop();
                 }
@@ -264,13 +195,7 @@ impl RequestDecoder {
             State::Name { text, .. } => {
                 text.push(byte);
                 if text.len() > TEXT_MAX {
-                    self.fail(
-                        Fault::TooLong {
-                            stage: Stage::Name,
-                            limit: TEXT_MAX,
-                        },
-                        events,
-                    );
+                    self.fail(Fault::TooLong { stage: Stage::Name, limit: TEXT_MAX }, events);
                 }
             }
             State::Data | State::Ended | State::Failed => unreachable!("these states take no text"),
@@ -305,25 +230,12 @@ impl RequestDecoder {
                 self.state = State::Data;
                 events.push(RequestEvent::Name(name));
             }
-            Err(reason) => self.fail(
-                Fault::Name {
-                    name: name.to_vec(),
-                    reason,
-                },
-                events,
-            ),
+            Err(reason) => self.fail(Fault::Name { name: name.to_vec(), reason }, events),
         }
     }
 
     fn truncated(&mut self, stage: Stage, events: &mut Vec<RequestEvent>) {
-        self.fail(
-            Fault::Truncated {
-                stage,
-                offset: self.offset,
-                missing: None,
-            },
-            events,
-        );
+        self.fail(Fault::Truncated { stage, offset: self.offset, missing: None }, events);
     }
 
     fn fail(&mut self, fault: Fault, events: &mut Vec<RequestEvent>) {

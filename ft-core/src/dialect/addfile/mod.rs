@@ -88,11 +88,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            text_end: TextEnd::Bare,
-            pause: true,
-            data_end: DataEnd::EofOrQuiet,
-        }
+        Self { text_end: TextEnd::Bare, pause: true, data_end: DataEnd::EofOrQuiet }
     }
 }
 
@@ -112,10 +108,7 @@ pub enum DataEnd {
 /// [`LabError::Unsendable`] for a line feed or carriage return in the name (`delimiter-in-name`) or a name that is not UTF-8.
 fn sendable(name: &LabName) -> Result<&[u8], LabError> {
     let bytes = name.as_bytes();
-    let unsendable = |pitfall| LabError::Unsendable {
-        name: name.clone(),
-        pitfall,
-    };
+    let unsendable = |pitfall| LabError::Unsendable { name: name.clone(), pitfall };
     if bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
         return Err(unsendable(Pitfall::DelimiterInName));
     }

@@ -79,10 +79,7 @@ where
     let word = recv_text(&mut stream, end).await?;
     observer.event(&LabEvent::Command(word.clone().into_bytes()));
     // handlers[command](conn)                       empty-connection, split-header
-    let Some(command) = Command::ALL
-        .into_iter()
-        .find(|command| command.word() == word)
-    else {
+    let Some(command) = Command::ALL.into_iter().find(|command| command.word() == word) else {
         return Err(LabError::crash("KeyError", format!("'{word}'")));
     };
     let name = recv_text(&mut stream, end).await?;
@@ -92,10 +89,7 @@ where
             let server_filename = format!("server_{name}").into_bytes();
             observer.event(&LabEvent::Creating(name.clone().into_bytes()));
             // open(server_filename, "wb").close()   truncate-first
-            files
-                .truncate(&server_filename)
-                .await
-                .map_err(LabError::storage("open"))?;
+            files.truncate(&server_filename).await.map_err(LabError::storage("open"))?;
             send(&mut stream, ACK1.as_bytes()).await?;
             observer.event(&LabEvent::Sent(ACK1.trim_ascii_end()));
             observer.event(&LabEvent::Receiving(name.clone().into_bytes()));
@@ -106,21 +100,14 @@ where
             body
         }
         Command::Upload => {
-            files
-                .truncate(name.as_bytes())
-                .await
-                .map_err(LabError::storage("open"))?;
+            files.truncate(name.as_bytes()).await.map_err(LabError::storage("open"))?;
             send_text(&mut stream, OK, end).await?;
             observer.event(&LabEvent::Sent(OK));
             observer.event(&LabEvent::Receiving(name.clone().into_bytes()));
             recv_into(&mut stream, files, name.as_bytes()).await?
         }
         Command::Download => {
-            match files
-                .read_whole(name.as_bytes())
-                .await
-                .map_err(LabError::storage("open"))?
-            {
+            match files.read_whole(name.as_bytes()).await.map_err(LabError::storage("open"))? {
                 Some(data) => {
                     // send_text("OK"); conn.send(f.read())  status-data-merge, short-send
                     send_text(&mut stream, OK, end).await?;
@@ -137,11 +124,7 @@ where
         }
     };
     // conn.close()                                  close-unread-rst
-    Ok(SaysServed {
-        command,
-        name,
-        body,
-    })
+    Ok(SaysServed { command, name, body })
 }
 
 /// Sends `data` by `addfile` as the listing does.
@@ -171,10 +154,7 @@ where
         // if recv(1024) != b"file recv\n": return   split-ack
         read.push(recv(&mut stream, LISTING_RECV).await?);
         if read[0] != ACK1.as_bytes() {
-            return Ok(SaysSent {
-                body: 0,
-                confirmations: read,
-            });
+            return Ok(SaysSent { body: 0, confirmations: read });
         }
     }
     // send(data)                                    short-send, header-body-merge, zero-byte-payload
@@ -189,10 +169,7 @@ where
             read.push(recv(&mut stream, LISTING_RECV).await?);
         }
     }
-    Ok(SaysSent {
-        body,
-        confirmations: read,
-    })
+    Ok(SaysSent { body, confirmations: read })
 }
 
 /// Sends `data` by UPLOAD in the listing's manner.
@@ -204,12 +181,7 @@ where
 /// # Cancel safety
 ///
 /// None.
-pub async fn upload<S>(
-    mut stream: S,
-    name: &str,
-    data: &[u8],
-    end: TextEnd,
-) -> Result<SaysSent, LabError>
+pub async fn upload<S>(mut stream: S, name: &str, data: &[u8], end: TextEnd) -> Result<SaysSent, LabError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -217,15 +189,8 @@ where
     send_text(&mut stream, name, end).await?;
     // if recv_text() == "OK": send(data)            split-ack, short-send; close: no-final-ack
     let status = recv_text(&mut stream, end).await?;
-    let body = if status == OK {
-        send(&mut stream, data).await?
-    } else {
-        0
-    };
-    Ok(SaysSent {
-        body,
-        confirmations: vec![status.into_bytes()],
-    })
+    let body = if status == OK { send(&mut stream, data).await? } else { 0 };
+    Ok(SaysSent { body, confirmations: vec![status.into_bytes()] })
 }
 
 /// Fetches `name` by DOWNLOAD in the listing's manner.
@@ -237,11 +202,7 @@ where
 /// # Cancel safety
 ///
 /// None.
-pub async fn download<S>(
-    mut stream: S,
-    name: &str,
-    end: TextEnd,
-) -> Result<SaysDownloaded, LabError>
+pub async fn download<S>(mut stream: S, name: &str, end: TextEnd) -> Result<SaysDownloaded, LabError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -250,11 +211,7 @@ where
     // status = recv_text()                          status-data-merge, utf8-split
     let status = recv_text(&mut stream, end).await?;
     // data = recv(4096)                             recv-is-not-message, eof-is-success
-    let data = if status == OK {
-        recv(&mut stream, LISTING_RECV_DATA).await?
-    } else {
-        Vec::new()
-    };
+    let data = if status == OK { recv(&mut stream, LISTING_RECV_DATA).await? } else { Vec::new() };
     Ok(SaysDownloaded { status, data })
 }
 
@@ -265,10 +222,7 @@ where
 {
     // data = conn.recv(4096)                        recv-is-not-message, eof-is-success, zero-byte-payload
     let data = recv(stream, LISTING_RECV_DATA).await?;
-    files
-        .append_in_place(name, &data)
-        .await
-        .map_err(LabError::storage("write"))?;
+    files.append_in_place(name, &data).await.map_err(LabError::storage("write"))?;
     Ok(data.len() as u64)
 }
 
@@ -293,19 +247,11 @@ async fn recv_text<S: AsyncRead + Unpin>(stream: &mut S, end: TextEnd) -> Result
 
 async fn send<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> Result<u64, LabError> {
     // conn.send(data), its value unused             short-send
-    let taken = if bytes.is_empty() {
-        0
-    } else {
-        stream.write(bytes).await.map_err(LabError::raised)?
-    };
+    let taken = if bytes.is_empty() { 0 } else { stream.write(bytes).await.map_err(LabError::raised)? };
     stream.flush().await.map_err(LabError::raised)?;
     Ok(taken as u64)
 }
 
-async fn send_text<S: AsyncWrite + Unpin>(
-    stream: &mut S,
-    text: &str,
-    end: TextEnd,
-) -> Result<u64, LabError> {
+async fn send_text<S: AsyncWrite + Unpin>(stream: &mut S, text: &str, end: TextEnd) -> Result<u64, LabError> {
     send(stream, &[text.as_bytes(), end.bytes()].concat()).await
 }

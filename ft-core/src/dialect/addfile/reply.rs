@@ -32,18 +32,14 @@ impl Answer {
             return Reads::Word(word);
         }
         let foreign = foreign_answer(&self.seen);
-        if self.is_wrong(words)
-            && (foreign.is_some() || byte == b'\n' || self.seen.len() >= QUOTE_MAX)
-        {
+        if self.is_wrong(words) && (foreign.is_some() || byte == b'\n' || self.seen.len() >= QUOTE_MAX) {
             return Reads::Wrong(self.fault(stage, offset));
         }
         Reads::More
     }
 
     fn is_wrong(&self, words: &[&'static str]) -> bool {
-        !words
-            .iter()
-            .any(|word| word.as_bytes().starts_with(&self.seen))
+        !words.iter().any(|word| word.as_bytes().starts_with(&self.seen))
     }
 
     fn fault(&self, stage: Stage, offset: u64) -> Fault {
@@ -55,12 +51,9 @@ impl Answer {
                 expected: match stage {
                     Stage::Ack1 => "\"file recv\"",
                     Stage::Ack2 => "\"file data recv\"",
-                    Stage::Metadata
-                    | Stage::Ack
-                    | Stage::Command
-                    | Stage::Name
-                    | Stage::Status
-                    | Stage::Body => "\"OK\" or \"NOT FOUND\"",
+                    Stage::Metadata | Stage::Ack | Stage::Command | Stage::Name | Stage::Status | Stage::Body => {
+                        "\"OK\" or \"NOT FOUND\""
+                    }
                 },
                 came: Escaped::quote(&self.seen),
                 pitfall: None,
@@ -69,15 +62,7 @@ impl Answer {
     }
 
     fn at_eof(&self, words: &[&'static str], stage: Stage, offset: u64) -> Fault {
-        if self.is_wrong(words) {
-            self.fault(stage, offset)
-        } else {
-            Fault::Truncated {
-                stage,
-                offset,
-                missing: None,
-            }
-        }
+        if self.is_wrong(words) { self.fault(stage, offset) } else { Fault::Truncated { stage, offset, missing: None } }
     }
 }
 
@@ -142,20 +127,12 @@ impl ConfirmationDecoder {
             return Vec::new();
         };
         self.stage = ConfirmationStage::Over;
-        vec![ConfirmationEvent::Failed(self.answer.at_eof(
-            words,
-            stage,
-            self.offset,
-        ))]
+        vec![ConfirmationEvent::Failed(self.answer.at_eof(words, stage, self.offset))]
     }
 
     /// Takes a quiet moment, which [`ConfirmationDecoder::listens_for`] asked for.
     pub fn quiet(&mut self) -> Vec<ConfirmationEvent> {
-        if self.listens_for().is_some() {
-            self.eof()
-        } else {
-            Vec::new()
-        }
+        if self.listens_for().is_some() { self.eof() } else { Vec::new() }
     }
 
     /// The quiet moment that would mean something now: the end of a wrong answer.
@@ -217,12 +194,7 @@ impl StatusDecoder {
     /// Expects a status in this reading.
     #[must_use]
     pub fn new(reading: TextEnd) -> Self {
-        Self {
-            answer: Answer::default(),
-            stage: StatusStage::Status,
-            reading,
-            offset: 0,
-        }
+        Self { answer: Answer::default(), stage: StatusStage::Status, reading, offset: 0 }
     }
 
     /// Takes the next bytes of the stream.
@@ -243,9 +215,7 @@ impl StatusDecoder {
                     }
                     (b'\r', false) => {
                         rest = after;
-                        self.stage = StatusStage::BehindOk {
-                            carriage_return: true,
-                        };
+                        self.stage = StatusStage::BehindOk { carriage_return: true };
                     }
                     // A server of the other reading: this is data already.
                     (_, carriage_return) => {
@@ -269,21 +239,12 @@ impl StatusDecoder {
     pub fn eof(&mut self) -> Vec<StatusEvent> {
         let events = match self.stage {
             StatusStage::Status => {
-                vec![StatusEvent::Failed(self.answer.at_eof(
-                    Self::WORDS,
-                    Stage::Status,
-                    self.offset,
-                ))]
+                vec![StatusEvent::Failed(self.answer.at_eof(Self::WORDS, Stage::Status, self.offset))]
             }
-            StatusStage::BehindOk {
-                carriage_return: true,
-            } => {
+            StatusStage::BehindOk { carriage_return: true } => {
                 vec![StatusEvent::Data(vec![b'\r']), StatusEvent::End]
             }
-            StatusStage::BehindOk {
-                carriage_return: false,
-            }
-            | StatusStage::Data => vec![StatusEvent::End],
+            StatusStage::BehindOk { carriage_return: false } | StatusStage::Data => vec![StatusEvent::End],
             StatusStage::Over => Vec::new(),
         };
         self.stage = StatusStage::Over;
@@ -292,34 +253,24 @@ impl StatusDecoder {
 
     /// Takes a quiet moment, which [`StatusDecoder::listens_for`] asked for.
     pub fn quiet(&mut self) -> Vec<StatusEvent> {
-        if self.listens_for().is_some() {
-            self.eof()
-        } else {
-            Vec::new()
-        }
+        if self.listens_for().is_some() { self.eof() } else { Vec::new() }
     }
 
     /// The quiet moment that would mean something now: the end of a wrong answer.
     #[must_use]
     pub fn listens_for(&self) -> Option<Moment> {
-        (self.stage == StatusStage::Status && self.answer.is_wrong(Self::WORDS))
-            .then_some(Moment::TextEnd)
+        (self.stage == StatusStage::Status && self.answer.is_wrong(Self::WORDS)).then_some(Moment::TextEnd)
     }
 
     const WORDS: &'static [&'static str] = &[OK, NOT_FOUND];
 
     fn status_byte(&mut self, byte: u8, events: &mut Vec<StatusEvent>) {
-        match self
-            .answer
-            .push(byte, Self::WORDS, Stage::Status, self.offset)
-        {
+        match self.answer.push(byte, Self::WORDS, Stage::Status, self.offset) {
             Reads::More => {}
             Reads::Word(OK) => {
                 self.stage = match self.reading {
                     TextEnd::Bare => StatusStage::Data,
-                    TextEnd::Newline => StatusStage::BehindOk {
-                        carriage_return: false,
-                    },
+                    TextEnd::Newline => StatusStage::BehindOk { carriage_return: false },
                 };
                 events.push(StatusEvent::Ok);
             }

@@ -104,10 +104,7 @@ where
             // A reset after the last stated byte took nothing from us.
             Err(_) if whole => decoder.eof(),
             Err(source) => {
-                return Err(LabError::Stream {
-                    doing: "receiving",
-                    source,
-                });
+                return Err(LabError::Stream { doing: "receiving", source });
             }
         };
         for event in events {
@@ -115,27 +112,15 @@ where
                 PipeEvent::Metadata(metadata) => {
                     let begun = files.begin(&metadata.name, Some(metadata.size)).await;
                     *upload = Some(begun.map_err(LabError::storage("creating the file"))?);
-                    observer.event(&LabEvent::Metadata {
-                        name: metadata.name.clone(),
-                        size: metadata.size,
-                    });
+                    observer.event(&LabEvent::Metadata { name: metadata.name.clone(), size: metadata.size });
                     announced = Some(metadata);
-                    stream
-                        .write_all(ACK)
-                        .await
-                        .map_err(LabError::stream("sending the ACK"))?;
-                    stream
-                        .flush()
-                        .await
-                        .map_err(LabError::stream("sending the ACK"))?;
+                    stream.write_all(ACK).await.map_err(LabError::stream("sending the ACK"))?;
+                    stream.flush().await.map_err(LabError::stream("sending the ACK"))?;
                     observer.event(&LabEvent::Sent("ACK"));
                 }
                 PipeEvent::Body(bytes) => {
                     if let Some(upload) = upload.as_mut() {
-                        files
-                            .append(upload, &bytes)
-                            .await
-                            .map_err(LabError::storage("writing the file"))?;
+                        files.append(upload, &bytes).await.map_err(LabError::storage("writing the file"))?;
                     }
                     received += bytes.len() as u64;
                     observer.event(&LabEvent::Progress(received));
@@ -145,18 +130,9 @@ where
                     let (Some(finished), Some(metadata)) = (upload.take(), announced.take()) else {
                         unreachable!("the decoder is done only after its metadata")
                     };
-                    let stored_as = files
-                        .commit(finished)
-                        .await
-                        .map_err(LabError::storage("committing"))?;
-                    observer.event(&LabEvent::Stored {
-                        name: stored_as.clone(),
-                        len: metadata.size,
-                    });
-                    return Ok(Received {
-                        metadata,
-                        stored_as,
-                    });
+                    let stored_as = files.commit(finished).await.map_err(LabError::storage("committing"))?;
+                    observer.event(&LabEvent::Stored { name: stored_as.clone(), len: metadata.size });
+                    return Ok(Received { metadata, stored_as });
                 }
                 PipeEvent::Failed(fault) => return Err(fault.into()),
             }
@@ -191,10 +167,7 @@ where
 {
     let text = metadata(name, size, options.text_end)?;
     let sending = "sending the metadata";
-    stream
-        .write_all(&text)
-        .await
-        .map_err(LabError::stream(sending))?;
+    stream.write_all(&text).await.map_err(LabError::stream(sending))?;
     stream.flush().await.map_err(LabError::stream(sending))?;
     let acked = await_ack(&mut stream, quiet).await;
     if let Err(error) = acked {
@@ -205,31 +178,20 @@ where
     let mut buffer = vec![0; READ_BUFFER];
     let mut body = 0;
     while body < size {
-        let want = usize::try_from(size - body)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
+        let want = usize::try_from(size - body).unwrap_or(usize::MAX).min(buffer.len());
         let read = source.read(&mut buffer[..want]).await;
         let count = read.map_err(LabError::storage("reading our own file"))?;
         if count == 0 {
             // Ending early is the only way to say it: a receiver that counts discards what it has.
             close_gently(&mut stream, quiet).await;
-            return Err(LabError::SourceShort {
-                stated: size,
-                had: body,
-            });
+            return Err(LabError::SourceShort { stated: size, had: body });
         }
         // `write_all` goes on after a short write (`short-send`).
-        stream
-            .write_all(&buffer[..count])
-            .await
-            .map_err(LabError::stream("sending the body"))?;
+        stream.write_all(&buffer[..count]).await.map_err(LabError::stream("sending the body"))?;
         body += count as u64;
         observer.event(&LabEvent::Progress(body));
     }
-    stream
-        .flush()
-        .await
-        .map_err(LabError::stream("sending the body"))?;
+    stream.flush().await.map_err(LabError::stream("sending the body"))?;
     let peer_close = close_gently(&mut stream, quiet).await;
     Ok(Sent { body, peer_close })
 }
@@ -247,10 +209,7 @@ where
             Ok(Heard::Eof) => decoder.eof(),
             Ok(Heard::Quiet) => decoder.quiet(),
             Err(source) => {
-                return Err(LabError::Stream {
-                    doing: "waiting for the ACK",
-                    source,
-                });
+                return Err(LabError::Stream { doing: "waiting for the ACK", source });
             }
         };
         match events.into_iter().next() {
@@ -264,12 +223,5 @@ where
 /// The fault of a receiver that leaves without an ACK: what a refusal looks like in this dialect.
 #[must_use]
 pub fn is_refusal(error: &LabError) -> bool {
-    matches!(
-        error,
-        LabError::Peer(Fault::Truncated {
-            stage: Stage::Ack,
-            offset: 0,
-            ..
-        })
-    )
+    matches!(error, LabError::Peer(Fault::Truncated { stage: Stage::Ack, offset: 0, .. }))
 }

@@ -60,11 +60,7 @@ impl PipeDecoder {
     /// Expects metadata that states at most `size_max` bytes.
     #[must_use]
     pub fn new(size_max: u64) -> Self {
-        Self {
-            state: State::Metadata { text: Vec::new() },
-            size_max,
-            offset: 0,
-        }
+        Self { state: State::Metadata { text: Vec::new() }, size_max, offset: 0 }
     }
 
     /// Takes the next bytes of the stream.
@@ -109,20 +105,12 @@ impl PipeDecoder {
         match &self.state {
             // Even after `name|10`: the digits may have been cut, and a sender that waits for its ACK does not leave.
             State::Metadata { text } => {
-                let truncated = Fault::Truncated {
-                    stage: Stage::Metadata,
-                    offset: self.offset,
-                    missing: None,
-                };
+                let truncated = Fault::Truncated { stage: Stage::Metadata, offset: self.offset, missing: None };
                 let fault = foreign_after_quiet(text).map_or(truncated, Fault::Foreign);
                 self.fail(fault, &mut events);
             }
             State::Body { left, .. } => {
-                let fault = Fault::Truncated {
-                    stage: Stage::Body,
-                    offset: self.offset,
-                    missing: Some(*left),
-                };
+                let fault = Fault::Truncated { stage: Stage::Body, offset: self.offset, missing: Some(*left) };
                 self.fail(fault, &mut events);
             }
             State::Trailing { .. } => self.done(&mut events),
@@ -171,13 +159,7 @@ impl PipeDecoder {
             return self.fail(Fault::Foreign(foreign), events);
         }
         if text.len() > TEXT_MAX {
-            self.fail(
-                Fault::TooLong {
-                    stage: Stage::Metadata,
-                    limit: TEXT_MAX,
-                },
-                events,
-            );
+            self.fail(Fault::TooLong { stage: Stage::Metadata, limit: TEXT_MAX }, events);
         }
     }
 
@@ -218,10 +200,7 @@ pub(crate) fn split_metadata(text: &[u8]) -> Option<(&[u8], &[u8])> {
 fn read_metadata(text: &[u8], size_max: u64) -> Result<Metadata, Fault> {
     let Some((name, digits)) = split_metadata(text) else {
         // What follows the size is most often the body of a sender that did not await the ACK.
-        let merged = text
-            .iter()
-            .position(|&byte| byte == b'|')
-            .map(|_| Pitfall::HeaderBodyMerge);
+        let merged = text.iter().position(|&byte| byte == b'|').map(|_| Pitfall::HeaderBodyMerge);
         return Err(Fault::Malformed {
             stage: Stage::Metadata,
             offset: 0,
@@ -230,24 +209,16 @@ fn read_metadata(text: &[u8], size_max: u64) -> Result<Metadata, Fault> {
             pitfall: merged,
         });
     };
-    let too_large = || Fault::SizeTooLarge {
-        stated: Escaped::quote(digits),
-        limit: size_max,
-    };
+    let too_large = || Fault::SizeTooLarge { stated: Escaped::quote(digits), limit: size_max };
     if digits.len() > SIZE_DIGITS_MAX {
         return Err(too_large());
     }
     let size = digits
         .iter()
-        .try_fold(0u64, |size, digit| {
-            size.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-        })
+        .try_fold(0u64, |size, digit| size.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
         .filter(|&size| size <= size_max)
         .ok_or_else(too_large)?;
-    let name = LabName::new(name).map_err(|reason| Fault::Name {
-        name: name.to_vec(),
-        reason,
-    })?;
+    let name = LabName::new(name).map_err(|reason| Fault::Name { name: name.to_vec(), reason })?;
     Ok(Metadata { name, size })
 }
 
@@ -310,11 +281,7 @@ impl AckDecoder {
         }
         if ACK.starts_with(&self.seen) {
             let offset = self.seen.len() as u64;
-            return self.fail(Fault::Truncated {
-                stage: Stage::Ack,
-                offset,
-                missing: None,
-            });
+            return self.fail(Fault::Truncated { stage: Stage::Ack, offset, missing: None });
         }
         self.quiet()
     }
@@ -325,13 +292,7 @@ impl AckDecoder {
             return Vec::new();
         }
         let came = Escaped::quote(&self.seen);
-        self.fail(Fault::Malformed {
-            stage: Stage::Ack,
-            offset: 0,
-            expected: "\"ACK\"",
-            came,
-            pitfall: None,
-        })
+        self.fail(Fault::Malformed { stage: Stage::Ack, offset: 0, expected: "\"ACK\"", came, pitfall: None })
     }
 
     /// The quiet moment that would mean something now: the end of a wrong answer. A half ACK is waited for.

@@ -39,10 +39,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            text_end: TextEnd::Bare,
-            size_max: SIZE_MAX,
-        }
+        Self { text_end: TextEnd::Bare, size_max: SIZE_MAX }
     }
 }
 
@@ -53,23 +50,14 @@ impl Default for Options {
 /// [`LabError::Unsendable`] when the listing's server would read another name, or die of it: a `|` in the name
 /// (`delimiter-in-name`), bytes that are not UTF-8.
 pub fn metadata(name: &LabName, size: u64, end: TextEnd) -> Result<Vec<u8>, LabError> {
-    let unsendable = |pitfall| LabError::Unsendable {
-        name: name.clone(),
-        pitfall,
-    };
+    let unsendable = |pitfall| LabError::Unsendable { name: name.clone(), pitfall };
     if name.as_bytes().contains(&b'|') {
         return Err(unsendable(Pitfall::DelimiterInName));
     }
     if std::str::from_utf8(name.as_bytes()).is_err() {
         return Err(unsendable(Pitfall::Utf8Split));
     }
-    Ok([
-        name.as_bytes(),
-        b"|",
-        size.to_string().as_bytes(),
-        end.bytes(),
-    ]
-    .concat())
+    Ok([name.as_bytes(), b"|", size.to_string().as_bytes(), end.bytes()].concat())
 }
 
 /// A file that was announced.

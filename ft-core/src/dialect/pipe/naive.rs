@@ -56,10 +56,7 @@ where
             if fields.len() > 2 {
                 "too many values to unpack (expected 2)".to_owned()
             } else {
-                format!(
-                    "not enough values to unpack (expected 2, got {})",
-                    fields.len()
-                )
+                format!("not enough values to unpack (expected 2, got {})", fields.len())
             },
         ));
     };
@@ -69,10 +66,7 @@ where
     let _unchecked = stream.write(ACK).await.map_err(LabError::raised)?;
     stream.flush().await.map_err(LabError::raised)?;
     // with open(filename, "wb") as f:               path-traversal, truncate-first
-    files
-        .truncate(name.as_bytes())
-        .await
-        .map_err(LabError::storage("open"))?;
+    files.truncate(name.as_bytes()).await.map_err(LabError::storage("open"))?;
     let mut data = [0; LISTING_RECV];
     let mut received = 0;
     while i128::from(received) < stated {
@@ -85,11 +79,7 @@ where
         written.map_err(LabError::storage("write"))?;
         received += count as u64;
     }
-    Ok(SaysSaved {
-        name: name.to_owned(),
-        stated,
-        received,
-    })
+    Ok(SaysSaved { name: name.to_owned(), stated, received })
 }
 
 /// Sends `data` as the listing does. `end` is what its `send` puts after the metadata; the listing puts nothing.
@@ -101,12 +91,7 @@ where
 /// # Cancel safety
 ///
 /// None.
-pub async fn send<S>(
-    mut stream: S,
-    name: &[u8],
-    data: &[u8],
-    end: TextEnd,
-) -> Result<SaysSent, LabError>
+pub async fn send<S>(mut stream: S, name: &[u8], data: &[u8], end: TextEnd) -> Result<SaysSent, LabError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -118,10 +103,7 @@ where
     let mut buffer = [0; LISTING_RECV];
     let count = stream.read(&mut buffer).await.map_err(LabError::raised)?;
     if &buffer[..count] != ACK {
-        return Ok(SaysSent {
-            acked: false,
-            body: 0,
-        });
+        return Ok(SaysSent { acked: false, body: 0 });
     }
     let mut body = 0;
     for chunk in data.chunks(LISTING_RECV) {

@@ -27,11 +27,7 @@ fn request_state_is_independent_of_segmentation() {
                 let mut whole = RequestDecoder::default();
                 let expected = whole.feed(&wire[..j]);
                 assert_eq!(split, whole, "{i}..{j}");
-                assert_eq!(
-                    join_data([before.clone(), after].concat()),
-                    join_data(expected),
-                    "{i}..{j}"
-                );
+                assert_eq!(join_data([before.clone(), after].concat()), join_data(expected), "{i}..{j}");
                 let (mut split_end, mut whole_end) = (split.clone(), whole.clone());
                 assert_eq!(split_end.eof(), whole_end.eof(), "{i}..{j}");
                 assert_eq!(split.quiet(), whole.quiet(), "{i}..{j}");
@@ -52,33 +48,19 @@ fn reading_of_send_text_is_told_by_the_byte_behind_the_command() {
         let mut decoder = RequestDecoder::default();
         let mut events = decoder.feed(wire);
         events.extend(decoder.quiet());
-        assert_eq!(
-            events,
-            [
-                RequestEvent::Command(Command::Upload),
-                RequestEvent::Name(name(expected))
-            ]
-        );
+        assert_eq!(events, [RequestEvent::Command(Command::Upload), RequestEvent::Name(name(expected))]);
         assert_eq!(decoder.text_end(), reading);
     }
 }
 
 #[test]
 fn confirmations_are_read_in_both_wordings_however_they_are_cut() {
-    for wire in [
-        "file recv\nfile data recv\n",
-        "File name recv\r\n\nfile data recv\n",
-        "file recvfile data recv",
-    ] {
+    for wire in ["file recv\nfile data recv\n", "File name recv\r\n\nfile data recv\n", "file recvfile data recv"] {
         for cut in 0..=wire.len() {
             let mut decoder = ConfirmationDecoder::default();
             let mut events = decoder.feed(&wire.as_bytes()[..cut]);
             events.extend(decoder.feed(&wire.as_bytes()[cut..]));
-            assert_eq!(
-                events,
-                [ConfirmationEvent::Ack1, ConfirmationEvent::Ack2],
-                "{wire:?} at {cut}"
-            );
+            assert_eq!(events, [ConfirmationEvent::Ack1, ConfirmationEvent::Ack2], "{wire:?} at {cut}");
         }
     }
 }
@@ -98,10 +80,7 @@ fn status_and_data_are_told_apart_however_they_are_cut() {
             let mut events = decoder.feed(&wire.as_bytes()[..cut]);
             events.extend(decoder.feed(&wire.as_bytes()[cut..]));
             events.extend(decoder.eof());
-            assert_eq!(
-                (events.first(), events.last()),
-                (Some(&StatusEvent::Ok), Some(&StatusEvent::End))
-            );
+            assert_eq!((events.first(), events.last()), (Some(&StatusEvent::Ok), Some(&StatusEvent::End)));
             let mut data = Vec::new();
             for event in &events {
                 if let StatusEvent::Data(piece) = event {
@@ -121,11 +100,7 @@ fn addfile_cut_at_every_byte_before_its_data_keeps_the_old_file() {
             let mut files = MemoryFiles::new().with("server_a", "old");
             let steps = [Scripted::bytewise(&wire[..cut]), vec![end]].concat();
             run(serve(Scripted::new(steps), &mut files)).expect_err("no request");
-            assert_eq!(
-                (files.get("server_a"), files.commits()),
-                (Some(&b"old"[..]), 0),
-                "cut at {cut}"
-            );
+            assert_eq!((files.get("server_a"), files.commits()), (Some(&b"old"[..]), 0), "cut at {cut}");
         }
     }
 }

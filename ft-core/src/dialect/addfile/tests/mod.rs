@@ -21,10 +21,7 @@ fn name(text: &str) -> LabName {
 }
 
 fn reading(text_end: TextEnd) -> Options {
-    Options {
-        text_end,
-        ..Options::default()
-    }
+    Options { text_end, ..Options::default() }
 }
 
 fn bytes(size: usize) -> Vec<u8> {
@@ -40,63 +37,28 @@ where
     careful_server::serve(stream, files, &mut Ticks, &mut unheard, Options::default()).await
 }
 
-async fn naive_serve<S>(
-    stream: S,
-    files: &mut MemoryFiles,
-    end: TextEnd,
-) -> Result<naive::SaysServed, LabError>
+async fn naive_serve<S>(stream: S, files: &mut MemoryFiles, end: TextEnd) -> Result<naive::SaysServed, LabError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     naive::serve(stream, files, &mut unheard, end).await
 }
 
-async fn addfile<S>(
-    stream: S,
-    file: &str,
-    mut data: &[u8],
-    options: Options,
-) -> Result<Sent, LabError>
+async fn addfile<S>(stream: S, file: &str, mut data: &[u8], options: Options) -> Result<Sent, LabError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    careful_client::addfile(
-        stream,
-        &name(file),
-        &mut data,
-        &mut Ticks,
-        &mut unheard,
-        options,
-    )
-    .await
+    careful_client::addfile(stream, &name(file), &mut data, &mut Ticks, &mut unheard, options).await
 }
 
-async fn upload<S>(
-    stream: S,
-    file: &str,
-    mut data: &[u8],
-    options: Options,
-) -> Result<Sent, LabError>
+async fn upload<S>(stream: S, file: &str, mut data: &[u8], options: Options) -> Result<Sent, LabError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    careful_client::upload(
-        stream,
-        &name(file),
-        &mut data,
-        &mut Ticks,
-        &mut unheard,
-        options,
-    )
-    .await
+    careful_client::upload(stream, &name(file), &mut data, &mut Ticks, &mut unheard, options).await
 }
 
-async fn download<S>(
-    stream: S,
-    file: &str,
-    files: &mut MemoryFiles,
-    options: Options,
-) -> Result<Downloaded, LabError>
+async fn download<S>(stream: S, file: &str, files: &mut MemoryFiles, options: Options) -> Result<Downloaded, LabError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -107,11 +69,7 @@ where
 #[test]
 fn file_of_any_size_goes_both_ways_through_small_buffers_and_single_bytes() {
     for size in [0, 1, 1024, 4096, 4097, 50_000] {
-        for (text_end, capacity) in [
-            (TextEnd::Bare, 1),
-            (TextEnd::Newline, 5),
-            (TextEnd::Newline, 4096),
-        ] {
+        for (text_end, capacity) in [(TextEnd::Bare, 1), (TextEnd::Newline, 5), (TextEnd::Newline, 4096)] {
             let data = bytes(size);
             let len = size as u64;
             let mut files = MemoryFiles::new();
@@ -136,26 +94,13 @@ fn file_of_any_size_goes_both_ways_through_small_buffers_and_single_bytes() {
                     ended_by: EndedBy::Eof,
                     confirmed,
                 };
-                assert_eq!(
-                    served.expect("served"),
-                    stored(Command::Addfile, "server_1412412", true)
-                );
+                assert_eq!(served.expect("served"), stored(Command::Addfile, "server_1412412", true));
 
                 let (client, server, carrier) = wire();
-                let (sent, served, ()) = tokio::join!(
-                    upload(client, "up", &data, reading(text_end)),
-                    serve(server, &mut files),
-                    carrier
-                );
-                assert_eq!(
-                    sent.expect("sent").outcome(),
-                    Outcome::Unknown,
-                    "no-final-ack"
-                );
-                assert_eq!(
-                    served.expect("served"),
-                    stored(Command::Upload, "up", false)
-                );
+                let (sent, served, ()) =
+                    tokio::join!(upload(client, "up", &data, reading(text_end)), serve(server, &mut files), carrier);
+                assert_eq!(sent.expect("sent").outcome(), Outcome::Unknown, "no-final-ack");
+                assert_eq!(served.expect("served"), stored(Command::Upload, "up", false));
 
                 let (client, server, carrier) = wire();
                 let (got, served, ()) = tokio::join!(
@@ -164,19 +109,9 @@ fn file_of_any_size_goes_both_ways_through_small_buffers_and_single_bytes() {
                     carrier
                 );
                 assert_eq!(got.expect("downloaded").len, len);
-                assert_eq!(
-                    served.expect("served"),
-                    Served::Sent {
-                        name: name("up"),
-                        len
-                    }
-                );
+                assert_eq!(served.expect("served"), Served::Sent { name: name("up"), len });
             });
-            for stored in [
-                files.get("server_1412412"),
-                files.get("up"),
-                copies.get("copy"),
-            ] {
+            for stored in [files.get("server_1412412"), files.get("up"), copies.get("copy")] {
                 assert_eq!(stored, Some(data.as_slice()));
             }
         }
@@ -187,18 +122,12 @@ fn file_of_any_size_goes_both_ways_through_small_buffers_and_single_bytes() {
 fn download_of_nothing_is_not_found_on_both_sides() {
     for text_end in READINGS {
         run(async {
-            let (mut files, mut copies) =
-                (MemoryFiles::new(), MemoryFiles::new().with("copy", "old"));
+            let (mut files, mut copies) = (MemoryFiles::new(), MemoryFiles::new().with("copy", "old"));
             let (client, server) = tokio::io::duplex(64);
-            let (got, served) = tokio::join!(
-                download(client, "none", &mut copies, reading(text_end)),
-                serve(server, &mut files)
-            );
+            let (got, served) =
+                tokio::join!(download(client, "none", &mut copies, reading(text_end)), serve(server, &mut files));
             assert!(matches!(got, Err(LabError::NotFound { .. })), "{got:?}");
-            assert_eq!(
-                served.expect("served"),
-                Served::NotFound { name: name("none") }
-            );
+            assert_eq!(served.expect("served"), Served::NotFound { name: name("none") });
             assert_eq!(copies.get("copy"), Some(&b"old"[..]));
         });
     }
@@ -211,31 +140,21 @@ fn naive_and_careful_speak_to_each_other_on_a_benign_wire() {
         run(async {
             let mut files = MemoryFiles::new();
             let (client, server) = tokio::io::duplex(1 << 16);
-            let (sent, served) = tokio::join!(
-                addfile(client, "c2n", &data, reading(end)),
-                naive_serve(server, &mut files, end)
-            );
+            let (sent, served) =
+                tokio::join!(addfile(client, "c2n", &data, reading(end)), naive_serve(server, &mut files, end));
             assert_eq!(sent.expect("sent").outcome(), Outcome::Completed);
             assert_eq!(served.expect("served").body, 3000);
 
             let (client, server) = tokio::io::duplex(1 << 16);
-            let (sent, served) = tokio::join!(
-                upload(client, "up", &data, reading(end)),
-                naive_serve(server, &mut files, end)
-            );
+            let (sent, served) =
+                tokio::join!(upload(client, "up", &data, reading(end)), naive_serve(server, &mut files, end));
             assert_eq!(sent.expect("sent").body, 3000);
             assert_eq!(served.expect("served").body, 3000);
 
             let (client, server) = tokio::io::duplex(1 << 16);
-            let (got, served) = tokio::join!(
-                naive::download(client, "up", end),
-                serve(server, &mut files)
-            );
+            let (got, served) = tokio::join!(naive::download(client, "up", end), serve(server, &mut files));
             let got = got.expect("downloaded");
-            assert_eq!(
-                (got.status.as_str(), got.data.as_slice()),
-                ("OK", data.as_slice())
-            );
+            assert_eq!((got.status.as_str(), got.data.as_slice()), ("OK", data.as_slice()));
             served.expect("served");
 
             let (client, server) = tokio::io::duplex(1 << 16);
@@ -243,18 +162,9 @@ fn naive_and_careful_speak_to_each_other_on_a_benign_wire() {
                 naive::addfile(client, "n2c", &data, end, Confirmations::Awaited),
                 serve(server, &mut files)
             );
-            assert_eq!(
-                sent.expect("sent").confirmations,
-                [&b"file recv\n"[..], b"file data recv\n"]
-            );
-            let Ok(Served::Stored { ended_by, .. }) = served else {
-                panic!("not stored: {served:?}")
-            };
-            assert_eq!(
-                ended_by,
-                EndedBy::Quiet,
-                "a client that awaits ACK2 ends its data by silence"
-            );
+            assert_eq!(sent.expect("sent").confirmations, [&b"file recv\n"[..], b"file data recv\n"]);
+            let Ok(Served::Stored { ended_by, .. }) = served else { panic!("not stored: {served:?}") };
+            assert_eq!(ended_by, EndedBy::Quiet, "a client that awaits ACK2 ends its data by silence");
 
             for stored in ["server_c2n", "up", "server_n2c"] {
                 assert_eq!(files.get(stored), Some(data.as_slice()), "{stored}");
@@ -292,25 +202,12 @@ fn server_log_is_the_labs_to_the_letter() {
     };
     let mut files = MemoryFiles::new();
     let stream = Scripted::new([&[say("addfile1412412")][..], &steps()[3..]].concat());
-    run(careful_server::serve(
-        stream,
-        &mut files,
-        &mut Ticks,
-        &mut log,
-        Options::default(),
-    ))
-    .expect("served");
+    run(careful_server::serve(stream, &mut files, &mut Ticks, &mut log, Options::default())).expect("served");
     assert_eq!(careful_log, expected);
 
     let mut naive_log = Vec::new();
     let mut log = |event: &LabEvent| naive_log.push(event.to_string());
-    run(naive::serve(
-        Scripted::new(steps()),
-        &mut files,
-        &mut log,
-        TextEnd::Bare,
-    ))
-    .expect("served");
+    run(naive::serve(Scripted::new(steps()), &mut files, &mut log, TextEnd::Bare)).expect("served");
     assert_eq!(naive_log, expected);
 }
 
@@ -318,18 +215,10 @@ fn server_log_is_the_labs_to_the_letter() {
 fn request_goes_out_in_one_write_or_with_a_pause_that_is_meant() {
     let writes = |pause| {
         let mut stream = Scripted::new([Step::Hear(8), say("file recv\n"), Step::Rst]);
-        let options = Options {
-            text_end: TextEnd::Newline,
-            pause,
-            ..Options::default()
-        };
+        let options = Options { text_end: TextEnd::Newline, pause, ..Options::default() };
         run(addfile(&mut stream, "a", b"", options)).expect_err("reset");
         stream.writes
     };
-    assert_eq!(
-        writes(false),
-        [b"addfile\na\n".to_vec()],
-        "nagle-delayed-ack: no write, write, read"
-    );
+    assert_eq!(writes(false), [b"addfile\na\n".to_vec()], "nagle-delayed-ack: no write, write, read");
     assert_eq!(writes(true), [b"addfile\n".to_vec(), b"a\n".to_vec()]);
 }

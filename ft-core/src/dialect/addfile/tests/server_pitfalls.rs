@@ -6,9 +6,7 @@ use super::*;
 
 const ACK1_LEN: usize = "file recv\n".len();
 
-fn careful(
-    steps: impl IntoIterator<Item = Step>,
-) -> (Result<Served, LabError>, MemoryFiles, Scripted) {
+fn careful(steps: impl IntoIterator<Item = Step>) -> (Result<Served, LabError>, MemoryFiles, Scripted) {
     let mut files = MemoryFiles::new().with("server_a", "old").with("a", "old");
     let mut stream = Scripted::new(steps).per_write(1);
     let result = run(serve(&mut stream, &mut files));
@@ -24,9 +22,7 @@ fn naive(
     let mut stream = Scripted::new(steps);
     let result = run(async {
         let patience = std::time::Duration::from_secs(60);
-        tokio::time::timeout(patience, naive_serve(&mut stream, &mut files, end))
-            .await
-            .ok()
+        tokio::time::timeout(patience, naive_serve(&mut stream, &mut files, end)).await.ok()
     });
     (result, files)
 }
@@ -40,70 +36,34 @@ fn crash_text(result: Option<Result<naive::SaysServed, LabError>>) -> String {
 
 #[test]
 fn coalesced_messages_hang_or_kill_naive_and_careful_keeps_the_rest() {
-    let lines = || {
-        [
-            say("addfile\na\n"),
-            Step::Hear(ACK1_LEN),
-            say("new"),
-            Step::Fin,
-        ]
-    };
-    assert!(
-        naive(lines(), TextEnd::Newline).0.is_none(),
-        "the name is lost, and waited for"
-    );
+    let lines = || [say("addfile\na\n"), Step::Hear(ACK1_LEN), say("new"), Step::Fin];
+    assert!(naive(lines(), TextEnd::Newline).0.is_none(), "the name is lost, and waited for");
     let bare = || [say("addfilea"), Step::Hear(ACK1_LEN), say("new"), Step::Fin];
-    assert_eq!(
-        crash_text(naive(bare(), TextEnd::Bare).0),
-        "KeyError: 'addfilea'"
-    );
+    assert_eq!(crash_text(naive(bare(), TextEnd::Bare).0), "KeyError: 'addfilea'");
     for steps in [lines(), bare()] {
         let (result, files, _) = careful(steps);
         result.expect("stands");
         assert_eq!(files.get("server_a"), Some(&b"new"[..]));
     }
     let everything = [say("addfile\na\nnew"), Step::Fin];
-    assert_eq!(
-        careful(everything).1.get("server_a"),
-        Some(&b"new"[..]),
-        "header-body-merge, line feed reading"
-    );
+    assert_eq!(careful(everything).1.get("server_a"), Some(&b"new"[..]), "header-body-merge, line feed reading");
 }
 
 #[test]
 fn bare_name_and_data_in_one_read_are_beyond_careful_too() {
-    let (result, files, _) = careful([
-        say("addfile"),
-        Step::Pause(50),
-        say("anew"),
-        Step::Hear(ACK1_LEN),
-        Step::Fin,
-    ]);
+    let (result, files, _) = careful([say("addfile"), Step::Pause(50), say("anew"), Step::Hear(ACK1_LEN), Step::Fin]);
     result.expect("a file of another name");
-    assert_eq!(
-        (files.get("server_anew"), files.get("server_a")),
-        (Some(&b""[..]), Some(&b"old"[..]))
-    );
+    assert_eq!((files.get("server_anew"), files.get("server_a")), (Some(&b""[..]), Some(&b"old"[..])));
 }
 
 #[test]
 fn split_header_and_half_characters_kill_naive_only() {
     let steps = || [say("add"), say(b"file\n\xc3"), Step::Fin];
-    assert_eq!(
-        crash_text(naive(steps(), TextEnd::Newline).0),
-        "KeyError: 'add'"
-    );
+    assert_eq!(crash_text(naive(steps(), TextEnd::Newline).0), "KeyError: 'add'");
     let half = [say("addfile"), say(b"\xc3"), Step::Fin];
     let crash = crash_text(naive(half, TextEnd::Bare).0);
-    assert!(
-        crash.starts_with("UnicodeDecodeError: 'utf-8' codec can't decode byte 0xc3"),
-        "{crash}"
-    );
-    let bytewise = [
-        Scripted::bytewise("addfile\né\nnew".as_bytes()),
-        vec![Step::Fin],
-    ]
-    .concat();
+    assert!(crash.starts_with("UnicodeDecodeError: 'utf-8' codec can't decode byte 0xc3"), "{crash}");
+    let bytewise = [Scripted::bytewise("addfile\né\nnew".as_bytes()), vec![Step::Fin]].concat();
     let (result, files, _) = careful(bytewise);
     result.expect("stands");
     assert_eq!(files.get("server_é"), Some(&b"new"[..]));
@@ -121,27 +81,11 @@ fn recv_is_not_message_truncates_naive_and_late_data_repairs_careful() {
     let mut observer = |event: &LabEvent| events.push(event.to_string());
     let mut files = MemoryFiles::new();
     // The quiet moment for data is 1000 ms here, the one for closing 2000 ms.
-    let steps = [
-        say("addfile\na\n"),
-        say("12"),
-        Step::Pause(1500),
-        say("34"),
-        Step::Fin,
-    ];
-    let served = run(careful_server::serve(
-        Scripted::new(steps),
-        &mut files,
-        &mut Ticks,
-        &mut observer,
-        Options::default(),
-    ));
-    let Ok(Served::Stored { ended_by, len, .. }) = served else {
-        panic!("not stored: {served:?}")
-    };
-    assert_eq!(
-        (ended_by, len, files.get("server_a")),
-        (EndedBy::LateData, 4, Some(&b"1234"[..]))
-    );
+    let steps = [say("addfile\na\n"), say("12"), Step::Pause(1500), say("34"), Step::Fin];
+    let served =
+        run(careful_server::serve(Scripted::new(steps), &mut files, &mut Ticks, &mut observer, Options::default()));
+    let Ok(Served::Stored { ended_by, len, .. }) = served else { panic!("not stored: {served:?}") };
+    assert_eq!((ended_by, len, files.get("server_a")), (EndedBy::LateData, 4, Some(&b"1234"[..])));
     let tail: Vec<_> = events.iter().map(String::as_str).skip(5).collect();
     assert_eq!(
         tail,
@@ -159,27 +103,13 @@ fn recv_is_not_message_truncates_naive_and_late_data_repairs_careful() {
 fn path_traversal_leaves_the_folder_of_naive_and_gets_its_answer_from_careful() {
     let steps = [say("UPLOAD"), say("../x"), say("!"), Step::Fin];
     assert_eq!(naive(steps, TextEnd::Bare).1.get("../x"), Some(&b"!"[..]));
-    for (request, answer) in [
-        ("UPLOAD\n../x\n", "NOT FOUND\n"),
-        ("DOWNLOAD\n../x\n", "NOT FOUND\n"),
-        ("addfile\n../x\n", ""),
-    ] {
+    for (request, answer) in
+        [("UPLOAD\n../x\n", "NOT FOUND\n"), ("DOWNLOAD\n../x\n", "NOT FOUND\n"), ("addfile\n../x\n", "")]
+    {
         let (result, files, stream) = careful([say(request), Step::Fin]);
         let error = result.expect_err("refused");
-        assert!(
-            matches!(
-                error,
-                LabError::Peer(Fault::Name {
-                    reason: NameError::Separator(2),
-                    ..
-                })
-            ),
-            "{error}"
-        );
-        assert_eq!(
-            (stream.written.as_slice(), files.iter().count()),
-            (answer.as_bytes(), 2)
-        );
+        assert!(matches!(error, LabError::Peer(Fault::Name { reason: NameError::Separator(2), .. })), "{error}");
+        assert_eq!((stream.written.as_slice(), files.iter().count()), (answer.as_bytes(), 2));
     }
 }
 
@@ -204,11 +134,7 @@ fn hostile_requests_get_a_typed_error_and_cost_no_file() {
         (b"\x16\x03\x01\x02\x00\x01".to_vec(), "the peer speaks TLS, not a lab dialect".into()),
     ];
     for (request, text) in rows {
-        let first = if request.is_empty() {
-            vec![]
-        } else {
-            vec![Step::Say(request)]
-        };
+        let first = if request.is_empty() { vec![] } else { vec![Step::Say(request)] };
         let (result, files, _) = careful([first, vec![Step::Fin]].concat());
         assert_eq!(result.expect_err("refused").to_string(), text);
         assert_eq!(files.iter().count(), 2);
@@ -217,26 +143,13 @@ fn hostile_requests_get_a_typed_error_and_cost_no_file() {
 
 #[test]
 fn empty_connection_kills_naive_and_is_an_error_of_careful() {
-    assert_eq!(
-        crash_text(naive([Step::Fin], TextEnd::Bare).0),
-        "KeyError: ''"
-    );
-    assert_eq!(
-        careful([Step::Fin]).0.expect_err("no request").pitfall(),
-        Some(Pitfall::EmptyConnection)
-    );
+    assert_eq!(crash_text(naive([Step::Fin], TextEnd::Bare).0), "KeyError: ''");
+    assert_eq!(careful([Step::Fin]).0.expect_err("no request").pitfall(), Some(Pitfall::EmptyConnection));
 }
 
 #[test]
 fn eof_inside_the_data_is_success_for_both_and_a_reset_is_none_for_careful() {
-    let cut = |end| {
-        [
-            say("addfile\na\n"),
-            Step::Hear(ACK1_LEN),
-            say("half of i"),
-            end,
-        ]
-    };
+    let cut = |end| [say("addfile\na\n"), Step::Hear(ACK1_LEN), say("half of i"), end];
     let (result, files, _) = careful(cut(Step::Fin));
     result.expect("the protocol's fault");
     assert_eq!(files.get("server_a"), Some(&b"half of i"[..]));
@@ -251,9 +164,7 @@ fn zero_byte_payload_is_waited_for_until_a_half_close_says_it() {
         let mut files = MemoryFiles::new().with("server_a", "old");
         let session = serve(Scripted::new([say("addfile\na\n")]), &mut files);
         let deadline = std::time::Duration::from_secs(600);
-        tokio::time::timeout(deadline, session)
-            .await
-            .expect_err("silence is no empty file");
+        tokio::time::timeout(deadline, session).await.expect_err("silence is no empty file");
         assert_eq!(files.get("server_a"), Some(&b"old"[..]));
     });
     let steps = || [say("addfile"), say("a"), Step::Hear(ACK1_LEN)];
@@ -265,42 +176,19 @@ fn zero_byte_payload_is_waited_for_until_a_half_close_says_it() {
 
 #[test]
 fn ack_before_durable_loses_the_file_of_naive_only_when_the_server_dies_at_its_ack() {
-    let steps = || {
-        [
-            say("addfile"),
-            Step::Pause(500),
-            say("a"),
-            Step::Hear(ACK1_LEN),
-            say("new"),
-            Step::Fin,
-        ]
-    };
+    let steps = || [say("addfile"), Step::Pause(500), say("a"), Step::Hear(ACK1_LEN), say("new"), Step::Fin];
     let (_, mut files) = naive(steps(), TextEnd::Bare);
     files.crash();
     assert_eq!(files.get("server_a"), None, "ACK2 was sent");
     let (result, mut files, stream) = careful(steps());
     result.expect("served");
     files.crash();
-    assert_eq!(
-        (
-            files.get("server_a"),
-            stream.written.ends_with(b"file data recv\n")
-        ),
-        (Some(&b"new"[..]), true)
-    );
+    assert_eq!((files.get("server_a"), stream.written.ends_with(b"file data recv\n")), (Some(&b"new"[..]), true));
 }
 
 #[test]
 fn truncate_first_destroys_the_old_file_of_naive_only() {
-    let cut = || {
-        [
-            say("addfile"),
-            Step::Pause(500),
-            say("a"),
-            Step::Hear(ACK1_LEN),
-            Step::Rst,
-        ]
-    };
+    let cut = || [say("addfile"), Step::Pause(500), say("a"), Step::Hear(ACK1_LEN), Step::Rst];
     let (_, files) = naive(cut(), TextEnd::Bare);
     assert_eq!(files.get("server_a"), Some(&b""[..]));
     assert_eq!(careful(cut()).1.get("server_a"), Some(&b"old"[..]));
@@ -309,25 +197,17 @@ fn truncate_first_destroys_the_old_file_of_naive_only() {
 #[test]
 fn full_disk_keeps_the_old_file_and_aborts_the_new_one() {
     let mut files = MemoryFiles::new().with("server_a", "old").with_capacity(4);
-    let stream = Scripted::new([
-        say("addfile\na\n"),
-        Step::Hear(ACK1_LEN),
-        say("12345"),
-        Step::Fin,
-    ]);
+    let stream = Scripted::new([say("addfile\na\n"), Step::Hear(ACK1_LEN), say("12345"), Step::Fin]);
     let error = run(serve(stream, &mut files)).expect_err("no room");
-    assert!(
-        matches!(
-            error,
-            LabError::Storage {
-                doing: "writing the file",
-                ..
-            }
-        ),
-        "{error}"
-    );
-    assert_eq!(
-        (files.get("server_a"), files.commits()),
-        (Some(&b"old"[..]), 0)
-    );
+    assert!(matches!(error, LabError::Storage { doing: "writing the file", .. }), "{error}");
+    assert_eq!((files.get("server_a"), files.commits()), (Some(&b"old"[..]), 0));
+}
+
+#[test]
+fn confirmation_is_never_sent_for_a_file_that_is_not_durable() {
+    let mut files = MemoryFiles::new().with("server_a", "old").with_failing_commits();
+    let mut stream = Scripted::new([say("addfile\na\n"), Step::Hear(ACK1_LEN), say("new"), Step::Fin]);
+    let error = run(serve(&mut stream, &mut files)).expect_err("not durable");
+    assert!(matches!(error, LabError::Storage { doing: "committing", .. }), "{error}");
+    assert_eq!((stream.written.as_slice(), files.get("server_a")), (&b"file recv\n"[..], Some(&b"old"[..])));
 }

@@ -13,18 +13,9 @@ fn wrong_answer_is_quoted_or_named_to_the_sender() {
             other => panic!("expected one fault, got {other:?}"),
         }
     };
-    assert_eq!(
-        answer("NAK", AckDecoder::quiet),
-        "the peer sent \"NAK\" as ACK at byte 0, expected \"ACK\""
-    );
-    assert_eq!(
-        answer("AC", AckDecoder::eof),
-        "the peer ended the stream at byte 2, inside ACK"
-    );
-    assert_eq!(
-        answer("HTTP/1.1 400 Bad", AckDecoder::eof),
-        "the peer speaks HTTP (a response), not a lab dialect"
-    );
+    assert_eq!(answer("NAK", AckDecoder::quiet), "the peer sent \"NAK\" as ACK at byte 0, expected \"ACK\"");
+    assert_eq!(answer("AC", AckDecoder::eof), "the peer ended the stream at byte 2, inside ACK");
+    assert_eq!(answer("HTTP/1.1 400 Bad", AckDecoder::eof), "the peer speaks HTTP (a response), not a lab dialect");
     assert_eq!(
         answer("220 hi\r\n", AckDecoder::eof),
         "the peer speaks SMTP or FTP (a 220 greeting), not a lab dialect"
@@ -52,21 +43,14 @@ fn decoder_state_is_independent_of_segmentation() {
                 let mut whole = PipeDecoder::default();
                 let expected = whole.feed(&wire[..j]);
                 assert_eq!(split, whole, "{i}..{j}");
-                assert_eq!(
-                    join_bodies([before.clone(), after].concat()),
-                    join_bodies(expected),
-                    "{i}..{j}"
-                );
+                assert_eq!(join_bodies([before.clone(), after].concat()), join_bodies(expected), "{i}..{j}");
                 assert_eq!(split.quiet(), whole.quiet());
             }
         }
     }
     let mut whole = PipeDecoder::default();
     let events = whole.feed(b"data.txt|12\nhello, world");
-    assert!(matches!(
-        events.as_slice(),
-        [PipeEvent::Metadata(_), PipeEvent::Body(_), PipeEvent::Whole]
-    ));
+    assert!(matches!(events.as_slice(), [PipeEvent::Metadata(_), PipeEvent::Body(_), PipeEvent::Whole]));
 }
 
 #[test]
@@ -77,16 +61,9 @@ fn stream_cut_at_every_byte_keeps_the_old_file_or_stores_the_whole_new_one() {
             let mut steps = Scripted::bytewise(&wire[..cut]);
             steps.push(end);
             let (result, files, _) = careful_receives(steps);
-            let (expected, whole): (&[u8], _) = if cut == wire.len() {
-                (b"hello, world", true)
-            } else {
-                (b"old", false)
-            };
-            assert_eq!(
-                (files.get("data.txt"), result.is_ok()),
-                (Some(expected), whole),
-                "cut at {cut}"
-            );
+            let (expected, whole): (&[u8], _) =
+                if cut == wire.len() { (b"hello, world", true) } else { (b"old", false) };
+            assert_eq!((files.get("data.txt"), result.is_ok()), (Some(expected), whole), "cut at {cut}");
         }
     }
 }
