@@ -12,14 +12,13 @@ use ft_core::frame::{Ack2, Compare, Kind, Level, Meta, Mtime, Offer, Overwrite};
 use ft_core::hash::Root as Hash;
 use ft_core::path::RelPath;
 use ft_core::storage::{
-    Buf, Item, ItemId, Keep, LandDone, LandOp, Prepared, Source, SourceDone, SourceOp, Step,
-    Storage,
+    Buf, Item, ItemId, Keep, LandDone, LandOp, Prepared, Source, SourceDone, SourceOp, Step, Storage,
 };
 
 /// No single operation of these tests takes longer, even on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-pub const MIB: usize = 1 << 20;
+pub(crate) const MIB: usize = 1 << 20;
 
 struct Unpark(Thread);
 
@@ -43,7 +42,7 @@ fn block<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
 }
 
 /// Bytes that compress badly and differ by position.
-pub fn content(len: usize, seed: u8) -> Vec<u8> {
+pub(crate) fn content(len: usize, seed: u8) -> Vec<u8> {
     let mut x = u32::from(seed).wrapping_mul(2_654_435_761) | 1;
     let next = |_| {
         x ^= x << 13;
@@ -54,50 +53,29 @@ pub fn content(len: usize, seed: u8) -> Vec<u8> {
     (0..len).map(next).collect()
 }
 
-pub fn path(text: &str) -> RelPath {
+pub(crate) fn path(text: &str) -> RelPath {
     RelPath::parse(text.as_bytes()).unwrap()
 }
 
-pub const THEN: Mtime = Mtime {
-    secs: 1_500_000_000,
-    nanos: 123_456_789,
-};
+pub(crate) const THEN: Mtime = Mtime { secs: 1_500_000_000, nanos: 123_456_789 };
 
-pub fn offer_at(path: RelPath, kind: Kind, size: Option<u64>) -> Offer {
-    let meta = Meta {
-        path,
-        kind,
-        size,
-        mode: Some(0o640),
-        mtime: Some(THEN),
-        target: Vec::new(),
-    };
-    Offer {
-        want: 0,
-        meta,
-        overwrite: Overwrite::Default,
-        compare: Compare::Quick,
-        level: Level::Durable,
-    }
+pub(crate) fn offer_at(path: RelPath, kind: Kind, size: Option<u64>) -> Offer {
+    let meta = Meta { path, kind, size, mode: Some(0o640), mtime: Some(THEN), target: Vec::new() };
+    Offer { want: 0, meta, overwrite: Overwrite::Default, compare: Compare::Quick, level: Level::Durable }
 }
 
-pub fn offer(name: &str, size: usize) -> Offer {
+pub(crate) fn offer(name: &str, size: usize) -> Offer {
     offer_at(path(name), Kind::File, Some(size as u64))
 }
 
 /// Everything in a folder, deep, as sorted text; a staging folder included.
-pub fn tree(dir: &Path) -> Vec<String> {
+pub(crate) fn tree(dir: &Path) -> Vec<String> {
     let mut all = Vec::new();
     let mut todo = vec![dir.to_owned()];
     while let Some(at) = todo.pop() {
         for entry in std::fs::read_dir(&at).unwrap() {
             let entry = entry.unwrap();
-            let name = entry
-                .path()
-                .strip_prefix(dir)
-                .unwrap()
-                .to_string_lossy()
-                .into_owned();
+            let name = entry.path().strip_prefix(dir).unwrap().to_string_lossy().into_owned();
             if entry.file_type().unwrap().is_dir() {
                 todo.push(entry.path());
                 all.push(format!("{name}/"));
@@ -110,49 +88,38 @@ pub fn tree(dir: &Path) -> Vec<String> {
     all
 }
 
-pub fn mtime_of(file: &Path) -> Mtime {
-    let since = std::fs::symlink_metadata(file)
-        .unwrap()
-        .modified()
-        .unwrap()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap();
-    Mtime {
-        secs: i64::try_from(since.as_secs()).unwrap(),
-        nanos: since.subsec_nanos(),
-    }
+pub(crate) fn mtime_of(file: &Path) -> Mtime {
+    let since =
+        std::fs::symlink_metadata(file).unwrap().modified().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    Mtime { secs: i64::try_from(since.as_secs()).unwrap(), nanos: since.subsec_nanos() }
 }
 
-pub fn mtime_as_time(mtime: Mtime) -> SystemTime {
+pub(crate) fn mtime_as_time(mtime: Mtime) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::new(u64::try_from(mtime.secs).unwrap(), mtime.nanos)
 }
 
 /// A storage with a log of its steps.
-pub struct Land {
-    pub storage: DiskStorage,
-    pub steps: Vec<(u32, Step)>,
+pub(crate) struct Land {
+    pub(crate) storage: DiskStorage,
+    pub(crate) steps: Vec<(u32, Step)>,
     next: u32,
 }
 
 impl Land {
-    pub fn new(root: &Arc<Root>) -> Self {
+    pub(crate) fn new(root: &Arc<Root>) -> Self {
         Self::with(root, Policy::default())
     }
 
-    pub fn with(root: &Arc<Root>, policy: Policy) -> Self {
-        Self {
-            storage: root.storage(policy),
-            steps: Vec::new(),
-            next: 0,
-        }
+    pub(crate) fn with(root: &Arc<Root>, policy: Policy) -> Self {
+        Self { storage: root.storage(policy), steps: Vec::new(), next: 0 }
     }
 
-    pub fn submit(&mut self, op: LandOp, content: Option<&[u8]>) {
+    pub(crate) fn submit(&mut self, op: LandOp, content: Option<&[u8]>) {
         self.storage.submit(op, content.map(Buf::copy_of));
     }
 
     /// The next completion that is not a step.
-    pub fn done(&mut self) -> LandDone {
+    pub(crate) fn done(&mut self) -> LandDone {
         loop {
             match block(|cx| self.storage.poll_done(cx)).0 {
                 LandDone::Step(stream, step) => self.steps.push((stream, step)),
@@ -161,7 +128,7 @@ impl Land {
         }
     }
 
-    pub fn prepare(&mut self, offer: Offer) -> (u32, Prepared) {
+    pub(crate) fn prepare(&mut self, offer: Offer) -> (u32, Prepared) {
         self.next += 1;
         self.submit(LandOp::Prepare(self.next, offer), None);
         match self.done() {
@@ -170,40 +137,26 @@ impl Land {
         }
     }
 
-    pub fn refused(&mut self, offer: Offer) -> FileError {
+    pub(crate) fn refused(&mut self, offer: Offer) -> FileError {
         match self.prepare(offer).1 {
             Prepared::Refused(error) => error,
             other => panic!("expected a refusal, got {other:?}"),
         }
     }
 
-    pub fn fresh(&mut self, offer: Offer) -> u32 {
+    pub(crate) fn fresh(&mut self, offer: Offer) -> u32 {
         let (stream, prepared) = self.prepare(offer);
         assert_eq!(prepared, Prepared::Fresh);
         stream
     }
 
-    pub fn write(&mut self, stream: u32, offset: u64, bytes: &[u8]) -> Result<(), FileError> {
-        self.submit(
-            LandOp::Write {
-                stream,
-                offset,
-                len: bytes.len() as u64,
-            },
-            Some(bytes),
-        );
+    pub(crate) fn write(&mut self, stream: u32, offset: u64, bytes: &[u8]) -> Result<(), FileError> {
+        self.submit(LandOp::Write { stream, offset, len: bytes.len() as u64 }, Some(bytes));
         self.wrote(stream, bytes.len() as u64)
     }
 
-    pub fn hole(&mut self, stream: u32, offset: u64, len: u64) -> Result<(), FileError> {
-        self.submit(
-            LandOp::Hole {
-                stream,
-                offset,
-                len,
-            },
-            None,
-        );
+    pub(crate) fn hole(&mut self, stream: u32, offset: u64, len: u64) -> Result<(), FileError> {
+        self.submit(LandOp::Hole { stream, offset, len }, None);
         self.wrote(stream, len)
     }
 
@@ -215,14 +168,13 @@ impl Land {
         }
     }
 
-    pub fn write_from(&mut self, stream: u32, offset: usize, whole: &[u8]) {
+    pub(crate) fn write_from(&mut self, stream: u32, offset: usize, whole: &[u8]) {
         for (n, piece) in whole[offset..].chunks(256 * 1024).enumerate() {
-            self.write(stream, (offset + n * 256 * 1024) as u64, piece)
-                .unwrap();
+            self.write(stream, (offset + n * 256 * 1024) as u64, piece).unwrap();
         }
     }
 
-    pub fn finish(&mut self, stream: u32, size: usize) -> Hash {
+    pub(crate) fn finish(&mut self, stream: u32, size: usize) -> Hash {
         self.submit(LandOp::Finish(stream, size as u64), None);
         match self.done() {
             LandDone::Finished(s, root) if s == stream => root,
@@ -230,7 +182,7 @@ impl Land {
         }
     }
 
-    pub fn commit(&mut self, stream: u32) -> Result<Ack2, FileError> {
+    pub(crate) fn commit(&mut self, stream: u32) -> Result<Ack2, FileError> {
         self.submit(LandOp::Commit(vec![stream]), None);
         match self.done() {
             LandDone::Landed(s, ack) if s == stream => Ok(ack),
@@ -239,13 +191,13 @@ impl Land {
         }
     }
 
-    pub fn discard(&mut self, stream: u32, keep: Keep) {
+    pub(crate) fn discard(&mut self, stream: u32, keep: Keep) {
         self.submit(LandOp::Discard(stream, keep), None);
         assert_eq!(self.done(), LandDone::Discarded(stream));
     }
 
     /// The whole way of one fresh file.
-    pub fn land(&mut self, offer: Offer, bytes: &[u8]) -> Result<Ack2, FileError> {
+    pub(crate) fn land(&mut self, offer: Offer, bytes: &[u8]) -> Result<Ack2, FileError> {
         let stream = self.fresh(offer);
         self.write_from(stream, 0, bytes);
         assert_eq!(self.finish(stream, bytes.len()), Hash::of(bytes));
@@ -253,12 +205,15 @@ impl Land {
     }
 }
 
+/// Bytes, holes as offset and length, and the root.
+type Content = (Vec<u8>, Vec<(u64, u64)>, Hash);
+
 /// A source driven by hand.
-pub struct Read(pub DiskSource);
+pub(crate) struct Read(pub(crate) DiskSource);
 
 impl Read {
     /// Submits what has no completion.
-    pub fn open(&mut self, op: SourceOp) {
+    pub(crate) fn open(&mut self, op: SourceOp) {
         self.0.submit(op, None);
     }
 
@@ -268,15 +223,11 @@ impl Read {
     }
 
     /// All entries of a want, asked for a few at a time.
-    pub fn entries(&mut self, want: u32) -> (Vec<Item>, Result<(), FileError>) {
+    pub(crate) fn entries(&mut self, want: u32) -> (Vec<Item>, Result<(), FileError>) {
         let mut all = Vec::new();
         loop {
             match self.ask(SourceOp::Next { want, max: 3 }).0 {
-                SourceDone::Entries {
-                    want: w,
-                    items,
-                    end,
-                } if w == want => {
+                SourceDone::Entries { want: w, items, end } if w == want => {
                     assert!(items.len() <= 3);
                     all.extend(items);
                     if let Some(end) = end {
@@ -288,53 +239,26 @@ impl Read {
         }
     }
 
-    pub fn names(&mut self, want: u32) -> Vec<String> {
+    pub(crate) fn names(&mut self, want: u32) -> Vec<String> {
         let (items, end) = self.entries(want);
         end.unwrap();
-        items
-            .iter()
-            .map(|item| item.meta.path.to_string())
-            .collect()
+        items.iter().map(|item| item.meta.path.to_string()).collect()
     }
 
     /// Reads from `offset` to the end: the bytes, the holes as offset and length, the root.
-    pub fn read(
-        &mut self,
-        item: ItemId,
-        from: u64,
-    ) -> Result<(Vec<u8>, Vec<(u64, u64)>, Hash), FileError> {
+    pub(crate) fn read(&mut self, item: ItemId, from: u64) -> Result<Content, FileError> {
         let (mut all, mut holes) = (Vec::new(), Vec::new());
         loop {
             let at = from + all.len() as u64;
-            let end = match self.ask(SourceOp::Read {
-                item,
-                offset: at,
-                max: 256 * 1024,
-            }) {
-                (
-                    SourceDone::Content {
-                        item: i,
-                        offset,
-                        len,
-                        end,
-                    },
-                    bytes,
-                ) => {
+            let end = match self.ask(SourceOp::Read { item, offset: at, max: 256 * 1024 }) {
+                (SourceDone::Content { item: i, offset, len, end }, bytes) => {
                     assert_eq!((i, offset), (item, at));
                     assert!(len > 0 || end.is_some());
                     all.extend_from_slice(bytes.as_ref().map_or(&[][..], Buf::bytes));
                     assert_eq!(from + all.len() as u64, at + len);
                     end
                 }
-                (
-                    SourceDone::Hole {
-                        item: i,
-                        offset,
-                        len,
-                        end,
-                    },
-                    None,
-                ) => {
+                (SourceDone::Hole { item: i, offset, len, end }, None) => {
                     assert_eq!((i, offset), (item, at));
                     assert!(len <= ft_core::limits::MAX_HOLE);
                     holes.push((offset, len));
@@ -350,11 +274,11 @@ impl Read {
         }
     }
 
-    pub fn one_answer(&mut self, op: SourceOp) -> SourceDone {
+    pub(crate) fn one_answer(&mut self, op: SourceOp) -> SourceDone {
         self.ask(op).0
     }
 }
 
-pub fn code(result: Result<impl std::fmt::Debug, FileError>) -> Code {
+pub(crate) fn code(result: Result<impl std::fmt::Debug, FileError>) -> Code {
     result.expect_err("an error was expected").code
 }

@@ -28,19 +28,8 @@ fn parent_that_is_a_symbolic_link_is_refused_even_if_it_leads_inside() {
     symlink("nowhere", dir.path().join("dangling")).unwrap();
     let root = Root::open(dir.path()).unwrap();
     let mut land = Land::new(&root);
-    for name in [
-        "out/f",
-        "out/new/f",
-        "in/f",
-        "in/deep/f",
-        "dangling/f",
-        "dangling/a/b",
-    ] {
-        assert_eq!(
-            land.refused(offer(name, 1)).code,
-            Code::UnsafePath,
-            "{name}"
-        );
+    for name in ["out/f", "out/new/f", "in/f", "in/deep/f", "dangling/f", "dangling/a/b"] {
+        assert_eq!(land.refused(offer(name, 1)).code, Code::UnsafePath, "{name}");
         let folder = offer_at(path(name), Kind::Folder, Some(0));
         assert_eq!(land.refused(folder).code, Code::UnsafePath, "folder {name}");
     }
@@ -64,34 +53,20 @@ fn something_of_another_kind_in_the_way_is_refused_by_name() {
         ("pipe/below/deeper", "a named pipe"),
     ] {
         for overwrite in [Overwrite::Replace, Overwrite::KeepBoth, Overwrite::Never] {
-            let error = land.refused(Offer {
-                overwrite,
-                ..offer(name, 3)
-            });
+            let error = land.refused(Offer { overwrite, ..offer(name, 3) });
             assert_eq!(error.code, Code::WrongKind, "{name}");
             assert!(error.text.contains(what), "{error}");
         }
     }
-    assert_eq!(
-        land.refused(offer_at(path("file"), Kind::Folder, Some(0)))
-            .code,
-        Code::WrongKind
-    );
-    assert_eq!(
-        land.refused(offer_at(path("file"), Kind::Link, Some(0)))
-            .code,
-        Code::WrongKind
-    );
+    assert_eq!(land.refused(offer_at(path("file"), Kind::Folder, Some(0))).code, Code::WrongKind);
+    assert_eq!(land.refused(offer_at(path("file"), Kind::Link, Some(0))).code, Code::WrongKind);
     assert_eq!(fs::read(dir.path().join("file")).unwrap(), b"old");
 }
 
 #[test]
 fn device_at_the_target_is_refused() {
     let root = Root::open(Path::new("/dev")).unwrap();
-    assert_eq!(
-        Land::new(&root).refused(offer("null", 1)).code,
-        Code::WrongKind
-    );
+    assert_eq!(Land::new(&root).refused(offer("null", 1)).code, Code::WrongKind);
 }
 
 #[test]
@@ -157,11 +132,7 @@ fn failed_commit_leaves_no_folders_behind() {
     drop(land);
     assert!(root.settle(Duration::from_secs(10)));
     drop(root);
-    assert_eq!(
-        tree(dir.path()),
-        ["d/", "d/e/", "d/e/f/"],
-        "no staging, no parents of what did not land"
-    );
+    assert_eq!(tree(dir.path()), ["d/", "d/e/", "d/e/f/"], "no staging, no parents of what did not land");
 }
 
 #[test]
@@ -169,19 +140,10 @@ fn staging_folder_is_no_legal_name_at_any_depth_or_case() {
     let dir = tempfile::tempdir().unwrap();
     let root = Root::open(dir.path()).unwrap();
     let mut land = Land::new(&root);
-    for name in [
-        ".ft-staging",
-        ".ft-staging/x",
-        ".FT-Staging/x",
-        "a/.ft-staging/x",
-    ] {
+    for name in [".ft-staging", ".ft-staging/x", ".FT-Staging/x", "a/.ft-staging/x"] {
         assert_eq!(land.refused(offer(name, 1)).code, Code::BadName, "{name}");
     }
-    assert_eq!(
-        land.refused(offer_at(RelPath::root(), Kind::Folder, Some(0)))
-            .code,
-        Code::BadName
-    );
+    assert_eq!(land.refused(offer_at(RelPath::root(), Kind::Folder, Some(0))).code, Code::BadName);
 }
 
 #[test]
@@ -190,10 +152,7 @@ fn staging_folder_that_is_a_link_is_not_used() {
     let outside = tempfile::tempdir().unwrap();
     symlink(outside.path(), dir.path().join(".ft-staging")).unwrap();
     let root = Root::open(dir.path()).unwrap();
-    assert_eq!(
-        Land::new(&root).refused(offer("f", 1)).code,
-        Code::UnsafePath
-    );
+    assert_eq!(Land::new(&root).refused(offer("f", 1)).code, Code::UnsafePath);
     assert!(tree(outside.path()).is_empty());
 }
 
@@ -208,12 +167,8 @@ fn name_too_long_for_the_file_system_is_a_bad_name() {
     let deep = vec![vec![b'y'; 250]; 16];
     assert!(deep.len() * 251 < ft_core::limits::MAX_PATH);
     let deep = RelPath::new(deep).unwrap();
-    land.land(offer_at(deep.clone(), Kind::File, Some(1)), b"x")
-        .unwrap();
-    assert_eq!(
-        land.prepare(offer_at(deep, Kind::File, Some(1))).1,
-        ft_core::storage::Prepared::SameMeta
-    );
+    land.land(offer_at(deep.clone(), Kind::File, Some(1)), b"x").unwrap();
+    assert_eq!(land.prepare(offer_at(deep, Kind::File, Some(1))).1, ft_core::storage::Prepared::SameMeta);
 }
 
 #[test]
@@ -222,11 +177,7 @@ fn second_session_on_a_name_is_told_that_it_is_busy_until_the_first_is_done() {
     let root = Root::open(dir.path()).unwrap();
     // As another process would see it: nothing shared but the disk.
     let other_process = Root::open(dir.path()).unwrap();
-    let (mut first, mut second, mut third) = (
-        Land::new(&root),
-        Land::new(&root),
-        Land::new(&other_process),
-    );
+    let (mut first, mut second, mut third) = (Land::new(&root), Land::new(&root), Land::new(&other_process));
     for size in [1, 3 * MIB] {
         let name = format!("f{size}");
         let stream = first.fresh(offer(&name, size));
@@ -255,11 +206,7 @@ fn offer_larger_than_the_free_space_is_refused_before_any_content() {
     let mut land = Land::new(&root);
     let huge = |name: &str, size: u64| offer_at(path(name), Kind::File, Some(size));
     let error = land.refused(huge("a", 1 << 60));
-    assert_eq!(
-        (error.code, error.retry),
-        (Code::NoSpace, Retry::Later),
-        "{error}"
-    );
+    assert_eq!((error.code, error.retry), (Code::NoSpace, Retry::Later), "{error}");
     assert!(land.refused(huge("b", u64::MAX)).code == Code::TooLarge);
     land.land(offer("c", 3), b"abc").unwrap();
 }
@@ -271,26 +218,14 @@ impl SmallDisk {
     fn mount() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", "size=4m,mode=700", "none"])
-            .arg(dir.path());
-        mount
-            .output()
-            .is_ok_and(|out| out.status.success())
-            .then(|| Self(dir))
+        mount.args(["-t", "tmpfs", "-o", "size=4m,mode=700", "none"]).arg(dir.path());
+        mount.output().is_ok_and(|out| out.status.success()).then(|| Self(dir))
     }
 }
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        assert!(
-            Command::new("umount")
-                .arg("-l")
-                .arg(self.0.path())
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("umount").arg("-l").arg(self.0.path()).status().unwrap().success());
     }
 }
 
@@ -309,21 +244,15 @@ fn disk_that_fills_up_during_a_transfer_fails_the_file_and_keeps_the_old_one() {
     let stream = land.fresh(offer_at(path("f"), Kind::File, None));
     fill(&mut land, stream, Code::NoSpace);
     assert_eq!(fs::read(disk.0.path().join("f")).unwrap(), b"old");
-    land.land(offer("g", 2 * MIB), &content(2 * MIB, 1))
-        .unwrap();
+    land.land(offer("g", 2 * MIB), &content(2 * MIB, 1)).unwrap();
 
     // Many small files together must not be promised more than there is.
     let mut promised = 0;
-    let refused = (0..64)
-        .map(|n| land.prepare(offer(&format!("s{n}"), 100_000)).1)
-        .find(|prepared| {
-            promised += 100_000;
-            matches!(prepared, ft_core::storage::Prepared::Refused(e) if e.code == Code::NoSpace)
-        });
-    assert!(
-        refused.is_some() && promised <= 2_200_000,
-        "{promised} bytes were promised on a disk with 2 MiB free"
-    );
+    let refused = (0..64).map(|n| land.prepare(offer(&format!("s{n}"), 100_000)).1).find(|prepared| {
+        promised += 100_000;
+        matches!(prepared, ft_core::storage::Prepared::Refused(e) if e.code == Code::NoSpace)
+    });
+    assert!(refused.is_some() && promised <= 2_200_000, "{promised} bytes were promised on a disk with 2 MiB free");
     drop(land);
     assert!(root.settle(Duration::from_secs(10)));
 }
@@ -358,16 +287,9 @@ fn limited_process() {
     let script = format!("trap '' XFSZ; ulimit -f 4096; {LIMITED}=1 exec \"$0\" \"$@\"");
     let mut shell = Command::new("sh");
     shell.args(["-c", &script]).arg(this);
-    shell.args([
-        "--exact",
-        "hazards::file_size_limit_fails_the_file_and_keeps_the_old_one",
-    ]);
+    shell.args(["--exact", "hazards::file_size_limit_fails_the_file_and_keeps_the_old_one"]);
     let out = shell.output().unwrap();
-    assert!(
-        out.status.success(),
-        "{}",
-        String::from_utf8_lossy(&out.stdout)
-    );
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
 }
 
 #[test]
@@ -380,36 +302,18 @@ fn root_that_cannot_be_written_refuses_with_permission() {
     // Nobody can create anything there, not even root.
     let root = Root::open(Path::new("/sys/kernel")).unwrap();
     for size in [0, 3 * MIB] {
-        assert_eq!(
-            Land::new(&root).refused(offer("f", size)).code,
-            Code::Permission
-        );
+        assert_eq!(Land::new(&root).refused(offer("f", size)).code, Code::Permission);
     }
-    assert_eq!(
-        Land::new(&root)
-            .refused(offer_at(path("f"), Kind::Folder, Some(0)))
-            .code,
-        Code::Permission
-    );
+    assert_eq!(Land::new(&root).refused(offer_at(path("f"), Kind::Folder, Some(0))).code, Code::Permission);
 }
 
 #[test]
 fn folder_on_another_file_system_is_refused_before_any_content() {
-    let Some((root, inner)) = [("/", "proc"), ("/", "dev"), ("/sys", "fs/cgroup")]
-        .into_iter()
-        .find(|(root, inner)| {
-            let device = |p: &Path| {
-                fs::metadata(p)
-                    .map(|m| std::os::unix::fs::MetadataExt::dev(&m))
-                    .ok()
-            };
-            let (outer, inner) = (
-                device(Path::new(root)),
-                device(&Path::new(root).join(inner)),
-            );
-            outer.is_some() && inner.is_some() && outer != inner
-        })
-    else {
+    let Some((root, inner)) = [("/", "proc"), ("/", "dev"), ("/sys", "fs/cgroup")].into_iter().find(|(root, inner)| {
+        let device = |p: &Path| fs::metadata(p).map(|m| std::os::unix::fs::MetadataExt::dev(&m)).ok();
+        let (outer, inner) = (device(Path::new(root)), device(&Path::new(root).join(inner)));
+        outer.is_some() && inner.is_some() && outer != inner
+    }) else {
         panic!("this system has neither /proc nor /dev");
     };
     let root = Root::open(Path::new(root)).unwrap();
@@ -426,20 +330,12 @@ fn content_out_of_order_or_beyond_the_size_breaks_the_stream_only() {
     let stream = land.fresh(offer("gap", 10));
     land.write(stream, 0, b"abc").unwrap();
     assert_eq!(code(land.write(stream, 4, b"x")), Code::Internal);
-    assert_eq!(
-        code(land.write(stream, 3, b"x")),
-        Code::Internal,
-        "what is broken stays broken"
-    );
+    assert_eq!(code(land.write(stream, 3, b"x")), Code::Internal, "what is broken stays broken");
     land.discard(stream, Keep::Nothing);
     let stream = land.fresh(offer("long", 2));
     assert_eq!(code(land.write(stream, 0, b"abc")), Code::Internal);
     let stream = land.fresh(offer("middle", 2 * MIB));
-    assert_eq!(
-        code(land.write(stream, MIB as u64, b"abc")),
-        Code::Internal,
-        "nothing was stated, so it starts at 0"
-    );
+    assert_eq!(code(land.write(stream, MIB as u64, b"abc")), Code::Internal, "nothing was stated, so it starts at 0");
     land.land(offer("other", 1), b"x").unwrap();
 }
 
@@ -454,20 +350,10 @@ fn staged_content_is_for_its_owner_only() {
     land.write(stream, 0, b"abc").unwrap();
     let small = land.fresh(offer("small", 5));
     land.write(small, 0, b"abc").unwrap();
-    let mode = |name: &str| {
-        fs::metadata(dir.path().join(name))
-            .unwrap()
-            .permissions()
-            .mode()
-            & 0o777
-    };
+    let mode = |name: &str| fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o777;
     let all = tree(dir.path());
     assert_eq!(all.len(), 4, "{all:?}");
     for name in all {
-        assert_eq!(
-            mode(&name),
-            if name.ends_with('/') { 0o700 } else { 0o600 },
-            "{name}"
-        );
+        assert_eq!(mode(&name), if name.ends_with('/') { 0o700 } else { 0o600 }, "{name}");
     }
 }

@@ -11,9 +11,7 @@ use ft_core::hash::Root as Hash;
 use ft_core::path::RelPath;
 use ft_core::storage::{LandDone, LandOp, Prepared, Step};
 
-use crate::harness::{
-    Land, MIB, THEN, code, content, mtime_as_time, mtime_of, offer, offer_at, path, tree,
-};
+use crate::harness::{Land, MIB, THEN, code, content, mtime_as_time, mtime_of, offer, offer_at, path, tree};
 
 #[test]
 fn file_of_every_size_lands_whole_with_mode_and_time() {
@@ -24,18 +22,12 @@ fn file_of_every_size_lands_whole_with_mode_and_time() {
         let bytes = content(size, 1);
         let name = format!("deep/er/{size}");
         let ack = land.land(offer(&name, size), &bytes).unwrap();
-        assert_eq!(
-            (ack.size, ack.level, ack.root),
-            (size as u64, Level::Durable, Hash::of(&bytes))
-        );
+        assert_eq!((ack.size, ack.level, ack.root), (size as u64, Level::Durable, Hash::of(&bytes)));
         assert_eq!(ack.path, path(&name));
         let file = dir.path().join(&name);
         assert!(fs::read(&file).unwrap() == bytes, "{size}");
         assert_eq!(mtime_of(&file), THEN);
-        assert_eq!(
-            fs::metadata(&file).unwrap().permissions().mode() & 0o7777,
-            0o640
-        );
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o640);
     }
 }
 
@@ -47,39 +39,18 @@ fn mode_beyond_permission_bits_is_cut_off() {
     let mut offer = offer("setuid", 1);
     offer.meta.mode = Some(0o6755);
     land.land(offer, b"x").unwrap();
-    assert_eq!(
-        fs::metadata(dir.path().join("setuid")).unwrap().mode() & 0o7777,
-        0o755
-    );
+    assert_eq!(fs::metadata(dir.path().join("setuid")).unwrap().mode() & 0o7777, 0o755);
 }
 
 #[test]
-fn steps_of_each_durable_stream_are_synced_renamed_folder_synced_and_a_cached_one_is_only_renamed()
-{
+fn steps_of_each_durable_stream_are_synced_renamed_folder_synced_and_a_cached_one_is_only_renamed() {
     let dir = tempfile::tempdir().unwrap();
     let root = Root::open(dir.path()).unwrap();
-    let mut land = Land::with(
-        &root,
-        Policy {
-            least: Level::Cached,
-            ..Policy::default()
-        },
-    );
+    let mut land = Land::with(&root, Policy { least: Level::Cached, ..Policy::default() });
     land.land(offer("a/durable", 3), b"abc").unwrap();
-    assert_eq!(
-        land.steps,
-        [(1, Step::Synced), (1, Step::Renamed), (1, Step::DirSynced)]
-    );
+    assert_eq!(land.steps, [(1, Step::Synced), (1, Step::Renamed), (1, Step::DirSynced)]);
     land.steps.clear();
-    let ack = land
-        .land(
-            Offer {
-                level: Level::Cached,
-                ..offer("cached", 3)
-            },
-            b"abc",
-        )
-        .unwrap();
+    let ack = land.land(Offer { level: Level::Cached, ..offer("cached", 3) }, b"abc").unwrap();
     assert_eq!(ack.level, Level::Cached);
     assert_eq!(land.steps, [(2, Step::Renamed)]);
 }
@@ -89,15 +60,7 @@ fn receiver_that_insists_on_durable_gives_it_to_a_sender_that_asked_for_less() {
     let dir = tempfile::tempdir().unwrap();
     let root = Root::open(dir.path()).unwrap();
     let mut land = Land::new(&root);
-    let ack = land
-        .land(
-            Offer {
-                level: Level::Cached,
-                ..offer("f", 3)
-            },
-            b"abc",
-        )
-        .unwrap();
+    let ack = land.land(Offer { level: Level::Cached, ..offer("f", 3) }, b"abc").unwrap();
     assert_eq!(ack.level, Level::Durable);
     assert_eq!(land.steps.len(), 3);
 }
@@ -111,28 +74,15 @@ fn five_thousand_files_land_in_one_commit_in_order() {
     let name = |n: u32| format!("d{}/f{n}", n % 10);
     for n in 1..=FILES {
         land.submit(LandOp::Prepare(n, offer(&name(n), 100)), None);
-        land.submit(
-            LandOp::Write {
-                stream: n,
-                offset: 0,
-                len: 100,
-            },
-            Some(&content(100, n.to_le_bytes()[0])),
-        );
+        land.submit(LandOp::Write { stream: n, offset: 0, len: 100 }, Some(&content(100, n.to_le_bytes()[0])));
         land.submit(LandOp::Finish(n, 100), None);
     }
     for n in 1..=FILES {
         assert_eq!(land.done(), LandDone::Prepared(n, Prepared::Fresh));
         assert_eq!(land.done(), LandDone::Wrote(n, 100));
-        assert_eq!(
-            land.done(),
-            LandDone::Finished(n, Hash::of(&content(100, n.to_le_bytes()[0])))
-        );
+        assert_eq!(land.done(), LandDone::Finished(n, Hash::of(&content(100, n.to_le_bytes()[0]))));
     }
-    assert!(
-        !tree(dir.path()).contains(&"d1/f1".to_owned()),
-        "nothing has a final name before its commit"
-    );
+    assert!(!tree(dir.path()).contains(&"d1/f1".to_owned()), "nothing has a final name before its commit");
     land.submit(LandOp::Commit((1..=FILES).collect()), None);
     for n in 1..=FILES {
         match land.done() {
@@ -140,26 +90,10 @@ fn five_thousand_files_land_in_one_commit_in_order() {
             other => panic!("{other:?}"),
         }
     }
-    let rank = |step: Step| {
-        land.steps
-            .iter()
-            .filter(|(_, s)| *s == step)
-            .map(|(n, _)| *n)
-            .collect::<Vec<_>>()
-    };
+    let rank = |step: Step| land.steps.iter().filter(|(_, s)| *s == step).map(|(n, _)| *n).collect::<Vec<_>>();
     let all: Vec<u32> = (1..=FILES).collect();
-    assert_eq!(
-        (
-            rank(Step::Synced),
-            rank(Step::Renamed),
-            rank(Step::DirSynced)
-        ),
-        (all.clone(), all.clone(), all)
-    );
-    assert!(
-        land.steps.is_sorted_by_key(|(_, step)| *step),
-        "all are synced before the first is renamed"
-    );
+    assert_eq!((rank(Step::Synced), rank(Step::Renamed), rank(Step::DirSynced)), (all.clone(), all.clone(), all));
+    assert!(land.steps.is_sorted_by_key(|(_, step)| *step), "all are synced before the first is renamed");
     for n in 1..=FILES {
         assert!(fs::read(dir.path().join(name(n))).unwrap() == content(100, n.to_le_bytes()[0]));
     }
@@ -202,30 +136,15 @@ fn symbolic_link_lands_as_a_link_and_again_without_harm() {
     let mut land = Land::new(&root);
     let mut link = offer_at(path("x/link"), Kind::Link, Some(0));
     link.meta.target = b"../../some\xffwhere".to_vec();
-    for overwrite in [
-        Overwrite::Never,
-        Overwrite::Never,
-        Overwrite::KeepBoth,
-        Overwrite::Replace,
-    ] {
-        let stream = land.fresh(Offer {
-            overwrite,
-            ..link.clone()
-        });
+    for overwrite in [Overwrite::Never, Overwrite::Never, Overwrite::KeepBoth, Overwrite::Replace] {
+        let stream = land.fresh(Offer { overwrite, ..link.clone() });
         land.finish(stream, 0);
         land.commit(stream).unwrap();
         assert_eq!(tree(&dir.path().join("x")), ["link"]);
         assert_eq!(mtime_of(&dir.path().join("x/link")), THEN);
     }
     link.meta.target = b"elsewhere".to_vec();
-    assert_eq!(
-        land.refused(Offer {
-            overwrite: Overwrite::Never,
-            ..link
-        })
-        .code,
-        Code::Exists
-    );
+    assert_eq!(land.refused(Offer { overwrite: Overwrite::Never, ..link }).code, Code::Exists);
 }
 
 #[test]
@@ -234,10 +153,7 @@ fn existing_file_is_replaced_kept_or_kept_beside_as_policy_says() {
     fs::write(dir.path().join("f.txt"), "old").unwrap();
     let root = Root::open(dir.path()).unwrap();
     let mut land = Land::new(&root);
-    let with = |overwrite, size| Offer {
-        overwrite,
-        ..offer("f.txt", size)
-    };
+    let with = |overwrite, size| Offer { overwrite, ..offer("f.txt", size) };
     assert_eq!(land.refused(with(Overwrite::Never, 5)).code, Code::Exists);
     let ack = land.land(with(Overwrite::KeepBoth, 5), b"newer").unwrap();
     assert_eq!(ack.path, path("f (1).txt"));
@@ -246,18 +162,8 @@ fn existing_file_is_replaced_kept_or_kept_beside_as_policy_says() {
     assert_eq!(fs::read(dir.path().join("f.txt")).unwrap(), b"old");
     land.land(with(Overwrite::Default, 7), b"the end").unwrap();
     assert_eq!(fs::read(dir.path().join("f.txt")).unwrap(), b"the end");
-    let mut strict = Land::with(
-        &root,
-        Policy {
-            overwrite: Overwrite::Never,
-            ..Policy::default()
-        },
-    );
-    assert_eq!(
-        strict.refused(with(Overwrite::Replace, 5)).code,
-        Code::Exists,
-        "the receiver's policy wins"
-    );
+    let mut strict = Land::with(&root, Policy { overwrite: Overwrite::Never, ..Policy::default() });
+    assert_eq!(strict.refused(with(Overwrite::Replace, 5)).code, Code::Exists, "the receiver's policy wins");
 }
 
 #[test]
@@ -265,15 +171,8 @@ fn file_that_appears_during_the_transfer_is_respected_at_the_rename() {
     let dir = tempfile::tempdir().unwrap();
     let root = Root::open(dir.path()).unwrap();
     let mut land = Land::new(&root);
-    for (name, overwrite) in [
-        ("a", Overwrite::Never),
-        ("b", Overwrite::KeepBoth),
-        ("c", Overwrite::Replace),
-    ] {
-        let stream = land.fresh(Offer {
-            overwrite,
-            ..offer(name, 3)
-        });
+    for (name, overwrite) in [("a", Overwrite::Never), ("b", Overwrite::KeepBoth), ("c", Overwrite::Replace)] {
+        let stream = land.fresh(Offer { overwrite, ..offer(name, 3) });
         land.write(stream, 0, b"new").unwrap();
         land.finish(stream, 3);
         fs::write(dir.path().join(name), "other").unwrap();
@@ -305,54 +204,24 @@ fn same_size_and_time_is_taken_as_the_same_even_where_existing_files_are_kept() 
     land.land(offer("f", 3), b"abc").unwrap();
     land.steps.clear();
     for overwrite in [Overwrite::Never, Overwrite::Replace, Overwrite::KeepBoth] {
-        let mut again = Offer {
-            overwrite,
-            ..offer("f", 3)
-        };
+        let mut again = Offer { overwrite, ..offer("f", 3) };
         again.meta.mode = Some(0o600);
         let (stream, prepared) = land.prepare(again);
         assert_eq!(prepared, Prepared::SameMeta);
         let ack = land.commit(stream).unwrap();
-        assert_eq!(
-            (ack.size, ack.root, ack.path),
-            (3, Hash::default(), path("f"))
-        );
-        assert_eq!(
-            fs::metadata(dir.path().join("f")).unwrap().mode() & 0o777,
-            0o600
-        );
-        assert_eq!(
-            land.steps,
-            [
-                (stream, Step::Synced),
-                (stream, Step::Renamed),
-                (stream, Step::DirSynced)
-            ]
-        );
+        assert_eq!((ack.size, ack.root, ack.path), (3, Hash::default(), path("f")));
+        assert_eq!(fs::metadata(dir.path().join("f")).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(land.steps, [(stream, Step::Synced), (stream, Step::Renamed), (stream, Step::DirSynced)]);
         land.steps.clear();
     }
-    let (_, prepared) = land.prepare(Offer {
-        compare: Compare::None,
-        ..offer("f", 3)
-    });
-    assert_eq!(
-        prepared,
-        Prepared::Fresh,
-        "who does not want to compare sends"
-    );
+    let (_, prepared) = land.prepare(Offer { compare: Compare::None, ..offer("f", 3) });
+    assert_eq!(prepared, Prepared::Fresh, "who does not want to compare sends");
     let mut later = offer("f", 3);
-    later.meta.mtime = Some(ft_core::frame::Mtime {
-        nanos: THEN.nanos + 1,
-        ..THEN
-    });
+    later.meta.mtime = Some(ft_core::frame::Mtime { nanos: THEN.nanos + 1, ..THEN });
     assert_eq!(Land::new(&root).refused(later.clone()).code, Code::NameBusy);
     drop(land);
     assert!(root.settle(Duration::from_secs(10)));
-    assert_eq!(
-        Land::new(&root).prepare(later).1,
-        Prepared::Fresh,
-        "one nanosecond is a difference"
-    );
+    assert_eq!(Land::new(&root).prepare(later).1, Prepared::Fresh, "one nanosecond is a difference");
 }
 
 #[test]
@@ -361,18 +230,12 @@ fn kept_beside_file_is_found_again_by_a_retry() {
     fs::write(dir.path().join("f"), "old").unwrap();
     let root = Root::open(dir.path()).unwrap();
     let mut land = Land::new(&root);
-    let keep = Offer {
-        overwrite: Overwrite::KeepBoth,
-        ..offer("f", 3)
-    };
+    let keep = Offer { overwrite: Overwrite::KeepBoth, ..offer("f", 3) };
     land.land(keep.clone(), b"new").unwrap();
     let (stream, prepared) = land.prepare(keep.clone());
     assert_eq!(prepared, Prepared::SameMeta);
     assert_eq!(land.commit(stream).unwrap().path, path("f (1)"));
-    let (stream, prepared) = land.prepare(Offer {
-        compare: Compare::Content,
-        ..keep
-    });
+    let (stream, prepared) = land.prepare(Offer { compare: Compare::Content, ..keep });
     // Both have three bytes; only the root tells, and the sender decides.
     assert_eq!(prepared, Prepared::SameContent(Hash::of(b"old")));
     land.discard(stream, ft_core::storage::Keep::Nothing);
@@ -385,10 +248,7 @@ fn same_content_is_stated_by_its_root_and_gets_the_offered_time() {
     fs::write(dir.path().join("f"), &bytes).unwrap();
     let root = Root::open(dir.path()).unwrap();
     let mut land = Land::new(&root);
-    let compare = Offer {
-        compare: Compare::Content,
-        ..offer("f", bytes.len())
-    };
+    let compare = Offer { compare: Compare::Content, ..offer("f", bytes.len()) };
     let (stream, prepared) = land.prepare(compare.clone());
     assert_eq!(prepared, Prepared::SameContent(Hash::of(&bytes)));
     let ack = land.commit(stream).unwrap();
@@ -417,23 +277,16 @@ fn sparse_file_stays_sparse_whether_or_not_it_was_reserved() {
     for size in [Some(20 * MIB as u64), None] {
         let mut bytes = vec![0; 20 * MIB];
         bytes[4 * MIB..5 * MIB].copy_from_slice(&content(MIB, 7));
-        let stream = land.fresh(Offer {
-            compare: Compare::None,
-            ..offer_at(path("sparse"), Kind::File, size)
-        });
+        let stream = land.fresh(Offer { compare: Compare::None, ..offer_at(path("sparse"), Kind::File, size) });
         land.hole(stream, 0, 4 * MIB as u64).unwrap();
-        land.write(stream, 4 * MIB as u64, &bytes[4 * MIB..5 * MIB])
-            .unwrap();
+        land.write(stream, 4 * MIB as u64, &bytes[4 * MIB..5 * MIB]).unwrap();
         land.hole(stream, 5 * MIB as u64, 15 * MIB as u64).unwrap();
         assert_eq!(land.finish(stream, bytes.len()), Hash::of(&bytes));
         land.commit(stream).unwrap();
         let file = dir.path().join("sparse");
         assert!(fs::read(&file).unwrap() == bytes);
         let stored = fs::metadata(&file).unwrap().blocks() * 512;
-        assert!(
-            stored <= 2 * MIB as u64,
-            "{stored} bytes are stored for 1 MiB of data"
-        );
+        assert!(stored <= 2 * MIB as u64, "{stored} bytes are stored for 1 MiB of data");
     }
 }
 
@@ -443,9 +296,7 @@ fn names_that_are_not_utf8_or_have_control_characters_are_kept() {
     let root = Root::open(dir.path()).unwrap();
     let mut land = Land::new(&root);
     let odd = RelPath::new(vec![b"\xff\xfe".to_vec(), b"a\nb\x1b\\".to_vec()]).unwrap();
-    let ack = land
-        .land(offer_at(odd.clone(), Kind::File, Some(1)), b"x")
-        .unwrap();
+    let ack = land.land(offer_at(odd.clone(), Kind::File, Some(1)), b"x").unwrap();
     assert_eq!(ack.path, odd);
     let name: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"\xff\xfe/a\nb\x1b\\");
     assert_eq!(fs::read(dir.path().join(name)).unwrap(), b"x");
@@ -455,60 +306,24 @@ fn names_that_are_not_utf8_or_have_control_characters_are_kept() {
 fn dry_run_tells_what_would_happen_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("there"), "abc").unwrap();
-    fs::File::open(dir.path().join("there"))
-        .unwrap()
-        .set_modified(mtime_as_time(THEN))
-        .unwrap();
+    fs::File::open(dir.path().join("there")).unwrap().set_modified(mtime_as_time(THEN)).unwrap();
     let (tell, told) = std::sync::mpsc::channel();
     let tell = std::sync::Mutex::new(tell);
     let notes = std::sync::Arc::new(move |note| tell.lock().unwrap().send(note).unwrap());
     let root = Root::open(dir.path()).unwrap();
-    let mut land = Land::with(
-        &root,
-        Policy {
-            dry_run: true,
-            notes: Some(notes),
-            ..Policy::default()
-        },
-    );
-    for offer in [
-        offer("new/x", 9 * MIB),
-        offer("there", 3),
-        offer("there", 4),
-    ] {
+    let mut land = Land::with(&root, Policy { dry_run: true, notes: Some(notes), ..Policy::default() });
+    for offer in [offer("new/x", 9 * MIB), offer("there", 3), offer("there", 4)] {
         let error = land.refused(offer);
         assert_eq!(error.code, Code::NotWanted);
         assert!(error.text.starts_with("dry run"), "{error}");
     }
-    let keep = Offer {
-        overwrite: Overwrite::KeepBoth,
-        ..offer("there", 4)
-    };
+    let keep = Offer { overwrite: Overwrite::KeepBoth, ..offer("there", 4) };
     land.refused(keep);
-    assert_eq!(
-        land.refused(Offer {
-            overwrite: Overwrite::Never,
-            ..offer("there", 4)
-        })
-        .code,
-        Code::Exists
-    );
-    let would = [
-        WouldLand::Create,
-        WouldLand::Same,
-        WouldLand::Replace,
-        WouldLand::KeepBoth,
-    ];
+    assert_eq!(land.refused(Offer { overwrite: Overwrite::Never, ..offer("there", 4) }).code, Code::Exists);
+    let would = [WouldLand::Create, WouldLand::Same, WouldLand::Replace, WouldLand::KeepBoth];
     let told: Vec<Note> = told.try_iter().collect();
     let names = ["new/x", "there", "there", "there"];
-    assert_eq!(
-        told,
-        names
-            .into_iter()
-            .zip(would)
-            .map(|(n, w)| Note::WouldLand(path(n), w))
-            .collect::<Vec<_>>()
-    );
+    assert_eq!(told, names.into_iter().zip(would).map(|(n, w)| Note::WouldLand(path(n), w)).collect::<Vec<_>>());
     drop(land);
     assert!(root.settle(Duration::from_secs(10)));
     assert_eq!(tree(dir.path()), ["there"]);
@@ -519,21 +334,9 @@ fn filter_refuses_and_rename_rule_replaces_the_first_component() {
     let dir = tempfile::tempdir().unwrap();
     let root = Root::open(dir.path()).unwrap();
     let filter = Some(Filter::new(&[], &["*.tmp".to_owned()]).unwrap());
-    let rename = Some(RenameRule {
-        to: b"mine".to_vec(),
-    });
-    let mut land = Land::with(
-        &root,
-        Policy {
-            filter,
-            rename,
-            ..Policy::default()
-        },
-    );
+    let rename = Some(RenameRule { to: b"mine".to_vec() });
+    let mut land = Land::with(&root, Policy { filter, rename, ..Policy::default() });
     assert_eq!(land.refused(offer("a/b.tmp", 1)).code, Code::NotWanted);
-    assert_eq!(
-        land.land(offer("a/b", 1), b"x").unwrap().path,
-        path("mine/b")
-    );
+    assert_eq!(land.land(offer("a/b", 1), b"x").unwrap().path, path("mine/b"));
     assert_eq!(land.refused(offer("a", 1)).code, Code::WrongKind);
 }

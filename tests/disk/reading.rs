@@ -14,12 +14,7 @@ use ft_core::storage::{ItemId, SourceDone, SourceOp};
 use crate::harness::{MIB, Read, code, content, path};
 
 fn open(file: &Path) -> (Read, ItemId) {
-    let source = DiskSource::push(
-        vec![file.to_owned()],
-        RelPath::root(),
-        WalkOptions::default(),
-        |_| false,
-    );
+    let source = DiskSource::push(vec![file.to_owned()], RelPath::root(), WalkOptions::default(), |_| false);
     let mut read = Read(source);
     let (items, end) = read.entries(0);
     end.unwrap();
@@ -36,16 +31,7 @@ fn prefix(bytes: &[u8]) -> (u64, Vec<Subtree>) {
 #[test]
 fn file_of_every_size_is_read_whole_and_its_last_piece_has_the_root() {
     let dir = tempfile::tempdir().unwrap();
-    for size in [
-        0,
-        1,
-        4096,
-        256 * 1024,
-        256 * 1024 + 1,
-        512 * 1024 + 1,
-        3 * MIB,
-        3 * MIB + 1,
-    ] {
+    for size in [0, 1, 4096, 256 * 1024, 256 * 1024 + 1, 512 * 1024 + 1, 3 * MIB, 3 * MIB + 1] {
         let bytes = content(size, 1);
         let file = dir.path().join("f");
         fs::write(&file, &bytes).unwrap();
@@ -53,10 +39,7 @@ fn file_of_every_size_is_read_whole_and_its_last_piece_has_the_root() {
         let (got, holes, root) = read.read(item, 0).unwrap();
         assert!(got == bytes && holes.is_empty(), "{size}");
         assert_eq!(root, Hash::of(&bytes));
-        assert_eq!(
-            read.one_answer(SourceOp::Hash(item)),
-            SourceDone::Hashed(item, root)
-        );
+        assert_eq!(read.one_answer(SourceOp::Hash(item)), SourceDone::Hashed(item, root));
     }
 }
 
@@ -67,12 +50,7 @@ fn check_finds_the_first_difference_and_reading_goes_on_there_with_the_right_roo
     let bytes = content(8 * MIB + 3, 1);
     fs::write(&file, &bytes).unwrap();
     // 7 MiB are stated as 4, 2 and 1; a byte is wrong in none of them, or in one.
-    for (wrong, equal) in [
-        (None, 7),
-        (Some(7 * MIB - 1), 6),
-        (Some(4 * MIB), 4),
-        (Some(0), 0),
-    ] {
+    for (wrong, equal) in [(None, 7), (Some(7 * MIB - 1), 6), (Some(4 * MIB), 4), (Some(0), 0)] {
         let mut theirs = bytes[..7 * MIB].to_vec();
         if let Some(at) = wrong {
             theirs[at] ^= 1;
@@ -80,11 +58,7 @@ fn check_finds_the_first_difference_and_reading_goes_on_there_with_the_right_roo
         let (len, subtrees) = prefix(&theirs);
         let (mut read, item) = open(&file);
         let equal = equal * MIB;
-        let checked = read.one_answer(SourceOp::Check {
-            item,
-            len,
-            subtrees,
-        });
+        let checked = read.one_answer(SourceOp::Check { item, len, subtrees });
         assert_eq!(checked, SourceDone::Checked(item, equal as u64));
         let (rest, _, root) = read.read(item, equal as u64).unwrap();
         assert!(rest == bytes[equal..]);
@@ -100,16 +74,8 @@ fn prefix_as_long_as_the_file_or_stated_wrongly_is_worth_nothing() {
     fs::write(&file, &bytes).unwrap();
     let (mut read, item) = open(&file);
     let (len, subtrees) = prefix(&bytes);
-    for (len, subtrees) in [
-        (len, subtrees.clone()),
-        (MIB as u64, vec![]),
-        (3 * MIB as u64, subtrees),
-    ] {
-        let checked = read.one_answer(SourceOp::Check {
-            item,
-            len,
-            subtrees,
-        });
+    for (len, subtrees) in [(len, subtrees.clone()), (MIB as u64, vec![]), (3 * MIB as u64, subtrees)] {
+        let checked = read.one_answer(SourceOp::Check { item, len, subtrees });
         assert_eq!(checked, SourceDone::Checked(item, 0));
     }
     assert_eq!(read.read(item, 0).unwrap().2, Hash::of(&bytes));
@@ -131,48 +97,27 @@ fn holes_of_a_sparse_file_are_read_as_holes() {
     assert_eq!(root, Hash::of(&whole));
     let stored = fs::metadata(&path).unwrap().blocks() * 512;
     let in_holes: u64 = holes.iter().map(|(_, len)| len).sum();
-    assert!(
-        in_holes + stored >= whole.len() as u64,
-        "{in_holes} bytes in holes, {stored} stored"
-    );
+    assert!(in_holes + stored >= whole.len() as u64, "{in_holes} bytes in holes, {stored} stored");
     assert_eq!(holes[0], (0, ft_core::limits::MAX_HOLE));
 }
+
+type Change = fn(&Path);
 
 #[test]
 fn file_that_changes_between_offer_and_read_or_while_it_is_read_fails_as_changed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("f");
-    let change: [(&str, fn(&Path)); 5] = [
+    let change: [(&str, Change); 5] = [
         ("removed", |p| fs::remove_file(p).unwrap()),
-        ("longer", |p| {
-            fs::OpenOptions::new()
-                .append(true)
-                .open(p)
-                .unwrap()
-                .write_all(b"x")
-                .unwrap()
-        }),
-        ("shorter", |p| {
-            File::options()
-                .write(true)
-                .open(p)
-                .unwrap()
-                .set_len(2 * MIB as u64)
-                .unwrap()
-        }),
+        ("longer", |p| fs::OpenOptions::new().append(true).open(p).unwrap().write_all(b"x").unwrap()),
+        ("shorter", |p| File::options().write(true).open(p).unwrap().set_len(2 * MIB as u64).unwrap()),
         ("replaced by one of the same size", |p| {
             fs::remove_file(p).unwrap();
             fs::write(p, content(3 * MIB, 2)).unwrap();
         }),
         ("replaced by a pipe", |p| {
             fs::remove_file(p).unwrap();
-            assert!(
-                std::process::Command::new("mkfifo")
-                    .arg(p)
-                    .status()
-                    .unwrap()
-                    .success()
-            );
+            assert!(std::process::Command::new("mkfifo").arg(p).status().unwrap().success());
         }),
     ];
     for (what, change) in change {
@@ -181,27 +126,15 @@ fn file_that_changes_between_offer_and_read_or_while_it_is_read_fails_as_changed
         let (mut read, item) = open(&path);
         change(&path);
         assert_eq!(code(read.read(item, 0)), Code::Changed, "{what}, before");
-        assert_eq!(
-            code(read.read(item, 0)),
-            Code::Changed,
-            "{what}: a failed entry stays failed"
-        );
+        assert_eq!(code(read.read(item, 0)), Code::Changed, "{what}: a failed entry stays failed");
     }
     drop(fs::remove_file(&path));
     for (what, change) in &change[1..3] {
         fs::write(&path, content(3 * MIB, 1)).unwrap();
         let (mut read, item) = open(&path);
-        read.one_answer(SourceOp::Read {
-            item,
-            offset: 0,
-            max: MIB,
-        });
+        read.one_answer(SourceOp::Read { item, offset: 0, max: MIB });
         change(&path);
-        assert_eq!(
-            code(read.read(item, MIB as u64)),
-            Code::Changed,
-            "{what}, meanwhile"
-        );
+        assert_eq!(code(read.read(item, MIB as u64)), Code::Changed, "{what}, meanwhile");
         assert_eq!(
             read.one_answer(SourceOp::Hash(item)),
             read.one_answer(SourceOp::Hash(item)),
@@ -232,19 +165,9 @@ fn standard_input_is_offered_without_size_and_read_to_its_end() {
     end.unwrap();
     assert_eq!(items.len(), 1);
     let meta = &items[0].meta;
-    assert_eq!(
-        (meta.path.clone(), meta.size, meta.mtime, meta.mode),
-        (path("in/stream.bin"), None, None, None)
-    );
+    assert_eq!((meta.path.clone(), meta.size, meta.mtime, meta.mode), (path("in/stream.bin"), None, None, None));
     let item = items[0].id;
-    assert_eq!(
-        read.one_answer(SourceOp::Check {
-            item,
-            len: 0,
-            subtrees: vec![]
-        }),
-        SourceDone::Checked(item, 0)
-    );
+    assert_eq!(read.one_answer(SourceOp::Check { item, len: 0, subtrees: vec![] }), SourceDone::Checked(item, 0));
     let (got, _, root) = read.read(item, 0).unwrap();
     assert!(got == bytes);
     assert_eq!(root, Hash::of(&bytes));

@@ -19,10 +19,7 @@ fn prefix(bytes: &[u8]) -> (u64, Vec<Subtree>) {
 }
 
 fn partial_in(dir: &Path) -> PathBuf {
-    let partials: Vec<_> = tree(dir)
-        .into_iter()
-        .filter(|name| name.starts_with(".ft-staging/p-"))
-        .collect();
+    let partials: Vec<_> = tree(dir).into_iter().filter(|name| name.starts_with(".ft-staging/p-")).collect();
     assert_eq!(partials.len(), 1, "{partials:?}");
     dir.join(&partials[0])
 }
@@ -43,21 +40,14 @@ fn dropped_transfer_is_resumed_at_every_boundary_of_what_was_stated() {
     for boundary in [0, 4 * MIB, 6 * MIB, 7 * MIB] {
         let dir = tempfile::tempdir().unwrap();
         cut(dir.path(), "a/f", &whole, 7 * MIB + 300_000);
-        assert!(
-            !dir.path().join("a").exists(),
-            "no folders before the commit"
-        );
+        assert!(!dir.path().join("a").exists(), "no folders before the commit");
         let root = Root::open(dir.path()).unwrap();
         let mut land = Land::new(&root);
         let (stream, prepared) = land.prepare(offer("a/f", whole.len()));
         let (len, subtrees) = prefix(&whole[..7 * MIB]);
         assert_eq!(prepared, Prepared::Partial { len, subtrees });
         land.write_from(stream, boundary, &whole);
-        assert_eq!(
-            land.finish(stream, whole.len()),
-            Hash::of(&whole),
-            "from {boundary}"
-        );
+        assert_eq!(land.finish(stream, whole.len()), Hash::of(&whole), "from {boundary}");
         land.commit(stream).unwrap();
         assert!(fs::read(dir.path().join("a/f")).unwrap() == whole);
     }
@@ -77,11 +67,7 @@ fn torn_or_zero_filled_tail_costs_bytes_and_never_correctness() {
     let mut land = Land::new(&root);
     let (stream, prepared) = land.prepare(offer("f", whole.len()));
     let (len, subtrees) = prefix(&torn[..4 * MIB]);
-    assert_eq!(
-        prepared,
-        Prepared::Partial { len, subtrees },
-        "it states what it has, not what it hoped for"
-    );
+    assert_eq!(prepared, Prepared::Partial { len, subtrees }, "it states what it has, not what it hoped for");
     land.write_from(stream, 0, &whole);
     assert_eq!(land.finish(stream, whole.len()), Hash::of(&whole));
     land.commit(stream).unwrap();
@@ -99,11 +85,7 @@ fn content_that_went_on_from_a_wrong_prefix_is_found_by_the_root() {
     land.write_from(stream, 2 * MIB, &new);
     assert_ne!(land.finish(stream, new.len()), Hash::of(&new));
     land.discard(stream, Keep::Nothing);
-    assert_eq!(
-        land.prepare(offer("f", new.len())).1,
-        Prepared::Fresh,
-        "what was wrong is not kept"
-    );
+    assert_eq!(land.prepare(offer("f", new.len())).1, Prepared::Fresh, "what was wrong is not kept");
 }
 
 #[test]
@@ -120,10 +102,7 @@ fn partial_longer_than_the_offered_file_is_cut_to_it() {
     land.write_from(stream, 2 * MIB, new);
     assert_eq!(land.finish(stream, new.len()), Hash::of(new));
     land.commit(stream).unwrap();
-    assert_eq!(
-        fs::metadata(dir.path().join("f")).unwrap().len(),
-        new.len() as u64
-    );
+    assert_eq!(fs::metadata(dir.path().join("f")).unwrap().len(), new.len() as u64);
 }
 
 #[test]
@@ -132,20 +111,14 @@ fn discard_keeps_a_useful_partial_if_asked_and_nothing_else() {
     let root = Root::open(dir.path()).unwrap();
     let mut land = Land::new(&root);
     let whole = content(3 * MIB, 1);
-    for (kept, keep, useful) in [
-        (2 * MIB, Keep::Partial, true),
-        (2 * MIB, Keep::Nothing, false),
-        (MIB / 2, Keep::Partial, false),
-    ] {
+    for (kept, keep, useful) in
+        [(2 * MIB, Keep::Partial, true), (2 * MIB, Keep::Nothing, false), (MIB / 2, Keep::Partial, false)]
+    {
         let stream = land.fresh(offer("f", whole.len()));
         land.write_from(stream, 0, &whole[..kept]);
         land.discard(stream, keep);
         let (stream, prepared) = land.prepare(offer("f", whole.len()));
-        assert_eq!(
-            matches!(prepared, Prepared::Partial { .. }),
-            useful,
-            "{kept} {keep:?}"
-        );
+        assert_eq!(matches!(prepared, Prepared::Partial { .. }), useful, "{kept} {keep:?}");
         land.discard(stream, Keep::Nothing);
     }
     let stream = land.fresh(offer("small", 100));
@@ -154,11 +127,7 @@ fn discard_keeps_a_useful_partial_if_asked_and_nothing_else() {
     drop(land);
     assert!(root.settle(Duration::from_secs(10)));
     drop(root);
-    assert_eq!(
-        tree(dir.path()),
-        [""; 0],
-        "an empty staging folder goes with the last user"
-    );
+    assert_eq!(tree(dir.path()), [""; 0], "an empty staging folder goes with the last user");
 }
 
 #[test]
@@ -168,31 +137,20 @@ fn hundreds_of_large_files_may_wait_without_as_many_open_descriptors() {
     let mut land = Land::new(&root);
     let whole = content(MIB + 1, 1);
     let before = fs::read_dir("/proc/self/fd").unwrap().count();
-    let streams: Vec<_> = (0..100)
-        .map(|n| land.fresh(offer(&format!("f{n}"), whole.len())))
-        .collect();
+    let streams: Vec<_> = (0..100).map(|n| land.fresh(offer(&format!("f{n}"), whole.len()))).collect();
     for stream in &streams {
         land.write_from(*stream, 0, &whole);
         land.finish(*stream, whole.len());
     }
     let after = fs::read_dir("/proc/self/fd").unwrap().count();
     // Other tests of this process open files too; one descriptor for each file would be 100.
-    assert!(
-        after < before + 80,
-        "{before} descriptors before, {after} after"
-    );
+    assert!(after < before + 80, "{before} descriptors before, {after} after");
     for stream in &streams[..10] {
         land.commit(*stream).unwrap();
     }
-    land.submit(
-        ft_core::storage::LandOp::Commit(streams[10..].to_vec()),
-        None,
-    );
+    land.submit(ft_core::storage::LandOp::Commit(streams[10..].to_vec()), None);
     for _ in &streams[10..] {
-        assert!(matches!(
-            land.done(),
-            ft_core::storage::LandDone::Landed(..)
-        ));
+        assert!(matches!(land.done(), ft_core::storage::LandDone::Landed(..)));
     }
     for n in 0..100 {
         assert!(fs::read(dir.path().join(format!("f{n}"))).unwrap() == whole);
@@ -215,18 +173,12 @@ fn leftovers_that_nobody_can_use_are_swept_and_partials_stay() {
     let root2 = Root::open(dir.path()).unwrap();
     let mut land = Land::new(&root2);
     land.fresh(offer("g", 1));
-    let working = tree(dir.path())
-        .into_iter()
-        .filter(|name| name.contains("/w-"))
-        .count();
+    let working = tree(dir.path()).into_iter().filter(|name| name.contains("/w-")).count();
     assert_eq!(working, 2, "the folder of a living one is not swept");
     drop(land);
     assert!(root.settle(Duration::from_secs(10)) && root2.settle(Duration::from_secs(10)));
     drop((root, root2));
-    assert_eq!(
-        tree(dir.path()),
-        [".ft-staging/", ".ft-staging/p-useful", "f"]
-    );
+    assert_eq!(tree(dir.path()), [".ft-staging/", ".ft-staging/p-useful", "f"]);
 }
 
 const CHILD: &str = "FT_TEST_LANDS_IN";
@@ -242,25 +194,14 @@ fn lands_until_killed() {
     for round in 0u32.. {
         let mut land = Land::new(&root);
         let version = content(3000, round.to_le_bytes()[0]);
-        land.land(
-            Offer {
-                compare: Compare::None,
-                ..offer("small", 3000)
-            },
-            &version,
-        )
-        .unwrap();
-        let (stream, prepared) = land.prepare(Offer {
-            compare: Compare::None,
-            ..offer("large", whole.len())
-        });
+        land.land(Offer { compare: Compare::None, ..offer("small", 3000) }, &version).unwrap();
+        let (stream, prepared) = land.prepare(Offer { compare: Compare::None, ..offer("large", whole.len()) });
         let from = match prepared {
             Prepared::Partial { .. } | Prepared::Fresh => 0,
             other => panic!("{other:?}"),
         };
         for (n, piece) in whole[from..].chunks(MIB / 4).enumerate() {
-            land.write(stream, (from + n * MIB / 4) as u64, piece)
-                .unwrap();
+            land.write(stream, (from + n * MIB / 4) as u64, piece).unwrap();
             // As a network would: most moments are within the content, not within the commit.
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -284,8 +225,7 @@ fn killed_process_leaves_old_or_new_files_and_a_partial_that_the_next_one_takes(
             .spawn()
             .unwrap();
         let until = Instant::now() + Duration::from_secs(30);
-        let working =
-            || fs::read_dir(dir.path().join(".ft-staging")).is_ok_and(|all| all.count() > 0);
+        let working = || fs::read_dir(dir.path().join(".ft-staging")).is_ok_and(|all| all.count() > 0);
         while !(dir.path().join("large").exists() && working()) {
             assert!(Instant::now() < until, "the child lands nothing");
             std::thread::sleep(Duration::from_millis(1));
@@ -295,17 +235,11 @@ fn killed_process_leaves_old_or_new_files_and_a_partial_that_the_next_one_takes(
         child.kill().unwrap();
         child.wait().unwrap();
         let small = fs::read(dir.path().join("small")).unwrap();
-        assert!(
-            (0..=255).any(|version| content(3000, version) == small),
-            "a version, whole"
-        );
+        assert!((0..=255).any(|version| content(3000, version) == small), "a version, whole");
         assert!(fs::read(dir.path().join("large")).unwrap() == whole);
         let root = Root::open(dir.path()).unwrap();
         let mut land = Land::new(&root);
-        let (stream, prepared) = land.prepare(Offer {
-            compare: Compare::None,
-            ..offer("large", whole.len())
-        });
+        let (stream, prepared) = land.prepare(Offer { compare: Compare::None, ..offer("large", whole.len()) });
         if let Prepared::Partial { len, .. } = prepared {
             resumed += 1;
             land.write_from(stream, usize::try_from(len).unwrap(), &whole);
@@ -317,14 +251,7 @@ fn killed_process_leaves_old_or_new_files_and_a_partial_that_the_next_one_takes(
         drop(land);
         assert!(root.settle(Duration::from_secs(10)));
         drop(root);
-        assert_eq!(
-            tree(dir.path()),
-            ["large", "small"],
-            "nothing is left of the dead process"
-        );
+        assert_eq!(tree(dir.path()), ["large", "small"], "nothing is left of the dead process");
     }
-    assert!(
-        resumed > 0,
-        "not one of ten kills hit a transfer that could be resumed"
-    );
+    assert!(resumed > 0, "not one of ten kills hit a transfer that could be resumed");
 }

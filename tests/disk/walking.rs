@@ -20,27 +20,12 @@ fn options(links: Links) -> (WalkOptions, Told) {
     let told: Told = Arc::default();
     let tell = Arc::clone(&told);
     let notes = Arc::new(move |note: Note| tell.lock().unwrap().push(note.to_string()));
-    (
-        WalkOptions {
-            links,
-            notes: Some(notes),
-            ..WalkOptions::default()
-        },
-        told,
-    )
+    (WalkOptions { links, notes: Some(notes), ..WalkOptions::default() }, told)
 }
 
 fn push(paths: &[PathBuf], links: Links) -> (Read, Told) {
     let (options, told) = options(links);
-    (
-        Read(DiskSource::push(
-            paths.to_vec(),
-            RelPath::root(),
-            options,
-            |_| false,
-        )),
-        told,
-    )
+    (Read(DiskSource::push(paths.to_vec(), RelPath::root(), options, |_| false)), told)
 }
 
 /// Files, folders, links inside, outside, to nowhere and in a circle, a pipe, a staging folder, a name of odd bytes.
@@ -54,25 +39,13 @@ fn sample() -> tempfile::TempDir {
     fs::write(at("top/b/10"), "ten").unwrap();
     fs::write(at("top/a"), "a").unwrap();
     fs::write(at("top/b.txt"), "b").unwrap();
-    fs::write(
-        dir.path()
-            .join("top")
-            .join(std::ffi::OsStr::from_bytes(b"\xff")),
-        "odd",
-    )
-    .unwrap();
+    fs::write(dir.path().join("top").join(std::ffi::OsStr::from_bytes(b"\xff")), "odd").unwrap();
     fs::write(at("outside"), "secret").unwrap();
     symlink("b/2", at("top/link-in")).unwrap();
     symlink("../outside", at("top/link-out")).unwrap();
     symlink("nowhere", at("top/link-none")).unwrap();
     symlink("..", at("top/b/up")).unwrap();
-    assert!(
-        std::process::Command::new("mkfifo")
-            .arg(at("top/pipe"))
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(std::process::Command::new("mkfifo").arg(at("top/pipe")).status().unwrap().success());
     dir
 }
 
@@ -82,39 +55,14 @@ fn tree_is_offered_depth_first_in_byte_order_with_folders_last_and_a_word_about_
     let (mut read, told) = push(&[dir.path().join("top")], Links::Skip);
     let (items, end) = read.entries(0);
     end.unwrap();
-    let names: Vec<_> = items
-        .iter()
-        .map(|item| item.meta.path.to_string())
-        .collect();
-    assert_eq!(
-        names,
-        [
-            "top/a",
-            "top/b/10",
-            "top/b/2",
-            "top/b/empty",
-            "top/b",
-            "top/b.txt",
-            "top/\\xff",
-            "top"
-        ]
-    );
+    let names: Vec<_> = items.iter().map(|item| item.meta.path.to_string()).collect();
+    assert_eq!(names, ["top/a", "top/b/10", "top/b/2", "top/b/empty", "top/b", "top/b.txt", "top/\\xff", "top"]);
     let a = &items[0].meta;
     let real = fs::metadata(dir.path().join("top/a")).unwrap();
-    assert_eq!(
-        (a.kind, a.size, a.mode.map(u32::from)),
-        (Kind::File, Some(1), Some(real.mode() & 0o777))
-    );
+    assert_eq!((a.kind, a.size, a.mode.map(u32::from)), (Kind::File, Some(1), Some(real.mode() & 0o777)));
     assert_eq!(a.mtime, Some(mtime_of(&dir.path().join("top/a"))));
     let top = &items[7].meta;
-    assert_eq!(
-        (top.kind, top.size, top.mtime),
-        (
-            Kind::Folder,
-            Some(0),
-            Some(mtime_of(&dir.path().join("top")))
-        )
-    );
+    assert_eq!((top.kind, top.size, top.mtime), (Kind::Folder, Some(0), Some(mtime_of(&dir.path().join("top")))));
     assert_eq!(
         *told.lock().unwrap(),
         [
@@ -131,58 +79,25 @@ fn tree_is_offered_depth_first_in_byte_order_with_folders_last_and_a_word_about_
 fn links_are_kept_with_their_raw_targets_or_followed_once() {
     let dir = sample();
     let (mut read, _) = push(&[dir.path().join("top")], Links::Keep);
-    let links: Vec<_> = read
-        .entries(0)
-        .0
-        .into_iter()
-        .filter(|item| item.meta.kind == Kind::Link)
-        .collect();
-    let shown: Vec<_> = links
-        .iter()
-        .map(|l| {
-            format!(
-                "{} -> {}",
-                l.meta.path,
-                String::from_utf8_lossy(&l.meta.target)
-            )
-        })
-        .collect();
+    let links: Vec<_> = read.entries(0).0.into_iter().filter(|item| item.meta.kind == Kind::Link).collect();
+    let shown: Vec<_> =
+        links.iter().map(|l| format!("{} -> {}", l.meta.path, String::from_utf8_lossy(&l.meta.target))).collect();
     assert_eq!(
         shown,
-        [
-            "top/b/up -> ..",
-            "top/link-in -> b/2",
-            "top/link-none -> nowhere",
-            "top/link-out -> ../outside"
-        ]
+        ["top/b/up -> ..", "top/link-in -> b/2", "top/link-none -> nowhere", "top/link-out -> ../outside"]
     );
     assert!(links.iter().all(|l| l.meta.size == Some(0)));
 
     let (mut read, told) = push(&[dir.path().join("top")], Links::Follow);
     let (items, end) = read.entries(0);
     end.unwrap();
-    let found = |name: &str| {
-        items
-            .iter()
-            .find(|item| item.meta.path == path(name))
-            .unwrap()
-    };
+    let found = |name: &str| items.iter().find(|item| item.meta.path == path(name)).unwrap();
     for (name, bytes) in [("top/link-in", &b"two"[..]), ("top/link-out", b"secret")] {
-        assert_eq!(
-            read.read(found(name).id, 0).unwrap().0,
-            bytes,
-            "the user of this computer may follow anywhere"
-        );
+        assert_eq!(read.read(found(name).id, 0).unwrap().0, bytes, "the user of this computer may follow anywhere");
     }
     let told = told.lock().unwrap().join("\n");
-    assert!(
-        told.contains("top/b/up: symbolic link skipped: it leads back to a folder that it is in"),
-        "{told}"
-    );
-    assert!(
-        told.contains("top/link-none: symbolic link skipped: nothing is where it leads"),
-        "{told}"
-    );
+    assert!(told.contains("top/b/up: symbolic link skipped: it leads back to a folder that it is in"), "{told}");
+    assert!(told.contains("top/link-none: symbolic link skipped: nothing is where it leads"), "{told}");
 }
 
 #[test]
@@ -191,39 +106,16 @@ fn served_links_are_followed_only_inside_the_root() {
     let root = Root::open(&dir.path().join("top")).unwrap();
     let (options, told) = options(Links::Skip);
     let mut read = Read(root.source(options));
-    read.open(SourceOp::Open {
-        want: 1,
-        path: RelPath::root(),
-        depth: 1,
-        links: Links::Follow,
-    });
+    read.open(SourceOp::Open { want: 1, path: RelPath::root(), depth: 1, links: Links::Follow });
     let names = read.names(1);
     assert_eq!(names, ["a", "b", "b.txt", "link-in", "\\xff"]);
     let told = told.lock().unwrap().join("\n");
-    assert!(
-        told.contains("link-out: symbolic link skipped: it leads out of the folder"),
-        "{told}"
-    );
-    read.open(SourceOp::Open {
-        want: 2,
-        path: path("link-out"),
-        depth: 0,
-        links: Links::Follow,
-    });
+    assert!(told.contains("link-out: symbolic link skipped: it leads out of the folder"), "{told}");
+    read.open(SourceOp::Open { want: 2, path: path("link-out"), depth: 0, links: Links::Follow });
     assert!(read.names(2).is_empty());
-    read.open(SourceOp::Open {
-        want: 3,
-        path: path("link-out"),
-        depth: 0,
-        links: Links::Skip,
-    });
+    read.open(SourceOp::Open { want: 3, path: path("link-out"), depth: 0, links: Links::Skip });
     assert_eq!(code(read.entries(3).1), Code::UnsafePath);
-    read.open(SourceOp::Open {
-        want: 4,
-        path: path("b/up/a"),
-        depth: 0,
-        links: Links::Keep,
-    });
+    read.open(SourceOp::Open { want: 4, path: path("b/up/a"), depth: 0, links: Links::Keep });
     assert_eq!(code(read.entries(4).1), Code::UnsafePath);
 }
 
@@ -239,18 +131,9 @@ fn wants_are_answered_relative_to_the_folder_that_holds_them_as_deep_as_asked() 
         ("b", 1, &["b/10", "b/2", "b/empty", "b"]),
         ("b/2", u16::MAX, &["2"]),
         ("b/empty", u16::MAX, &["empty"]),
-        (
-            "",
-            u16::MAX,
-            &["a", "b/10", "b/2", "b/empty", "b", "b.txt", "\\xff"],
-        ),
+        ("", u16::MAX, &["a", "b/10", "b/2", "b/empty", "b", "b.txt", "\\xff"]),
     ]) {
-        read.open(SourceOp::Open {
-            want: n,
-            path: path(want),
-            depth,
-            links: Links::Skip,
-        });
+        read.open(SourceOp::Open { want: n, path: path(want), depth, links: Links::Skip });
         assert_eq!(read.names(n), expected, "{want:?} to depth {depth}");
     }
     for (n, (want, expected)) in (100..).zip([
@@ -262,19 +145,10 @@ fn wants_are_answered_relative_to_the_folder_that_holds_them_as_deep_as_asked() 
         (".FT-STAGING/p-1", Code::NotFound),
         ("pipe", Code::UnsupportedKind),
     ]) {
-        read.open(SourceOp::Open {
-            want: n,
-            path: path(want),
-            depth: u16::MAX,
-            links: Links::Skip,
-        });
+        read.open(SourceOp::Open { want: n, path: path(want), depth: u16::MAX, links: Links::Skip });
         assert_eq!(code(read.entries(n).1), expected, "{want}");
     }
-    assert_eq!(
-        code(read.entries(999).1),
-        Code::Internal,
-        "a want that was never opened"
-    );
+    assert_eq!(code(read.entries(999).1), Code::Internal, "a want that was never opened");
 }
 
 #[test]
@@ -282,12 +156,7 @@ fn served_file_is_read_through_its_want() {
     let dir = sample();
     let root = Root::open(&dir.path().join("top")).unwrap();
     let mut read = Read(root.source(WalkOptions::default()));
-    read.open(SourceOp::Open {
-        want: 1,
-        path: path("b"),
-        depth: 1,
-        links: Links::Skip,
-    });
+    read.open(SourceOp::Open { want: 1, path: path("b"), depth: 1, links: Links::Skip });
     let (items, _) = read.entries(1);
     assert_eq!(read.read(items[0].id, 0).unwrap().0, b"ten");
     // Its folder is replaced by a link: nothing outside is read.
@@ -299,33 +168,13 @@ fn served_file_is_read_through_its_want() {
 #[test]
 fn push_puts_everything_into_a_folder_leaves_out_what_is_done_and_what_is_filtered() {
     let dir = sample();
-    let filter = Some(
-        Filter::new(
-            &[],
-            &["b/1*".to_owned(), "top/b/1*".to_owned(), "empty".to_owned()],
-        )
-        .unwrap(),
-    );
-    let options = WalkOptions {
-        filter,
-        ..WalkOptions::default()
-    };
+    let filter = Some(Filter::new(&[], &["b/1*".to_owned(), "top/b/1*".to_owned(), "empty".to_owned()]).unwrap());
+    let options = WalkOptions { filter, ..WalkOptions::default() };
     let skip = |done: &RelPath| *done == path("to/here/top/a");
-    let mut read = Read(DiskSource::push(
-        vec![dir.path().join("top")],
-        path("to/here"),
-        options,
-        skip,
-    ));
+    let mut read = Read(DiskSource::push(vec![dir.path().join("top")], path("to/here"), options, skip));
     assert_eq!(
         read.names(0),
-        [
-            "to/here/top/b/2",
-            "to/here/top/b",
-            "to/here/top/b.txt",
-            "to/here/top/\\xff",
-            "to/here/top"
-        ]
+        ["to/here/top/b/2", "to/here/top/b", "to/here/top/b.txt", "to/here/top/\\xff", "to/here/top"]
     );
 }
 
@@ -333,16 +182,9 @@ fn push_puts_everything_into_a_folder_leaves_out_what_is_done_and_what_is_filter
 fn folder_named_with_a_dot_stands_for_what_is_in_it() {
     let dir = sample();
     let (mut read, _) = push(&[dir.path().join("top/b/..")], Links::Skip);
-    assert_eq!(
-        read.names(0),
-        ["a", "b/10", "b/2", "b/empty", "b", "b.txt", "\\xff"]
-    );
+    assert_eq!(read.names(0), ["a", "b/10", "b/2", "b/empty", "b", "b.txt", "\\xff"]);
     let (mut read, _) = push(&[dir.path().join("top/b/")], Links::Skip);
-    assert_eq!(
-        read.names(0),
-        ["b/10", "b/2", "b/empty", "b"],
-        "a slash at the end does not matter"
-    );
+    assert_eq!(read.names(0), ["b/10", "b/2", "b/empty", "b"], "a slash at the end does not matter");
 }
 
 #[test]
@@ -368,32 +210,18 @@ fn folder_that_cannot_be_read_is_told_and_the_want_is_not_answered_in_full() {
     let readable = fs::read_dir(&closed).is_ok();
     let (options, told) = options(Links::Skip);
     let mut read = Read(root.source(options));
-    read.open(SourceOp::Open {
-        want: 1,
-        path: RelPath::root(),
-        depth: u16::MAX,
-        links: Links::Skip,
-    });
+    read.open(SourceOp::Open { want: 1, path: RelPath::root(), depth: u16::MAX, links: Links::Skip });
     if readable {
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o755)).unwrap();
         make_deep(&closed, 130);
     }
     let (items, end) = read.entries(1);
-    let expected = if readable {
-        Code::BadName
-    } else {
-        Code::Permission
-    };
+    let expected = if readable { Code::BadName } else { Code::Permission };
     assert_eq!(code(end), expected);
-    assert!(
-        items.iter().any(|item| item.meta.path == path("b.txt")),
-        "the rest is offered"
-    );
+    assert!(items.iter().any(|item| item.meta.path == path("b.txt")), "the rest is offered");
     let told = told.lock().unwrap();
     assert_eq!(
-        told.iter()
-            .filter(|note| note.contains(&format!("skipped: {}", expected.name())))
-            .count(),
+        told.iter().filter(|note| note.contains(&format!("skipped: {}", expected.name()))).count(),
         1,
         "{told:?}"
     );

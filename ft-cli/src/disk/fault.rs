@@ -12,11 +12,7 @@ const KINDS: &[(ErrorKind, Code, Retry)] = &[
     (ErrorKind::StorageFull, Code::NoSpace, Retry::Later),
     (ErrorKind::QuotaExceeded, Code::NoSpace, Retry::Later),
     (ErrorKind::PermissionDenied, Code::Permission, Retry::Never),
-    (
-        ErrorKind::ReadOnlyFilesystem,
-        Code::Permission,
-        Retry::Never,
-    ),
+    (ErrorKind::ReadOnlyFilesystem, Code::Permission, Retry::Never),
     (ErrorKind::InvalidFilename, Code::BadName, Retry::Never),
     (ErrorKind::NotFound, Code::NotFound, Retry::Never),
     (ErrorKind::NotADirectory, Code::WrongKind, Retry::Never),
@@ -37,37 +33,23 @@ pub(super) fn fault(operation: &str, path: &RelPath, e: &io::Error) -> FileError
     }
     let row = KINDS.iter().find(|(kind, ..)| *kind == e.kind());
     let (code, retry) = row.map_or((Code::Io, Retry::Later), |&(_, code, retry)| (code, retry));
-    let shown = if path.is_root() {
-        ".".to_owned()
-    } else {
-        path.to_string()
-    };
+    let shown = if path.is_root() { ".".to_owned() } else { path.to_string() };
     FileError::new(code, retry, format!("{operation} {shown}: {e}"))
 }
 
 /// The path leads through a symbolic link, or out of the root.
 pub(super) fn through_link(path: &RelPath) -> FileError {
-    FileError::new(
-        Code::UnsafePath,
-        Retry::Never,
-        format!("{path} leads through a symbolic link"),
-    )
+    FileError::new(Code::UnsafePath, Retry::Never, format!("{path} leads through a symbolic link"))
 }
 
 /// Something of another kind has the name, or is a parent.
 pub(super) fn in_the_way(path: &RelPath, what: sys::What) -> FileError {
-    FileError::new(
-        Code::WrongKind,
-        Retry::Never,
-        format!("{path}: {} is in the way", what.name()),
-    )
+    FileError::new(Code::WrongKind, Retry::Never, format!("{path}: {} is in the way", what.name()))
 }
 
 /// A rename cannot carry a file to another file system, and anything else would show it half-written.
 pub(super) fn other_file_system(path: &RelPath) -> FileError {
-    let text = format!(
-        "{path} is on another file system than the folder that is served: serve that one on its own"
-    );
+    let text = format!("{path} is on another file system than the folder that is served: serve that one on its own");
     FileError::new(Code::NotWanted, Retry::Never, text)
 }
 

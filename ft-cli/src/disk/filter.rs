@@ -30,15 +30,8 @@ impl Filter {
     /// # Errors
     /// A pattern that is no glob.
     pub fn new(include: &[String], exclude: &[String]) -> Result<Self, globset::Error> {
-        let set = |patterns: &[String]| {
-            (!patterns.is_empty())
-                .then(|| Set::new(patterns))
-                .transpose()
-        };
-        Ok(Self {
-            include: set(include)?,
-            exclude: set(exclude)?,
-        })
+        let set = |patterns: &[String]| (!patterns.is_empty()).then(|| Set::new(patterns)).transpose();
+        Ok(Self { include: set(include)?, exclude: set(exclude)? })
     }
 
     /// Whether the path itself is wanted.
@@ -65,10 +58,7 @@ impl Set {
                 by_name.add(glob)
             };
         }
-        Ok(Self {
-            by_name: by_name.build()?,
-            by_path: by_path.build()?,
-        })
+        Ok(Self { by_name: by_name.build()?, by_path: by_path.build()? })
     }
 
     /// The path, or a folder that it is in, matches.
@@ -106,10 +96,7 @@ mod tests {
         ] {
             assert_eq!(filter.wants(&path(text)), wanted, "{text}");
         }
-        assert!(
-            filter.enters(&path("src")),
-            "a folder that matches nothing may hold what does"
-        );
+        assert!(filter.enters(&path("src")), "a folder that matches nothing may hold what does");
         assert!(!filter.enters(&path("target")));
         assert!(Filter::new(&strings(&["a["]), &[]).is_err());
     }

@@ -10,10 +10,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use ft_core::hash::{Root, TreeHasher};
 use ft_core::storage::Buf;
-use tokio::sync::mpsc::UnboundedSender;
 
-/// Where completions go.
-pub(super) type Completions<D> = UnboundedSender<(D, Option<Buf>)>;
+use super::outbox::Outbox;
 
 /// Makes the completion, given the root if it was asked for.
 pub(super) type Complete<D> = Box<dyn FnOnce(Option<Root>) -> D + Send>;
@@ -21,27 +19,13 @@ pub(super) type Complete<D> = Box<dyn FnOnce(Option<Root>) -> D + Send>;
 /// What to do, for the stream or item `key`, in order.
 pub(super) enum Job<D> {
     /// Its hash goes on from here.
-    Begin(u64, TreeHasher),
+    Begin(u64, Box<TreeHasher>),
     /// Hash, and complete.
-    Bytes {
-        key: u64,
-        bytes: Buf,
-        last: bool,
-        complete: Complete<D>,
-    },
+    Bytes { key: u64, bytes: Buf, last: bool, complete: Complete<D> },
     /// Hash that many zeros, and complete.
-    Zeros {
-        key: u64,
-        len: u64,
-        last: bool,
-        complete: Complete<D>,
-    },
+    Zeros { key: u64, len: u64, last: bool, complete: Complete<D> },
     /// Complete and pass the root on to whoever will need it, in this order.
-    Finish {
-        key: u64,
-        complete: Complete<D>,
-        tell: Sender<Root>,
-    },
+    Finish { key: u64, complete: Complete<D>, tell: Sender<Root> },
     /// A completion that has to stay behind what came before.
     Pass(D, Option<Buf>),
     /// No more of it.
@@ -53,14 +37,12 @@ pub(super) struct Hashing<D>(Sender<Job<D>>);
 
 impl<D: Send + 'static> Hashing<D> {
     /// Starts the thread. `guard` is dropped when it ends.
-    pub(super) fn start(done: Completions<D>, guard: impl Send + 'static) -> io::Result<Self> {
+    pub(super) fn start(done: Outbox<D>, guard: impl Send + 'static) -> io::Result<Self> {
         let (jobs, queue) = channel();
-        std::thread::Builder::new()
-            .name("ft-hash".to_owned())
-            .spawn(move || {
-                run(&queue, &done);
-                drop(guard);
-            })?;
+        std::thread::Builder::new().name("ft-hash".to_owned()).spawn(move || {
+            run(&queue, &done);
+            drop(guard);
+        })?;
         Ok(Self(jobs))
     }
 
@@ -70,10 +52,10 @@ impl<D: Send + 'static> Hashing<D> {
     }
 }
 
-fn run<D>(queue: &Receiver<Job<D>>, done: &Completions<D>) {
-    let mut hashers: BTreeMap<u64, TreeHasher> = BTreeMap::new();
-    while let Ok(job) = queue.recv() {
-        let completion = match job {
+fn run<D>(queue: &Receiver<Job<D>>, done: &Outbox<D>) {
+    let mut hashers: BTreeMap<u64, Box<TreeHasher>> = BTreeMap::new();
+    while let Ok(job) = done.next(queue) {
+        let (completion, buf) = match job {
             Job::Begin(key, hasher) => {
                 hashers.insert(key, hasher);
                 continue;
@@ -82,40 +64,25 @@ fn run<D>(queue: &Receiver<Job<D>>, done: &Completions<D>) {
                 hashers.remove(&key);
                 continue;
             }
-            Job::Bytes {
-                key,
-                bytes,
-                last,
-                complete,
-            } => {
+            Job::Bytes { key, bytes, last, complete } => {
                 let hasher = hashers.entry(key).or_default();
                 hasher.update(bytes.bytes());
                 (complete(last.then(|| hasher.root())), Some(bytes))
             }
-            Job::Zeros {
-                key,
-                len,
-                last,
-                complete,
-            } => {
+            Job::Zeros { key, len, last, complete } => {
                 let hasher = hashers.entry(key).or_default();
                 hasher.update_zeros(len);
                 (complete(last.then(|| hasher.root())), None)
             }
-            Job::Finish {
-                key,
-                complete,
-                tell,
-            } => {
+            Job::Finish { key, complete, tell } => {
                 let root = hashers.remove(&key).unwrap_or_default().root();
-                drop(done.send((complete(Some(root)), None)));
+                done.push(complete(Some(root)), None);
+                done.flush();
                 tell.send(root).ok();
                 continue;
             }
             Job::Pass(completion, buf) => (completion, buf),
         };
-        if done.send(completion).is_err() {
-            return;
-        }
+        done.push(completion, buf);
     }
 }

@@ -11,6 +11,7 @@ mod hashing;
 mod land;
 mod limits;
 mod names;
+mod outbox;
 mod root;
 mod source;
 mod staging;

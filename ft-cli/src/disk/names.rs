@@ -8,22 +8,13 @@ pub(super) fn candidate(name: &[u8], n: u32) -> Vec<u8> {
     if n == 0 {
         return name.to_vec();
     }
-    let dot = name
-        .iter()
-        .rposition(|&b| b == b'.')
-        .filter(|&at| at > 0)
-        .unwrap_or(name.len());
+    let dot = name.iter().rposition(|&b| b == b'.').filter(|&at| at > 0).unwrap_or(name.len());
     let (stem, extension) = name.split_at(dot);
     let number = format!(" ({n})").into_bytes();
     // An extension that fills the name is no extension.
-    let (stem, extension) = if extension.len() + number.len() < MAX_COMPONENT {
-        (stem, extension)
-    } else {
-        (name, &[][..])
-    };
-    let mut keep = stem
-        .len()
-        .min(MAX_COMPONENT - number.len() - extension.len());
+    let (stem, extension) =
+        if extension.len() + number.len() < MAX_COMPONENT { (stem, extension) } else { (name, &[][..]) };
+    let mut keep = stem.len().min(MAX_COMPONENT - number.len() - extension.len());
     while keep > 0 && keep < stem.len() && stem[keep] & 0b1100_0000 == 0b1000_0000 {
         keep -= 1;
     }
@@ -49,10 +40,7 @@ mod tests {
         assert_eq!(long.len(), 254);
         let cut = candidate(&long, 1);
         assert!(cut.len() <= MAX_COMPONENT);
-        assert_eq!(
-            String::from_utf8(cut).unwrap(),
-            format!("{} (1).txt", "é".repeat(123))
-        );
+        assert_eq!(String::from_utf8(cut).unwrap(), format!("{} (1).txt", "é".repeat(123)));
         assert!(candidate(&[b'.'; 255], 999).len() <= MAX_COMPONENT);
         assert!(candidate(&[&b"a."[..], &[b'x'; 253]].concat(), 1).len() <= MAX_COMPONENT);
     }

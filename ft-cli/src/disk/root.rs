@@ -83,11 +83,8 @@ impl Root {
     /// folder holds nothing but partials. False if that takes longer.
     pub fn settle(&self, at_most: Duration) -> bool {
         let working = lock(&self.activity.working);
-        let (working, _) = self
-            .activity
-            .idle
-            .wait_timeout_while(working, at_most, |n| *n > 0)
-            .unwrap_or_else(PoisonError::into_inner);
+        let (working, _) =
+            self.activity.idle.wait_timeout_while(working, at_most, |n| *n > 0).unwrap_or_else(PoisonError::into_inner);
         *working == 0
     }
 
@@ -104,10 +101,7 @@ impl Root {
     /// Takes a name for one stream; `None` if another has it.
     pub(super) fn take_name(self: &Arc<Self>, path: &RelPath) -> Option<Busy> {
         let taken = lock(&self.busy).insert(path.clone());
-        taken.then(|| Busy {
-            root: Arc::clone(self),
-            path: path.clone(),
-        })
+        taken.then(|| Busy { root: Arc::clone(self), path: path.clone() })
     }
 
     /// Sets `bytes` aside in our books; `None` when there is less. Files that are written at once are not worth a
@@ -116,11 +110,7 @@ impl Root {
         let mut space = lock(&self.space);
         let fresh = space.asked.is_some_and(|at| at.elapsed() < SPACE_AGE);
         if !fresh || space.left < bytes {
-            space.left = self
-                .dir
-                .free()?
-                .saturating_sub(space.promised)
-                .saturating_sub(SPACE_MARGIN);
+            space.left = self.dir.free()?.saturating_sub(space.promised).saturating_sub(SPACE_MARGIN);
             space.asked = Some(Instant::now());
         }
         if bytes > 0 && space.left < bytes {
@@ -128,10 +118,7 @@ impl Root {
         }
         space.left -= bytes;
         space.promised += bytes;
-        Ok(Some(Promise {
-            root: Arc::clone(self),
-            bytes,
-        }))
+        Ok(Some(Promise { root: Arc::clone(self), bytes }))
     }
 
     pub(super) fn work(&self) -> Working {
@@ -185,9 +172,6 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The error for an offer that does not fit.
 pub(super) fn no_space(path: &RelPath, bytes: u64) -> ft_core::error::FileError {
-    let e = io::Error::new(
-        io::ErrorKind::StorageFull,
-        format!("{bytes} bytes do not fit on the file system"),
-    );
+    let e = io::Error::new(io::ErrorKind::StorageFull, format!("{bytes} bytes do not fit on the file system"));
     fault::fault("reserve", path, &e)
 }

@@ -55,10 +55,7 @@ impl Staging {
             if attempt > 0 {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            ignore(
-                root.make_folder(STAGING.as_bytes(), true),
-                ErrorKind::AlreadyExists,
-            )?;
+            ignore(root.make_folder(STAGING.as_bytes(), true), ErrorKind::AlreadyExists)?;
             let partials = match root.folder(&[STAGING.into()], Through::NoLinks) {
                 Err(e) if e.kind() == ErrorKind::NotFound => continue,
                 other => other?,
@@ -73,28 +70,16 @@ impl Staging {
             let Some((own, own_name)) = take_own(&partials)? else {
                 continue;
             };
-            let staging = Self {
-                root,
-                partials,
-                own,
-                own_name,
-                serial: AtomicU64::new(0),
-            };
+            let staging = Self { root, partials, own, own_name, serial: AtomicU64::new(0) };
             staging.sweep();
             return Ok(staging);
         }
-        Err(io::Error::new(
-            ErrorKind::ResourceBusy,
-            format!("{STAGING} is being removed by another process"),
-        ))
+        Err(io::Error::new(ErrorKind::ResourceBusy, format!("{STAGING} is being removed by another process")))
     }
 
     /// A name in `own` that was not used before.
     pub(super) fn fresh_name(&self) -> Vec<u8> {
-        self.serial
-            .fetch_add(1, Ordering::Relaxed)
-            .to_string()
-            .into_bytes()
+        self.serial.fetch_add(1, Ordering::Relaxed).to_string().into_bytes()
     }
 
     /// Removes what dead processes left and nobody can use. What cannot be removed stays: the next sweep tries again.
@@ -152,9 +137,7 @@ fn take_own(partials: &Dir) -> io::Result<Option<(Dir, Vec<u8>)>> {
 /// Whether `dir` is (still) what has that name.
 fn is_at(parent: &Dir, name: &[u8], dir: &Dir) -> io::Result<bool> {
     let itself = dir.stat_self()?;
-    Ok(parent
-        .stat(name)?
-        .is_some_and(|st| (st.device, st.inode) == (itself.device, itself.inode)))
+    Ok(parent.stat(name)?.is_some_and(|st| (st.device, st.inode) == (itself.device, itself.inode)))
 }
 
 fn sweep_working(partials: &Dir, name: &[u8]) -> io::Result<()> {
@@ -174,14 +157,8 @@ fn sweep_partial(partials: &Dir, name: &[u8]) -> io::Result<()> {
     }
     let (secs, _) = st.changed;
     let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(secs).unwrap_or(0));
-    let old = SystemTime::now()
-        .duration_since(changed)
-        .is_ok_and(|age| age > PARTIAL_AGE);
-    if old || st.size < RESUME_UNIT {
-        partials.remove_file(name)
-    } else {
-        Ok(())
-    }
+    let old = SystemTime::now().duration_since(changed).is_ok_and(|age| age > PARTIAL_AGE);
+    if old || st.size < RESUME_UNIT { partials.remove_file(name) } else { Ok(()) }
 }
 
 fn empty(dir: &Dir) {

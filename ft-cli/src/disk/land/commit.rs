@@ -15,9 +15,9 @@ use ft_core::path::RelPath;
 use ft_core::storage::{LandDone, Step};
 
 use super::super::fault::{fault, in_the_way, internal};
-use super::super::hashing::Completions;
 use super::super::limits::{KEEP_BOTH_TRIES, SYNC_EACH};
 use super::super::names;
+use super::super::outbox::Outbox;
 use super::super::root::Root;
 use super::super::sys::{self, Dir, Through, What};
 use super::folders::Folders;
@@ -33,29 +33,17 @@ pub(super) struct Lander(Sender<Job>);
 
 impl Lander {
     /// Starts the thread; `None` if the system has none left.
-    pub(super) fn start(
-        root: &Arc<Root>,
-        sync: &io::Result<Arc<Dir>>,
-        done: Completions<LandDone>,
-    ) -> Option<Self> {
+    pub(super) fn start(root: &Arc<Root>, sync: &io::Result<Arc<Dir>>, done: Outbox<LandDone>) -> Option<Self> {
         let (jobs, queue) = channel();
         let sync = sync.as_ref().ok().map(Arc::clone);
         let root = Arc::clone(root);
         let working = root.work();
         let run = move || {
-            let landing = Landing {
-                folders: Folders::new(Arc::clone(&root)),
-                root,
-                sync,
-                done,
-            };
+            let landing = Landing { folders: Folders::new(Arc::clone(&root)), root, sync, done };
             landing.run(&queue);
             drop(working);
         };
-        std::thread::Builder::new()
-            .name("ft-commit".to_owned())
-            .spawn(run)
-            .ok()?;
+        std::thread::Builder::new().name("ft-commit".to_owned()).spawn(run).ok()?;
         Some(Self(jobs))
     }
 
@@ -73,7 +61,7 @@ struct Landing {
     root: Arc<Root>,
     folders: Folders,
     sync: Option<Arc<Dir>>,
-    done: Completions<LandDone>,
+    done: Outbox<LandDone>,
 }
 
 /// One stream on its way.
@@ -94,7 +82,7 @@ impl Entry {
 impl Landing {
     fn run(mut self, queue: &Receiver<Job>) {
         // A commit that was asked for is carried out even if the session goes: its content is verified.
-        while let Ok(job) = queue.recv() {
+        while let Ok(job) = self.done.next(queue) {
             match job {
                 Job::Commit(batch) => self.commit(batch),
                 Job::Discarded(id) => self.tell(LandDone::Discarded(id)),
@@ -107,22 +95,16 @@ impl Landing {
     }
 
     fn tell(&self, completion: LandDone) {
-        drop(self.done.send((completion, None)));
+        self.done.push(completion, None);
     }
 
     fn commit(&mut self, batch: Vec<(StreamId, Stream)>) {
         let mut batch: Vec<Entry> = batch
             .into_iter()
-            .map(|(id, stream)| Entry {
-                id,
-                path: stream.meta.path.clone(),
-                stream,
-                error: None,
-            })
+            .map(|(id, stream)| Entry { id, path: stream.meta.path.clone(), stream, error: None })
             .collect();
         self.folders.clear();
-        let each =
-            batch.iter().filter(|entry| entry.durable()).count() <= SYNC_EACH || !self.syncs_all();
+        let each = batch.iter().filter(|entry| entry.durable()).count() <= SYNC_EACH || !self.syncs_all();
         self.sync_contents(&mut batch, each);
         let mut changed = BTreeSet::new();
         for entry in &mut batch {
@@ -139,38 +121,18 @@ impl Landing {
         }
         // Sessions of the same tree wait for these names: free them before the answers cause new offers.
         self.folders.clear();
-        for Entry {
-            id,
-            mut stream,
-            path,
-            error,
-        } in batch
-        {
+        for Entry { id, mut stream, path, error } in batch {
             let root = match (&stream.same, &mut stream.hash) {
                 (Some(same), _) => same.root,
                 (None, HashState::Known(root)) => Some(*root),
-                (
-                    None,
-                    HashState::Asked(_)
-                    | HashState::Beside
-                    | HashState::Inline(_)
-                    | HashState::None,
-                ) => None,
+                (None, HashState::Asked(_) | HashState::Beside | HashState::Inline(_) | HashState::None) => None,
             };
             let size = stream.meta.size.or(stream.position).unwrap_or(0);
             let level = stream.level;
             drop(stream);
             self.tell(match error {
                 Some(error) => LandDone::Failed(id, 0, error),
-                None => LandDone::Landed(
-                    id,
-                    Ack2 {
-                        size,
-                        level,
-                        root: root.unwrap_or_default(),
-                        path,
-                    },
-                ),
+                None => LandDone::Landed(id, Ack2 { size, level, root: root.unwrap_or_default(), path }),
             });
         }
     }
@@ -186,9 +148,7 @@ impl Landing {
         if each {
             for entry in batch.iter_mut().filter(|entry| entry.durable()) {
                 let synced = match &entry.stream.temp {
-                    Some(Temp {
-                        file: Some(file), ..
-                    }) => file.sync_all(),
+                    Some(Temp { file: Some(file), .. }) => file.sync_all(),
                     Some(Temp { file: None, .. }) => Err(ErrorKind::NotFound.into()),
                     None => self.sync_same(entry.stream.same.as_ref()),
                 };
@@ -212,10 +172,7 @@ impl Landing {
     fn complete(&self, entry: &mut Entry, open: bool) -> Result<(), FileError> {
         let stream = &mut entry.stream;
         if let HashState::Asked(told) = &stream.hash {
-            stream.hash = HashState::Known(
-                told.recv()
-                    .map_err(|_| internal("the hashing thread has gone"))?,
-            );
+            stream.hash = HashState::Known(told.recv().map_err(|_| internal("the hashing thread has gone"))?);
         }
         if let Some(same) = &stream.same {
             return self.complete_same(&stream.meta, same);
@@ -224,8 +181,7 @@ impl Landing {
         match &mut stream.temp {
             Some(temp) => {
                 if temp.partial || open {
-                    temp.reopen()
-                        .map_err(|e| fault("open the staged content of", path, &e))?;
+                    temp.reopen().map_err(|e| fault("open the staged content of", path, &e))?;
                 }
                 if let (true, Some(file)) = (temp.partial, &temp.file) {
                     sys::set_file_meta(file, stream.meta.mode, stream.meta.mtime)
@@ -237,9 +193,7 @@ impl Landing {
                 }
                 Ok(())
             }
-            None if stream.meta.kind == Kind::File => {
-                Err(internal("commit of a file that was not finished"))
-            }
+            None if stream.meta.kind == Kind::File => Err(internal("commit of a file that was not finished")),
             None => Ok(()),
         }
     }
@@ -254,28 +208,19 @@ impl Landing {
             let text = format!("{} changed since the offer was answered", same.path);
             return Err(FileError::new(Code::Changed, Retry::Now, text));
         }
-        sys::set_file_meta(&file, mode, mtime)
-            .map_err(|e| fault("set mode and time of", &same.path, &e))
+        sys::set_file_meta(&file, mode, mtime).map_err(|e| fault("set mode and time of", &same.path, &e))
     }
 
     fn sync_same(&self, same: Option<&Same>) -> io::Result<()> {
         match same {
-            Some(same) => self
-                .root
-                .dir
-                .file(same.path.components(), Through::NoLinks)?
-                .sync_all(),
+            Some(same) => self.root.dir.file(same.path.components(), Through::NoLinks)?.sync_all(),
             // Folders and links: their content is their entry.
             None => Ok(()),
         }
     }
 
     /// Puts one stream under its final name.
-    fn place(
-        &mut self,
-        entry: &mut Entry,
-        changed: &mut BTreeSet<Vec<Vec<u8>>>,
-    ) -> Result<(), FileError> {
+    fn place(&mut self, entry: &mut Entry, changed: &mut BTreeSet<Vec<Vec<u8>>>) -> Result<(), FileError> {
         if let Some(same) = &entry.stream.same {
             entry.path = same.path.clone();
             if let Some((_, above)) = entry.path.components().split_last() {
@@ -302,8 +247,7 @@ impl Landing {
     ) -> Result<(), FileError> {
         let meta = &entry.stream.meta;
         let dir = self.folders.make(meta.path.components(), changed, made)?;
-        dir.set_meta(meta.mode, meta.mtime)
-            .map_err(|e| fault("set mode and time of", &meta.path, &e))?;
+        dir.set_meta(meta.mode, meta.mtime).map_err(|e| fault("set mode and time of", &meta.path, &e))?;
         changed.insert(meta.path.components().to_vec());
         if let Some(above) = meta.path.parent() {
             changed.insert(above.components().to_vec());
@@ -348,23 +292,10 @@ impl Landing {
         let failed = |e: &io::Error| fault("create link", &meta.path, e);
         let staging = self.root.staging().map_err(|e| failed(&e))?;
         let name = staging.fresh_name();
-        staging
-            .own
-            .make_link(&meta.target, &name)
-            .map_err(|e| failed(&e))?;
-        let temp = Temp {
-            staging,
-            name,
-            partial: false,
-            lasting: false,
-            file: None,
-            waits: false,
-            closed: None,
-        };
+        staging.own.make_link(&meta.target, &name).map_err(|e| failed(&e))?;
+        let temp = Temp { staging, name, partial: false, lasting: false, file: None, waits: false, closed: None };
         if let Some(mtime) = meta.mtime {
-            temp.dir()
-                .set_link_mtime(&temp.name, mtime)
-                .map_err(|e| failed(&e))?;
+            temp.dir().set_link_mtime(&temp.name, mtime).map_err(|e| failed(&e))?;
         }
         Ok(temp)
     }
@@ -376,11 +307,7 @@ impl Landing {
                 sync.sync_file_system().map_err(|e| (RelPath::root(), e))
             }
             Some(_) | None => changed.iter().try_for_each(|at| {
-                let synced = self
-                    .root
-                    .dir
-                    .folder(at, Through::NoLinks)
-                    .and_then(|dir| dir.sync());
+                let synced = self.root.dir.folder(at, Through::NoLinks).and_then(|dir| dir.sync());
                 synced.map_err(|e| (RelPath::new(at.clone()).unwrap_or_default(), e))
             }),
         };
@@ -410,11 +337,7 @@ fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8]) -> Result<Vec
             }
         }
         try_new = true;
-        let wanted = if stream.meta.kind == Kind::Link {
-            What::Link
-        } else {
-            What::File
-        };
+        let wanted = if stream.meta.kind == Kind::Link { What::Link } else { What::File };
         let existing = match parent.stat(&this).map_err(|e| fault("look at", path, &e))? {
             // Gone again.
             None => continue,
@@ -422,9 +345,7 @@ fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8]) -> Result<Vec
         };
         let same_link = existing == What::Link
             && wanted == What::Link
-            && parent
-                .read_link(&this)
-                .is_ok_and(|target| target == stream.meta.target);
+            && parent.read_link(&this).is_ok_and(|target| target == stream.meta.target);
         if stream.overwrite == Overwrite::KeepBoth && !same_link {
             candidate += 1;
             if candidate > KEEP_BOTH_TRIES {
@@ -437,15 +358,9 @@ fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8]) -> Result<Vec
             return Err(in_the_way(path, existing));
         }
         if !replace && !same_link {
-            return Err(FileError::new(
-                Code::Exists,
-                Retry::Never,
-                format!("{path} exists and is kept"),
-            ));
+            return Err(FileError::new(Code::Exists, Retry::Never, format!("{path} exists and is kept")));
         }
-        temp.dir()
-            .rename_over(&temp.name, parent, &this)
-            .map_err(|e| fault("rename to", path, &e))?;
+        temp.dir().rename_over(&temp.name, parent, &this).map_err(|e| fault("rename to", path, &e))?;
         return Ok(this);
     }
 }

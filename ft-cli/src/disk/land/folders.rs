@@ -25,10 +25,7 @@ pub(super) struct Folders {
 
 impl Folders {
     pub(super) fn new(root: Arc<Root>) -> Self {
-        Self {
-            root,
-            known: BTreeMap::new(),
-        }
+        Self { root, known: BTreeMap::new() }
     }
 
     pub(super) fn clear(&mut self) {
@@ -83,9 +80,7 @@ impl Folders {
         }
         // Also when another session made it: its entry may not be on disk yet.
         changed.insert(above.to_vec());
-        let dir = parent
-            .folder(std::slice::from_ref(name), Through::NoLinks)
-            .map_err(|e| self.why(at, &e))?;
+        let dir = parent.folder(std::slice::from_ref(name), Through::NoLinks).map_err(|e| self.why(at, &e))?;
         self.check_device(at, &dir)?;
         let dir = Arc::new(dir);
         self.remember(at, Some(Arc::clone(&dir)));
@@ -112,14 +107,8 @@ impl Folders {
     }
 
     fn check_device(&self, at: &[Vec<u8>], dir: &Dir) -> Result<(), FileError> {
-        let st = dir
-            .stat_self()
-            .map_err(|e| fault("look at", &show(at), &e))?;
-        if st.device == self.root.device {
-            Ok(())
-        } else {
-            Err(other_file_system(&show(at)))
-        }
+        let st = dir.stat_self().map_err(|e| fault("look at", &show(at), &e))?;
+        if st.device == self.root.device { Ok(()) } else { Err(other_file_system(&show(at))) }
     }
 
     /// Why a folder cannot be opened, with the component that is to blame.

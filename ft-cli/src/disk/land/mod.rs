@@ -10,7 +10,7 @@ mod prepare;
 mod stream;
 mod write;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use std::task::{Context, Poll};
 use ft_core::error::FileError;
 use ft_core::frame::StreamId;
 use ft_core::storage::{Buf, Keep, LandDone, LandOp, Storage};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::fault::internal;
-use super::hashing::{Completions, Hashing, Job};
+use super::hashing::{Hashing, Job};
+use super::outbox::{self, Inbox, Outbox};
 use super::root::Root;
 use super::sys::{Dir, Through};
 use super::{Note, Policy};
@@ -37,62 +37,39 @@ use stream::Stream;
 /// Dropping it abandons what is unfinished: partials of large files stay for the next try, everything else goes.
 pub struct DiskStorage {
     ops: Sender<(LandOp, Option<Buf>)>,
-    done: UnboundedReceiver<(LandDone, Option<Buf>)>,
+    done: Inbox<LandDone>,
     abandoned: Arc<AtomicBool>,
-    /// Answers of its own, when there is no thread to give them.
-    own: VecDeque<(LandDone, Option<Buf>)>,
 }
 
 impl DiskStorage {
     pub(super) fn start(root: Arc<Root>, policy: Policy) -> Self {
         let (ops, queue) = channel();
-        let (completions, done) = unbounded_channel();
+        let (completions, done) = outbox::pair();
         let abandoned = Arc::new(AtomicBool::new(false));
         let worker = Worker::new(root, policy, completions, Arc::clone(&abandoned));
         // Without a thread the queue is dropped here, and `submit` says so.
-        drop(
-            std::thread::Builder::new()
-                .name("ft-land".to_owned())
-                .spawn(move || worker.run(&queue)),
-        );
-        Self {
-            ops,
-            done,
-            abandoned,
-            own: VecDeque::new(),
-        }
+        drop(std::thread::Builder::new().name("ft-land".to_owned()).spawn(move || worker.run(&queue)));
+        Self { ops, done, abandoned }
     }
 }
 
 impl Storage for DiskStorage {
     fn submit(&mut self, op: LandOp, content: Option<Buf>) {
         if let Err(std::sync::mpsc::SendError((op, content))) = self.ops.send((op, content)) {
-            let failed =
-                |stream, len| LandDone::Failed(stream, len, internal("the disk thread has gone"));
+            let failed = |stream, len| LandDone::Failed(stream, len, internal("the disk thread has gone"));
             match op {
-                LandOp::Prepare(stream, _) | LandOp::Finish(stream, _) => {
-                    self.own.push_back((failed(stream, 0), content))
-                }
+                LandOp::Prepare(stream, _) | LandOp::Finish(stream, _) => self.done.push(failed(stream, 0), content),
                 LandOp::Write { stream, len, .. } | LandOp::Hole { stream, len, .. } => {
-                    self.own.push_back((failed(stream, len), content));
+                    self.done.push(failed(stream, len), content);
                 }
-                LandOp::Commit(streams) => self
-                    .own
-                    .extend(streams.into_iter().map(|s| (failed(s, 0), None))),
-                LandOp::Discard(stream, _) => {
-                    self.own.push_back((LandDone::Discarded(stream), content))
-                }
+                LandOp::Commit(streams) => streams.into_iter().for_each(|s| self.done.push(failed(s, 0), None)),
+                LandOp::Discard(stream, _) => self.done.push(LandDone::Discarded(stream), content),
             }
         }
     }
 
     fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(LandDone, Option<Buf>)> {
-        match self.done.poll_recv(cx) {
-            Poll::Ready(Some(completion)) => Poll::Ready(completion),
-            Poll::Ready(None) | Poll::Pending => {
-                self.own.pop_front().map_or(Poll::Pending, Poll::Ready)
-            }
-        }
+        self.done.poll(cx)
     }
 }
 
@@ -118,7 +95,7 @@ struct Worker {
     open: usize,
     /// Opened before the first write, so that its file-system sync reports every failed write-back since.
     sync: io::Result<Arc<Dir>>,
-    done: Completions<LandDone>,
+    done: Outbox<LandDone>,
     hashing: Option<Hashing<LandDone>>,
     lander: Option<Lander>,
     abandoned: Arc<AtomicBool>,
@@ -126,12 +103,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(
-        root: Arc<Root>,
-        policy: Policy,
-        done: Completions<LandDone>,
-        abandoned: Arc<AtomicBool>,
-    ) -> Self {
+    fn new(root: Arc<Root>, policy: Policy, done: Outbox<LandDone>, abandoned: Arc<AtomicBool>) -> Self {
         let sync = root.dir.folder(&[], Through::NoLinks).map(Arc::new);
         let folders = Folders::new(Arc::clone(&root));
         Self {
@@ -151,7 +123,7 @@ impl Worker {
 
     fn run(mut self, queue: &Receiver<(LandOp, Option<Buf>)>) {
         let working = self.root.work();
-        while let Ok((op, content)) = queue.recv() {
+        while let Ok((op, content)) = self.done.next(queue) {
             if self.abandoned.load(Ordering::Relaxed) {
                 break;
             }
@@ -160,16 +132,8 @@ impl Worker {
                     let prepared = self.prepare(stream, offer);
                     self.complete(LandDone::Prepared(stream, prepared), None);
                 }
-                LandOp::Write {
-                    stream,
-                    offset,
-                    len,
-                } => self.write(stream, offset, len, content),
-                LandOp::Hole {
-                    stream,
-                    offset,
-                    len,
-                } => self.write(stream, offset, len, None),
+                LandOp::Write { stream, offset, len } => self.write(stream, offset, len, content),
+                LandOp::Hole { stream, offset, len } => self.write(stream, offset, len, None),
                 LandOp::Finish(stream, size) => self.finish(stream, size),
                 LandOp::Commit(streams) => self.commit(streams),
                 LandOp::Discard(stream, keep) => self.discard(stream, keep),
@@ -181,8 +145,7 @@ impl Worker {
     }
 
     fn complete(&self, completion: LandDone, buf: Option<Buf>) {
-        // Nobody listens any more only when the session has gone.
-        drop(self.done.send((completion, buf)));
+        self.done.push(completion, buf);
     }
 
     /// Completes behind the stream's content, if that went through the hasher.
@@ -216,12 +179,7 @@ impl Worker {
                         self.fail(id, 0, error, None);
                     }
                 },
-                None => self.fail(
-                    id,
-                    0,
-                    internal("commit of a stream that is not there"),
-                    None,
-                ),
+                None => self.fail(id, 0, internal("commit of a stream that is not there"), None),
             }
         }
         // What is there changes now.
@@ -229,6 +187,7 @@ impl Worker {
         if self.lander.is_none() {
             self.lander = Lander::start(&self.root, &self.sync, self.done.clone());
         }
+        self.done.flush();
         match &self.lander {
             Some(lander) => lander.commit(batch),
             None => {
@@ -251,7 +210,10 @@ impl Worker {
                 self.complete_in_order(beside, LandDone::Discarded(id), None);
             }
             // It was committed: the answer has to stay behind that one's.
-            (None, Some(lander)) => lander.discarded(id),
+            (None, Some(lander)) => {
+                self.done.flush();
+                lander.discarded(id);
+            }
             (None, None) => self.complete(LandDone::Discarded(id), None),
         }
     }

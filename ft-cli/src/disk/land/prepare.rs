@@ -72,9 +72,7 @@ impl Worker {
             promise: None,
         };
         let prepared = match &stream.same {
-            Some(Same {
-                root: Some(root), ..
-            }) => Prepared::SameContent(*root),
+            Some(Same { root: Some(root), .. }) => Prepared::SameContent(*root),
             Some(Same { root: None, .. }) => Prepared::SameMeta,
             None => self.make_room(&mut stream)?,
         };
@@ -90,8 +88,7 @@ impl Worker {
         if let Some(first) = components.first_mut() {
             first.clone_from(&rule.to);
         }
-        RelPath::new(components)
-            .map_err(|e| FileError::new(Code::BadName, Retry::Never, e.to_string()))
+        RelPath::new(components).map_err(|e| FileError::new(Code::BadName, Retry::Never, e.to_string()))
     }
 
     fn check_name(&self, meta: &Meta) -> Result<(), FileError> {
@@ -101,49 +98,23 @@ impl Worker {
             return refuse(Code::BadName, "the path is empty".to_owned());
         }
         if path.components().iter().any(|c| is_reserved(c)) {
-            return refuse(
-                Code::BadName,
-                format!("{path} has a component that is reserved for staging"),
-            );
+            return refuse(Code::BadName, format!("{path} has a component that is reserved for staging"));
         }
         if let Some(bad) = path.components().iter().find(|c| !sys::storable(c)) {
             let shown = ft_core::path::escape(bad);
-            return refuse(
-                Code::BadName,
-                format!("{path}: this system cannot store a file of the name {shown}"),
-            );
+            return refuse(Code::BadName, format!("{path}: this system cannot store a file of the name {shown}"));
         }
-        if self
-            .policy
-            .filter
-            .as_ref()
-            .is_some_and(|filter| !filter.wants(path))
-        {
-            return refuse(
-                Code::NotWanted,
-                format!("{path} is filtered out by this receiver"),
-            );
+        if self.policy.filter.as_ref().is_some_and(|filter| !filter.wants(path)) {
+            return refuse(Code::NotWanted, format!("{path} is filtered out by this receiver"));
         }
         if meta.size.is_some_and(|size| size > MAX_FILE) {
-            return refuse(
-                Code::TooLarge,
-                format!("{path} is larger than any file can be"),
-            );
+            return refuse(Code::TooLarge, format!("{path} is larger than any file can be"));
         }
         Ok(())
     }
 
-    fn look(
-        &mut self,
-        meta: &Meta,
-        overwrite: Overwrite,
-        compare: Compare,
-    ) -> Result<Found, FileError> {
-        let nothing = Found {
-            exists: false,
-            candidate: 0,
-            same: None,
-        };
+    fn look(&mut self, meta: &Meta, overwrite: Overwrite, compare: Compare) -> Result<Found, FileError> {
+        let nothing = Found { exists: false, candidate: 0, same: None };
         let Some((name, above)) = meta.path.components().split_last() else {
             return Err(internal("a path without a name"));
         };
@@ -162,26 +133,14 @@ impl Worker {
             return Err(in_the_way(&meta.path, existing.what));
         }
         let found = match meta.kind {
-            Kind::Folder => Found {
-                exists: true,
-                ..nothing
-            },
+            Kind::Folder => Found { exists: true, ..nothing },
             Kind::Link => {
-                let target = parent
-                    .read_link(name)
-                    .map_err(|e| fault("read link", &meta.path, &e))?;
+                let target = parent.read_link(name).map_err(|e| fault("read link", &meta.path, &e))?;
                 if target == meta.target {
                     // The same link already: putting it there again changes nothing.
-                    return Ok(Found {
-                        exists: true,
-                        ..nothing
-                    });
+                    return Ok(Found { exists: true, ..nothing });
                 }
-                Found {
-                    exists: true,
-                    candidate: u32::from(overwrite == Overwrite::KeepBoth),
-                    same: None,
-                }
+                Found { exists: true, candidate: u32::from(overwrite == Overwrite::KeepBoth), same: None }
             }
             Kind::File => self.compare(meta, &parent, name, existing, overwrite, compare)?,
         };
@@ -203,11 +162,7 @@ impl Worker {
         compare: Compare,
     ) -> Result<Found, FileError> {
         let mut existing = Some(first);
-        let mut found = Found {
-            exists: true,
-            candidate: 0,
-            same: None,
-        };
+        let mut found = Found { exists: true, candidate: 0, same: None };
         while let Some(st) = existing {
             let this = names::candidate(name, found.candidate);
             if found.same.is_none() && st.what == What::File && meta.size == Some(st.size) {
@@ -218,10 +173,7 @@ impl Worker {
                 break;
             }
             if found.candidate >= KEEP_BOTH_TRIES {
-                let text = format!(
-                    "{} and {KEEP_BOTH_TRIES} names like it are taken",
-                    meta.path
-                );
+                let text = format!("{} and {KEEP_BOTH_TRIES} names like it are taken", meta.path);
                 return Err(FileError::new(Code::Exists, Retry::Never, text));
             }
             found.candidate += 1;
@@ -245,11 +197,7 @@ impl Worker {
         let path = RelPath::new(components).map_err(|e| internal(e.to_string()))?;
         match compare {
             Compare::None => Ok(None),
-            Compare::Quick => Ok((meta.mtime == Some(st.mtime)).then_some(Same {
-                path,
-                stat: st,
-                root: None,
-            })),
+            Compare::Quick => Ok((meta.mtime == Some(st.mtime)).then_some(Same { path, stat: st, root: None })),
             Compare::Content => {
                 // A file that we may not read cannot be compared: then it is sent.
                 let Ok(file) = parent.file(&[name.to_vec()], Through::NoLinks) else {
@@ -258,15 +206,9 @@ impl Worker {
                 if sys::stat_file(&file).map_err(|e| fault("look at", &path, &e))? != st {
                     return Ok(None);
                 }
-                let hasher = self
-                    .hash_stored(&file, st.size)
-                    .map_err(|e| fault("read", &path, &e))?;
+                let hasher = self.hash_stored(&file, st.size).map_err(|e| fault("read", &path, &e))?;
                 let root: Option<Hash> = (hasher.len() == st.size).then(|| hasher.root());
-                Ok(root.map(|root| Same {
-                    path,
-                    stat: st,
-                    root: Some(root),
-                }))
+                Ok(root.map(|root| Same { path, stat: st, root: Some(root) }))
             }
         }
     }
@@ -280,11 +222,7 @@ impl Worker {
             (_, Overwrite::Default | Overwrite::Never | Overwrite::Replace) => WouldLand::Replace,
         };
         self.note(Note::WouldLand(meta.path.clone(), what));
-        FileError::new(
-            Code::NotWanted,
-            Retry::Never,
-            format!("dry run: {} {what}", meta.path),
-        )
+        FileError::new(Code::NotWanted, Retry::Never, format!("dry run: {} {what}", meta.path))
     }
 
     /// Finds the partial and reserves space, so that "disk full" comes before any content.
@@ -295,10 +233,7 @@ impl Worker {
             self.staging_for(&stream.meta.path)?;
             return Ok(Prepared::Fresh);
         };
-        let promised = self
-            .root
-            .promise(size)
-            .map_err(|e| fault("ask for space on", &stream.meta.path, &e))?;
+        let promised = self.root.promise(size).map_err(|e| fault("ask for space on", &stream.meta.path, &e))?;
         if !stream.resumable() {
             stream.promise = Some(promised.ok_or_else(|| no_space(&stream.meta.path, size))?);
             self.staging_for(&stream.meta.path)?;
@@ -319,9 +254,7 @@ impl Worker {
         let Some(file) = stream.temp.as_ref().and_then(|temp| temp.file.as_ref()) else {
             return Err(internal("a partial that is not open"));
         };
-        let length = sys::stat_file(file)
-            .map_err(|e| fault("look at the partial of", &stream.meta.path, &e))?
-            .size;
+        let length = sys::stat_file(file).map_err(|e| fault("look at the partial of", &stream.meta.path, &e))?.size;
         let hasher = self
             .hash_stored(file, statable(length, size))
             .map_err(|e| fault("read the partial of", &stream.meta.path, &e))?;
@@ -338,11 +271,9 @@ impl Worker {
     /// Hashes the first `len` bytes of a file on disk, or fewer if it is shorter.
     pub(super) fn hash_stored(&mut self, file: &File, len: u64) -> io::Result<TreeHasher> {
         let mut hasher = TreeHasher::new();
-        let mut buf = self
-            .scratch
-            .take()
-            .unwrap_or_else(|| Buf::with_capacity(REHASH_CHUNK));
+        let mut buf = self.scratch.take().unwrap_or_else(|| Buf::with_capacity(REHASH_CHUNK));
         if len > 0 {
+            self.done.flush();
             sys::expect_sequential(file);
         }
         while hasher.len() < len {
@@ -350,8 +281,7 @@ impl Worker {
                 return Err(io::Error::other("the session has gone"));
             }
             buf.clear();
-            let room = usize::try_from(len - hasher.len())
-                .map_or(REHASH_CHUNK, |left| left.min(REHASH_CHUNK));
+            let room = usize::try_from(len - hasher.len()).map_or(REHASH_CHUNK, |left| left.min(REHASH_CHUNK));
             let n = match sys::read_at(file, &mut buf.spare()[..room], hasher.len()) {
                 Ok(0) => break,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
@@ -365,10 +295,7 @@ impl Worker {
     }
 
     fn staging_for(&self, path: &RelPath) -> Result<(), FileError> {
-        self.root
-            .staging()
-            .map(drop)
-            .map_err(|e| fault("open staging for", path, &e))
+        self.root.staging().map(drop).map_err(|e| fault("open staging for", path, &e))
     }
 }
 

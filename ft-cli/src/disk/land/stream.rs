@@ -107,16 +107,13 @@ pub(super) struct Temp {
 
 impl Temp {
     pub(super) fn dir(&self) -> &Dir {
-        if self.partial {
-            &self.staging.partials
-        } else {
-            &self.staging.own
-        }
+        if self.partial { &self.staging.partials } else { &self.staging.own }
     }
 
     /// Closes it for a while: descriptors are few, waiting files can be many.
     pub(super) fn close(&mut self) -> io::Result<()> {
-        if let Some(file) = self.file.take() {
+        // Only a partial can be reached by others.
+        if let (Some(file), true) = (self.file.take(), self.partial) {
             self.closed = Some(stat_file(&file)?);
         }
         Ok(())
@@ -126,18 +123,12 @@ impl Temp {
     pub(super) fn reopen(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
             let file = self.dir().open_or_create(&self.name)?;
-            let ours = !self.partial || try_lock_file(&file)?;
-            if !ours || self.closed != Some(stat_file(&file)?) {
-                return Err(io::Error::new(
-                    io::ErrorKind::ResourceBusy,
-                    "another process took the partial",
-                ));
+            if self.partial && !(try_lock_file(&file)? && self.closed == Some(stat_file(&file)?)) {
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process took the partial"));
             }
             self.file = Some(file);
         }
-        self.file
-            .as_ref()
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// It has its final name.

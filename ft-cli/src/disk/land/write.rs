@@ -23,17 +23,10 @@ const OPEN_TRIES: u32 = 100;
 
 impl Worker {
     /// Opens and locks the partial of a resumable stream. Gives the bytes that it has on disk.
-    pub(super) fn open_partial(
-        &mut self,
-        stream: &mut Stream,
-        size: u64,
-    ) -> Result<u64, FileError> {
+    pub(super) fn open_partial(&mut self, stream: &mut Stream, size: u64) -> Result<u64, FileError> {
         let path = &stream.meta.path;
         let failed = |e: &io::Error| fault("open the partial of", path, e);
-        let staging = self
-            .root
-            .staging()
-            .map_err(|e| fault("open staging for", path, &e))?;
+        let staging = self.root.staging().map_err(|e| fault("open staging for", path, &e))?;
         let name = partial_name(path);
         for _ in 0..OPEN_TRIES {
             let file = open_ours(&staging, &name).map_err(|e| failed(&e))?;
@@ -47,15 +40,8 @@ impl Worker {
             if there.is_none_or(|t| (t.device, t.inode) != (st.device, st.inode)) {
                 continue;
             }
-            let temp = Temp {
-                staging,
-                name,
-                partial: true,
-                lasting: true,
-                file: Some(file),
-                waits: false,
-                closed: None,
-            };
+            let temp =
+                Temp { staging, name, partial: true, lasting: true, file: Some(file), waits: false, closed: None };
             stream.temp = Some(temp);
             return Ok(st.stored.min(size));
         }
@@ -63,13 +49,7 @@ impl Worker {
     }
 
     /// Sets the rest of a partial aside on disk; where the file system cannot, the promise in our books stays.
-    pub(super) fn reserve(
-        &self,
-        stream: &mut Stream,
-        from: u64,
-        to: u64,
-        promise: Promise,
-    ) -> Result<(), FileError> {
+    pub(super) fn reserve(&self, stream: &mut Stream, from: u64, to: u64, promise: Promise) -> Result<(), FileError> {
         let Some(file) = stream.temp.as_ref().and_then(|temp| temp.file.as_ref()) else {
             return Err(internal("a reservation without a file"));
         };
@@ -86,17 +66,12 @@ impl Worker {
     /// `content` is `None` for a hole.
     pub(super) fn write(&mut self, id: StreamId, offset: u64, len: u64, content: Option<Buf>) {
         let Some(mut stream) = self.streams.remove(&id) else {
-            self.complete(
-                LandDone::Failed(id, len, internal("content for a stream that is not there")),
-                content,
-            );
+            self.complete(LandDone::Failed(id, len, internal("content for a stream that is not there")), content);
             return;
         };
         let written = match stream.broken.clone() {
             Some(error) => Err(error),
-            None => self
-                .begin(id, &mut stream, offset)
-                .and_then(|()| put(&mut stream, offset, len, content.as_ref())),
+            None => self.begin(id, &mut stream, offset).and_then(|()| put(&mut stream, offset, len, content.as_ref())),
         };
         let beside = stream.hash.is_beside();
         if let (Ok(()), HashState::Inline(hasher)) = (&written, &mut stream.hash) {
@@ -111,18 +86,8 @@ impl Worker {
             (Ok(()), Some(hashing)) if beside => {
                 let complete = Box::new(move |_| LandDone::Wrote(id, len));
                 hashing.submit(match content {
-                    Some(bytes) => Job::Bytes {
-                        key: id.into(),
-                        bytes,
-                        last: false,
-                        complete,
-                    },
-                    None => Job::Zeros {
-                        key: id.into(),
-                        len,
-                        last: false,
-                        complete,
-                    },
+                    Some(bytes) => Job::Bytes { key: id.into(), bytes, last: false, complete },
+                    None => Job::Zeros { key: id.into(), len, last: false, complete },
                 });
             }
             (Ok(()), Some(_) | None) => self.complete(LandDone::Wrote(id, len), content),
@@ -134,9 +99,7 @@ impl Worker {
         match stream.position {
             Some(position) if position == offset => return Ok(()),
             Some(position) => {
-                return Err(internal(format!(
-                    "write at {offset} where the file stands at {position}"
-                )));
+                return Err(internal(format!("write at {offset} where the file stands at {position}")));
             }
             None => {}
         }
@@ -155,11 +118,7 @@ impl Worker {
                 "first write at {offset}, which is no boundary of the stated prefix of {len}"
             )));
         }
-        let hasher = if offset == 0 {
-            TreeHasher::new()
-        } else {
-            TreeHasher::resume(offset, &subtrees[..kept])
-        };
+        let hasher = if offset == 0 { TreeHasher::new() } else { TreeHasher::resume(offset, &subtrees[..kept]) };
         self.open_temp(stream)?;
         self.cut(stream, offset)?;
         stream.position = Some(offset);
@@ -178,7 +137,9 @@ impl Worker {
         }
         stream.hash = match &self.hashing {
             Some(hashing) if !small => {
-                hashing.submit(Job::Begin(id.into(), hasher));
+                // The other thread's completions come behind all that this one has.
+                self.done.flush();
+                hashing.submit(Job::Begin(id.into(), Box::new(hasher)));
                 HashState::Beside
             }
             Some(_) | None => HashState::Inline(Box::new(hasher)),
@@ -190,10 +151,7 @@ impl Worker {
         if let Some(temp) = &mut stream.temp {
             self.open -= usize::from(temp.waits);
             temp.waits = false;
-            return temp
-                .reopen()
-                .map(drop)
-                .map_err(|e| fault("open the partial of", &stream.meta.path, &e));
+            return temp.reopen().map(drop).map_err(|e| fault("open the partial of", &stream.meta.path, &e));
         }
         if let (Some(size), true) = (stream.meta.size, stream.resumable()) {
             // Only after "the same content", which turned out not to be: there was no reason to reserve anything before.
@@ -201,48 +159,27 @@ impl Worker {
             return Ok(());
         }
         let path = &stream.meta.path;
-        let staging = self
-            .root
-            .staging()
-            .map_err(|e| fault("open staging for", path, &e))?;
+        let staging = self.root.staging().map_err(|e| fault("open staging for", path, &e))?;
         let name = staging.fresh_name();
-        let file = staging
-            .own
-            .create(&name)
-            .map_err(|e| fault("create", path, &e))?;
-        stream.temp = Some(Temp {
-            staging,
-            name,
-            partial: false,
-            lasting: false,
-            file: Some(file),
-            waits: false,
-            closed: None,
-        });
+        let file = staging.own.create(&name).map_err(|e| fault("create", path, &e))?;
+        stream.temp =
+            Some(Temp { staging, name, partial: false, lasting: false, file: Some(file), waits: false, closed: None });
         Ok(())
     }
 
     /// Drops what a partial holds behind `offset`, and reserves the room again that this frees.
     fn cut(&mut self, stream: &mut Stream, offset: u64) -> Result<(), FileError> {
-        let Some(Temp {
-            file: Some(file),
-            partial: true,
-            ..
-        }) = &stream.temp
-        else {
+        let Some(Temp { file: Some(file), partial: true, .. }) = &stream.temp else {
             return Ok(());
         };
         let path = &stream.meta.path;
-        let length = sys::stat_file(file)
-            .map_err(|e| fault("look at the partial of", path, &e))?
-            .size;
+        let length = sys::stat_file(file).map_err(|e| fault("look at the partial of", path, &e))?.size;
         let reserved = stream.prefix.0 == offset && length == offset;
         if reserved && (offset > 0 || stream.meta.size.is_none()) {
             return Ok(());
         }
         if length != offset {
-            file.set_len(offset)
-                .map_err(|e| fault("shorten the partial of", path, &e))?;
+            file.set_len(offset).map_err(|e| fault("shorten the partial of", path, &e))?;
         }
         let Some(size) = stream.meta.size else {
             return Ok(());
@@ -250,10 +187,7 @@ impl Worker {
         let promise = match stream.promise.take() {
             Some(promise) => promise,
             None => {
-                let asked = self
-                    .root
-                    .promise(0)
-                    .map_err(|e| fault("ask for space on", path, &e))?;
+                let asked = self.root.promise(0).map_err(|e| fault("ask for space on", path, &e))?;
                 asked.ok_or_else(|| no_space(path, size))?
             }
         };
@@ -262,10 +196,7 @@ impl Worker {
 
     pub(super) fn finish(&mut self, id: StreamId, size: u64) {
         let Some(mut stream) = self.streams.remove(&id) else {
-            self.complete(
-                LandDone::Failed(id, 0, internal("the end of a stream that is not there")),
-                None,
-            );
+            self.complete(LandDone::Failed(id, 0, internal("the end of a stream that is not there")), None);
             return;
         };
         let result = match stream.broken.clone() {
@@ -291,14 +222,8 @@ impl Worker {
             (Err(error), ..) => self.fail(id, 0, error, None),
             (Ok(()), Some(root), ..) => self.complete(LandDone::Finished(id, root), None),
             (Ok(()), None, Some(tell), Some(hashing)) => {
-                let complete = Box::new(move |root: Option<Hash>| {
-                    LandDone::Finished(id, root.unwrap_or_default())
-                });
-                hashing.submit(Job::Finish {
-                    key: id.into(),
-                    complete,
-                    tell,
-                });
+                let complete = Box::new(move |root: Option<Hash>| LandDone::Finished(id, root.unwrap_or_default()));
+                hashing.submit(Job::Finish { key: id.into(), complete, tell });
             }
             (Ok(()), None, ..) => self.fail(id, 0, internal("no hash of the content"), None),
         }
@@ -318,22 +243,14 @@ impl Worker {
         }
         if stream.position != Some(size) {
             let stands = stream.position.unwrap_or(0);
-            return Err(internal(format!(
-                "end at {size} where the file stands at {stands}"
-            )));
+            return Err(internal(format!("end at {size} where the file stands at {stands}")));
         }
         let path = &stream.meta.path;
-        let Some(Temp {
-            file: Some(file),
-            partial,
-            ..
-        }) = &stream.temp
-        else {
+        let Some(Temp { file: Some(file), partial, .. }) = &stream.temp else {
             return Err(internal("the end of a file that is not open"));
         };
         if stream.written != size {
-            file.set_len(size)
-                .map_err(|e| fault("set the length of", path, &e))?;
+            file.set_len(size).map_err(|e| fault("set the length of", path, &e))?;
         }
         // A partial keeps its own mode and times until it is committed: they are what a later try goes by.
         if !*partial {
@@ -353,46 +270,31 @@ impl Worker {
             temp.waits = true;
             return Ok(());
         }
-        temp.close()
-            .map_err(|e| fault("look at the partial of", &stream.meta.path, &e))
+        temp.close().map_err(|e| fault("look at the partial of", &stream.meta.path, &e))
     }
 }
 
 /// Writes one piece where the file stands.
 fn put(stream: &mut Stream, offset: u64, len: u64, content: Option<&Buf>) -> Result<(), FileError> {
     let path = &stream.meta.path;
-    let Some(Temp {
-        file: Some(file),
-        partial,
-        ..
-    }) = &stream.temp
-    else {
+    let Some(Temp { file: Some(file), partial, .. }) = &stream.temp else {
         return Err(internal("content for a file that is not open"));
     };
-    let end = offset
-        .checked_add(len)
-        .filter(|&end| end <= stream.meta.size.unwrap_or(MAX_FILE));
+    let end = offset.checked_add(len).filter(|&end| end <= stream.meta.size.unwrap_or(MAX_FILE));
     let Some(end) = end else {
-        return Err(internal(format!(
-            "content beyond the offered size, up to {offset} + {len}"
-        )));
+        return Err(internal(format!("content beyond the offered size, up to {offset} + {len}")));
     };
     match content {
         Some(buf) => {
             if buf.len() as u64 != len {
-                return Err(internal(
-                    "the content has another length than its operation says",
-                ));
+                return Err(internal("the content has another length than its operation says"));
             }
-            sys::write_all_at(file, buf.bytes(), offset)
-                .map_err(|e| fault("write", path, &e).at(offset))?;
+            sys::write_all_at(file, buf.bytes(), offset).map_err(|e| fault("write", path, &e).at(offset))?;
             stream.written = end;
         }
         // What was reserved for it goes back; behind the end of a file, ext4 would not do that.
         None if *partial => {
-            let punched = file
-                .set_len(end)
-                .and_then(|()| sys::punch(file, offset, len));
+            let punched = file.set_len(end).and_then(|()| sys::punch(file, offset, len));
             punched.map_err(|e| fault("make a hole in", path, &e).at(offset))?;
             stream.written = end;
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ft_core::error::{Code, FileError, Retry};
 use ft_core::frame::{Kind, Meta};
-use ft_core::hash::TreeHasher;
+use ft_core::hash::{Subtree, TreeHasher};
 use ft_core::path::RelPath;
 
 use super::super::fault::fault;
@@ -18,20 +18,15 @@ pub(super) struct Entry {
     pub(super) path: RelPath,
     pub(super) origin: Origin,
     pub(super) state: State,
-    /// What `Check` found equal: from here on the hash is known.
-    pub(super) checked: Option<(u64, TreeHasher)>,
+    /// What `Check` found equal: length and hashes. Not the hasher, because thousands of entries may wait.
+    pub(super) checked: Option<(u64, Vec<Subtree>)>,
     pub(super) failed: Option<FileError>,
 }
 
 /// Where its content comes from.
 pub(super) enum Origin {
     /// A file beneath an open folder.
-    File {
-        base: Arc<Dir>,
-        at: Vec<Vec<u8>>,
-        through: Through,
-        stat: Stat,
-    },
+    File { base: Arc<Dir>, at: Vec<Vec<u8>>, through: Through, stat: Stat },
     /// Read once, from the beginning.
     Stream(Box<dyn Read + Send>),
     /// A folder or a link: no content.
@@ -54,32 +49,20 @@ pub(super) struct Reading {
     pub(super) file: Option<File>,
     pub(super) position: u64,
     /// `None`: the second thread has it.
-    pub(super) hasher: Option<TreeHasher>,
+    pub(super) hasher: Option<Box<TreeHasher>>,
     /// For a sparse file, the stretch that is being read.
     pub(super) extent: Option<Extent>,
 }
 
 impl Entry {
     pub(super) fn new(path: RelPath, origin: Origin) -> Self {
-        Self {
-            path,
-            origin,
-            state: State::Closed,
-            checked: None,
-            failed: None,
-        }
+        Self { path, origin, state: State::Closed, checked: None, failed: None }
     }
 
     /// An entry of unknown size, and how it is offered.
     pub(super) fn stream(reader: Box<dyn Read + Send>, path: RelPath) -> (Self, Meta) {
-        let meta = Meta {
-            path: path.clone(),
-            kind: Kind::File,
-            size: None,
-            mode: None,
-            mtime: None,
-            target: Vec::new(),
-        };
+        let meta =
+            Meta { path: path.clone(), kind: Kind::File, size: None, mode: None, mtime: None, target: Vec::new() };
         (Self::new(path, Origin::Stream(reader)), meta)
     }
 
@@ -93,20 +76,14 @@ impl Entry {
 
     /// Opens the file, if it is still what was offered.
     pub(super) fn open(&self) -> Result<(File, Stat), FileError> {
-        let Origin::File {
-            base,
-            at,
-            through,
-            stat,
-        } = &self.origin
-        else {
+        let Origin::File { base, at, through, stat } = &self.origin else {
             let text = format!("{} has no content that could be read again", self.path);
             return Err(FileError::new(Code::Io, Retry::Never, text));
         };
-        let file = base.file(at, *through).map_err(|e| match e.kind() {
+        let file = base.file(at, *through).map_err(|e| {
             // It was there when it was offered.
-            std::io::ErrorKind::NotFound => self.changed(),
-            _ => fault("open", &self.path, &e),
+            let gone = e.kind() == std::io::ErrorKind::NotFound;
+            if gone { self.changed() } else { fault("open", &self.path, &e) }
         })?;
         let now = sys::stat_file(&file).map_err(|e| fault("look at", &self.path, &e))?;
         if now.what != What::File || !self.unchanged(&now) {
@@ -125,10 +102,6 @@ impl Entry {
     }
 
     pub(super) fn changed(&self) -> FileError {
-        FileError::new(
-            Code::Changed,
-            Retry::Now,
-            format!("{} changed since it was offered", self.path),
-        )
+        FileError::new(Code::Changed, Retry::Now, format!("{} changed since it was offered", self.path))
     }
 }

@@ -7,7 +7,7 @@ mod item;
 mod read;
 mod walk;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
@@ -20,10 +20,10 @@ use ft_core::error::FileError;
 use ft_core::frame::Links;
 use ft_core::path::RelPath;
 use ft_core::storage::{Buf, ItemId, Source, SourceDone, SourceOp};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::fault::internal;
-use super::hashing::{Completions, Hashing, Job};
+use super::hashing::{Hashing, Job};
+use super::outbox::{self, Inbox, Outbox};
 use super::root::Root;
 use super::{Filter, Notes};
 use item::Entry;
@@ -45,29 +45,21 @@ pub struct WalkOptions {
 
 impl Default for WalkOptions {
     fn default() -> Self {
-        Self {
-            links: Links::Skip,
-            filter: None,
-            notes: None,
-        }
+        Self { links: Links::Skip, filter: None, notes: None }
     }
 }
 
 impl fmt::Debug for WalkOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WalkOptions")
-            .field("links", &self.links)
-            .field("filter", &self.filter)
-            .finish_non_exhaustive()
+        f.debug_struct("WalkOptions").field("links", &self.links).field("filter", &self.filter).finish_non_exhaustive()
     }
 }
 
 /// Reads files for one session: those that a push was told to send, or those beneath a [`Root`] that wants ask for.
 pub struct DiskSource {
     ops: Sender<(SourceOp, Option<Buf>)>,
-    done: UnboundedReceiver<(SourceDone, Option<Buf>)>,
+    done: Inbox<SourceDone>,
     abandoned: Arc<AtomicBool>,
-    own: VecDeque<SourceDone>,
 }
 
 /// Already completed paths are not offered again.
@@ -84,22 +76,12 @@ impl DiskSource {
         skip: impl Fn(&RelPath) -> bool + Send + 'static,
     ) -> Self {
         let skip: Skip = Box::new(skip);
-        Self::start(
-            None,
-            options.clone(),
-            BTreeMap::from([(0, Walk::push(paths, into, options, skip))]),
-            None,
-        )
+        Self::start(None, options.clone(), BTreeMap::from([(0, Walk::push(paths, into, options, skip))]), None)
     }
 
     /// Sends one stream of unknown size, such as standard input, as the file `into`.
     pub fn stdin(reader: impl Read + Send + 'static, into: RelPath) -> Self {
-        Self::start(
-            None,
-            WalkOptions::default(),
-            BTreeMap::new(),
-            Some((Box::new(reader), into)),
-        )
+        Self::start(None, WalkOptions::default(), BTreeMap::new(), Some((Box::new(reader), into)))
     }
 
     pub(super) fn serve(root: Arc<Root>, options: WalkOptions) -> Self {
@@ -113,7 +95,7 @@ impl DiskSource {
         stream: Option<(Box<dyn Read + Send>, RelPath)>,
     ) -> Self {
         let (ops, queue) = channel();
-        let (completions, done) = unbounded_channel();
+        let (completions, done) = outbox::pair();
         let abandoned = Arc::new(AtomicBool::new(false));
         let worker = Worker {
             root,
@@ -129,17 +111,8 @@ impl DiskSource {
             scratch: None,
         };
         // Without a thread the queue is dropped here, and `submit` says so.
-        drop(
-            std::thread::Builder::new()
-                .name("ft-read".to_owned())
-                .spawn(move || worker.run(&queue)),
-        );
-        Self {
-            ops,
-            done,
-            abandoned,
-            own: VecDeque::new(),
-        }
+        drop(std::thread::Builder::new().name("ft-read".to_owned()).spawn(move || worker.run(&queue)));
+        Self { ops, done, abandoned }
     }
 }
 
@@ -150,29 +123,17 @@ impl Source for DiskSource {
             match op {
                 SourceOp::Open { .. } | SourceOp::Close(_) => {}
                 SourceOp::Next { want, .. } => {
-                    self.own.push_back(SourceDone::Entries {
-                        want,
-                        items: Vec::new(),
-                        end: Some(Err(gone)),
-                    });
+                    self.done.push(SourceDone::Entries { want, items: Vec::new(), end: Some(Err(gone)) }, None);
                 }
-                SourceOp::Check { item, .. }
-                | SourceOp::Hash(item)
-                | SourceOp::Read { item, .. } => {
-                    self.own.push_back(SourceDone::Failed(item, gone));
+                SourceOp::Check { item, .. } | SourceOp::Hash(item) | SourceOp::Read { item, .. } => {
+                    self.done.push(SourceDone::Failed(item, gone), None);
                 }
             }
         }
     }
 
     fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(SourceDone, Option<Buf>)> {
-        match self.done.poll_recv(cx) {
-            Poll::Ready(Some(completion)) => Poll::Ready(completion),
-            Poll::Ready(None) | Poll::Pending => self
-                .own
-                .pop_front()
-                .map_or(Poll::Pending, |d| Poll::Ready((d, None))),
-        }
+        self.done.poll(cx)
     }
 }
 
@@ -198,7 +159,7 @@ struct Worker {
     stream: Option<(Box<dyn Read + Send>, RelPath)>,
     items: BTreeMap<ItemId, Entry>,
     last_item: ItemId,
-    done: Completions<SourceDone>,
+    done: Outbox<SourceDone>,
     hashing: Option<Hashing<SourceDone>>,
     abandoned: Arc<AtomicBool>,
     spares: Vec<Buf>,
@@ -207,41 +168,22 @@ struct Worker {
 
 impl Worker {
     fn run(mut self, queue: &Receiver<(SourceOp, Option<Buf>)>) {
-        while let Ok((op, spare)) = queue.recv() {
+        while let Ok((op, spare)) = self.done.next(queue) {
             if self.abandoned.load(Ordering::Relaxed) {
                 return;
             }
-            self.spares
-                .extend(spare.filter(|_| self.spares.len() < SPARES));
+            self.spares.extend(spare.filter(|_| self.spares.len() < SPARES));
             match op {
-                SourceOp::Open {
-                    want,
-                    path,
-                    depth,
-                    links,
-                } => {
+                SourceOp::Open { want, path, depth, links } => {
                     if let Some(root) = &self.root {
-                        let walk = Walk::serve(
-                            Arc::clone(root),
-                            &path,
-                            depth,
-                            links,
-                            self.options.clone(),
-                        );
+                        let walk = Walk::serve(Arc::clone(root), &path, depth, links, self.options.clone());
                         self.wants.insert(want, walk);
                     }
                 }
                 SourceOp::Next { want, max } => self.next(want, max),
-                SourceOp::Check {
-                    item,
-                    len,
-                    subtrees,
-                } => {
+                SourceOp::Check { item, len, subtrees } => {
                     let checked = self.check(item, len, &subtrees);
-                    self.answer(
-                        item,
-                        checked.map(|offset| SourceDone::Checked(item, offset)),
-                    );
+                    self.answer(item, checked.map(|offset| SourceDone::Checked(item, offset)));
                 }
                 SourceOp::Hash(item) => {
                     let hashed = self.hash_all(item);
@@ -262,10 +204,7 @@ impl Worker {
         let (found, end) = match (self.wants.get_mut(&want), self.stream.take()) {
             (Some(walk), _) => walk.next(max),
             (None, Some((reader, path))) => (vec![Entry::stream(reader, path)], Some(Ok(()))),
-            (None, None) => (
-                Vec::new(),
-                Some(Err(internal("entries of a want that was not opened"))),
-            ),
+            (None, None) => (Vec::new(), Some(Err(internal("entries of a want that was not opened")))),
         };
         if end.is_some() {
             self.wants.remove(&want);
@@ -273,18 +212,14 @@ impl Worker {
         let mut items = Vec::with_capacity(found.len());
         for (entry, meta) in found {
             self.last_item += 1;
-            items.push(ft_core::storage::Item {
-                id: self.last_item,
-                meta,
-            });
+            items.push(ft_core::storage::Item { id: self.last_item, meta });
             self.items.insert(self.last_item, entry);
         }
         self.complete(SourceDone::Entries { want, items, end }, None);
     }
 
     fn complete(&self, completion: SourceDone, buf: Option<Buf>) {
-        // Nobody listens any more only when the session has gone.
-        drop(self.done.send((completion, buf)));
+        self.done.push(completion, buf);
     }
 
     /// Completes behind what the hasher still has of this item.

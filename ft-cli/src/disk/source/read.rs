@@ -26,16 +26,8 @@ struct Piece {
 
 impl Worker {
     /// How far the receiver's prefix is equal. What was hashed for it is kept, so that reading can go on from there.
-    pub(super) fn check(
-        &mut self,
-        item: ItemId,
-        len: u64,
-        subtrees: &[Subtree],
-    ) -> Result<u64, FileError> {
-        let entry = self
-            .items
-            .get(&item)
-            .ok_or_else(|| internal("check of an entry that is not open"))?;
+    pub(super) fn check(&mut self, item: ItemId, len: u64, subtrees: &[Subtree]) -> Result<u64, FileError> {
+        let entry = self.items.get(&item).ok_or_else(|| internal("check of an entry that is not open"))?;
         if matches!(entry.origin, Origin::Stream(_)) {
             return Ok(0);
         }
@@ -44,19 +36,18 @@ impl Worker {
         }
         let (file, stat) = entry.open()?;
         let path = entry.path.clone();
-        let mut equal = (0, TreeHasher::new());
+        let mut equal = (0, Vec::new());
         if len < stat.size && decompose(len).count() == subtrees.len() {
             let mut hasher = TreeHasher::new();
             let mut boundary = 0;
             for (n, part) in decompose(len).enumerate() {
                 boundary += part;
-                self.hash_to(&file, &mut hasher, boundary)
-                    .map_err(|e| fault("read", &path, &e))?;
+                self.hash_to(&file, &mut hasher, boundary).map_err(|e| fault("read", &path, &e))?;
                 let (hashed, ours) = hasher.prefix();
                 if hashed != boundary || ours != subtrees[..=n] {
                     break;
                 }
-                equal = (boundary, TreeHasher::resume(boundary, &ours));
+                equal = (boundary, ours);
             }
         }
         let boundary = equal.0;
@@ -67,43 +58,29 @@ impl Worker {
     }
 
     pub(super) fn hash_all(&mut self, item: ItemId) -> Result<Hash, FileError> {
-        let entry = self
-            .items
-            .get(&item)
-            .ok_or_else(|| internal("hash of an entry that is not open"))?;
+        let entry = self.items.get(&item).ok_or_else(|| internal("hash of an entry that is not open"))?;
         if let Some(error) = entry.failed.clone() {
             return Err(error);
         }
         let (file, stat) = entry.open()?;
         let path = entry.path.clone();
         let mut hasher = TreeHasher::new();
-        self.hash_to(&file, &mut hasher, stat.size)
-            .map_err(|e| fault("read", &path, &e))?;
+        self.hash_to(&file, &mut hasher, stat.size).map_err(|e| fault("read", &path, &e))?;
         let now = sys::stat_file(&file).map_err(|e| fault("look at", &path, &e))?;
-        let entry = self
-            .items
-            .get(&item)
-            .ok_or_else(|| internal("hash of an entry that is not open"))?;
-        if hasher.len() == stat.size && entry.unchanged(&now) {
-            Ok(hasher.root())
-        } else {
-            Err(entry.changed())
-        }
+        let entry = self.items.get(&item).ok_or_else(|| internal("hash of an entry that is not open"))?;
+        if hasher.len() == stat.size && entry.unchanged(&now) { Ok(hasher.root()) } else { Err(entry.changed()) }
     }
 
     /// Hashes on up to `end`, or the end of the file if that comes first.
     fn hash_to(&mut self, file: &File, hasher: &mut TreeHasher, end: u64) -> io::Result<()> {
-        let mut buf = self
-            .scratch
-            .take()
-            .unwrap_or_else(|| Buf::with_capacity(REHASH_CHUNK));
+        self.done.flush();
+        let mut buf = self.scratch.take().unwrap_or_else(|| Buf::with_capacity(REHASH_CHUNK));
         while hasher.len() < end {
             if self.abandoned.load(Ordering::Relaxed) {
                 return Err(io::Error::other("the session has gone"));
             }
             buf.clear();
-            let room = usize::try_from(end - hasher.len())
-                .map_or(REHASH_CHUNK, |left| left.min(REHASH_CHUNK));
+            let room = usize::try_from(end - hasher.len()).map_or(REHASH_CHUNK, |left| left.min(REHASH_CHUNK));
             match sys::read_at(file, &mut buf.spare()[..room], hasher.len()) {
                 Ok(0) => break,
                 Ok(n) => buf.advance(n),
@@ -139,13 +116,7 @@ impl Worker {
         }
     }
 
-    fn piece(
-        &mut self,
-        item: ItemId,
-        entry: &mut Entry,
-        offset: u64,
-        max: usize,
-    ) -> Result<Piece, FileError> {
+    fn piece(&mut self, item: ItemId, entry: &mut Entry, offset: u64, max: usize) -> Result<Piece, FileError> {
         if matches!(entry.state, State::Closed) {
             self.begin(item, entry, offset)?;
         }
@@ -154,19 +125,16 @@ impl Worker {
             return Err(internal(format!("read at {offset} behind the end")));
         };
         if reading.position != offset {
-            return Err(internal(format!(
-                "read at {offset} where the entry stands at {}",
-                reading.position
-            )));
+            return Err(internal(format!("read at {offset} where the entry stands at {}", reading.position)));
         }
         let piece = match (&mut entry.origin, &reading.file) {
             (Origin::Stream(reader), _) => {
+                // It may wait for whoever writes.
+                self.done.flush();
                 read_stream(reader, spare, max).map_err(|e| fault("read", &entry.path, &e))?
             }
-            (Origin::File { stat, .. }, Some(file)) => {
-                read_file(file, stat, &mut reading.extent, offset, max, spare)
-                    .map_err(|e| fault("read", &entry.path, &e))?
-            }
+            (Origin::File { stat, .. }, Some(file)) => read_file(file, stat, &mut reading.extent, offset, max, spare)
+                .map_err(|e| fault("read", &entry.path, &e))?,
             (Origin::File { .. } | Origin::Nothing, _) => {
                 return Err(internal("read of an entry without content"));
             }
@@ -174,9 +142,7 @@ impl Worker {
         reading.position += piece.len;
         if let Some(file) = &reading.file {
             let short = piece.len == 0 && !piece.last;
-            let now = (piece.last || short)
-                .then(|| sys::stat_file(file))
-                .transpose();
+            let now = (piece.last || short).then(|| sys::stat_file(file)).transpose();
             let now = now.map_err(|e| fault("look at", &entry.path, &e))?;
             if short || now.is_some_and(|now| !entry.unchanged(&now)) {
                 return Err(entry.changed());
@@ -187,12 +153,10 @@ impl Worker {
 
     fn begin(&mut self, item: ItemId, entry: &mut Entry, offset: u64) -> Result<(), FileError> {
         let hasher = match entry.checked.take() {
-            Some((boundary, hasher)) if boundary == offset => hasher,
+            Some((boundary, subtrees)) if boundary == offset && offset > 0 => TreeHasher::resume(boundary, &subtrees),
             Some(_) | None if offset == 0 => TreeHasher::new(),
             Some(_) | None => {
-                return Err(internal(format!(
-                    "first read at {offset}, which was not checked"
-                )));
+                return Err(internal(format!("first read at {offset}, which was not checked")));
             }
         };
         let (file, small) = match &entry.origin {
@@ -212,17 +176,14 @@ impl Worker {
         }
         let hasher = match &self.hashing {
             Some(hashing) if !small => {
-                hashing.submit(Job::Begin(item, hasher));
+                // The other thread's completions come behind all that this one has.
+                self.done.flush();
+                hashing.submit(Job::Begin(item, Box::new(hasher)));
                 None
             }
-            Some(_) | None => Some(hasher),
+            Some(_) | None => Some(Box::new(hasher)),
         };
-        entry.state = State::Reading(Reading {
-            file,
-            position: offset,
-            hasher,
-            extent: None,
-        });
+        entry.state = State::Reading(Reading { file, position: offset, hasher, extent: None });
         Ok(())
     }
 
@@ -231,18 +192,8 @@ impl Worker {
         let Piece { len, bytes, last } = piece;
         let hole = bytes.is_none();
         let complete = move |end| match hole {
-            true => SourceDone::Hole {
-                item,
-                offset,
-                len,
-                end,
-            },
-            false => SourceDone::Content {
-                item,
-                offset,
-                len,
-                end,
-            },
+            true => SourceDone::Hole { item, offset, len, end },
+            false => SourceDone::Content { item, offset, len, end },
         };
         let Some(Entry { state, .. }) = self.items.get_mut(&item) else {
             return;
@@ -254,18 +205,8 @@ impl Worker {
             (None, Some(hashing)) => {
                 let complete = Box::new(complete);
                 hashing.submit(match bytes {
-                    Some(bytes) => Job::Bytes {
-                        key: item,
-                        bytes,
-                        last,
-                        complete,
-                    },
-                    None => Job::Zeros {
-                        key: item,
-                        len,
-                        last,
-                        complete,
-                    },
+                    Some(bytes) => Job::Bytes { key: item, bytes, last, complete },
+                    None => Job::Zeros { key: item, len, last, complete },
                 });
                 if last {
                     *state = State::Ended { beside: true };
@@ -282,10 +223,7 @@ impl Worker {
                 }
                 self.complete(complete(end), bytes);
             }
-            (None, None) => self.complete(
-                SourceDone::Failed(item, internal("no thread for hashing")),
-                bytes,
-            ),
+            (None, None) => self.complete(SourceDone::Failed(item, internal("no thread for hashing")), bytes),
         }
     }
 }
@@ -310,11 +248,7 @@ fn read_stream(reader: &mut impl io::Read, spare: Option<Buf>, max: usize) -> io
         }
     };
     buf.advance(n);
-    Ok(Piece {
-        len: n as u64,
-        bytes: Some(buf),
-        last: n == 0,
-    })
+    Ok(Piece { len: n as u64, bytes: Some(buf), last: n == 0 })
 }
 
 fn read_file(
@@ -339,11 +273,7 @@ fn read_file(
         match current {
             Extent::Hole(end) => {
                 let len = (end - offset).min(MAX_HOLE);
-                return Ok(Piece {
-                    len,
-                    bytes: None,
-                    last: offset + len == stat.size,
-                });
+                return Ok(Piece { len, bytes: None, last: offset + len == stat.size });
             }
             Extent::Data(end) => until = end,
         }
@@ -352,11 +282,7 @@ fn read_file(
     let mut buf = buffer(spare, room);
     while buf.len() < room {
         let filled = buf.len();
-        match sys::read_at(
-            file,
-            &mut buf.spare()[..room - filled],
-            offset + filled as u64,
-        ) {
+        match sys::read_at(file, &mut buf.spare()[..room - filled], offset + filled as u64) {
             Ok(0) => break,
             Ok(n) => buf.advance(n),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -364,9 +290,5 @@ fn read_file(
         }
     }
     let len = buf.len() as u64;
-    Ok(Piece {
-        len,
-        bytes: Some(buf),
-        last: offset + len == stat.size,
-    })
+    Ok(Piece { len, bytes: Some(buf), last: offset + len == stat.size })
 }

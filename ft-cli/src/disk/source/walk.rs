@@ -65,61 +65,23 @@ struct Level {
 type Found = (Entry, Meta);
 
 impl Walk {
-    pub(super) fn push(
-        paths: Vec<PathBuf>,
-        into: RelPath,
-        options: WalkOptions,
-        skip: Skip,
-    ) -> Self {
+    pub(super) fn push(paths: Vec<PathBuf>, into: RelPath, options: WalkOptions, skip: Skip) -> Self {
         let prefix = into.components().len();
-        let starts: Vec<_> = paths
-            .into_iter()
-            .map(|path| Start::Ambient(path, into.clone()))
-            .collect();
+        let starts: Vec<_> = paths.into_iter().map(|path| Start::Ambient(path, into.clone())).collect();
         Self::new(starts, options.links, options, skip, prefix, false)
     }
 
-    pub(super) fn serve(
-        root: Arc<Root>,
-        path: &RelPath,
-        depth: u16,
-        links: Links,
-        options: WalkOptions,
-    ) -> Self {
-        let start = if path
-            .components()
-            .iter()
-            .any(|c| is_reserved(c) || !sys::storable(c))
-        {
+    pub(super) fn serve(root: Arc<Root>, path: &RelPath, depth: u16, links: Links, options: WalkOptions) -> Self {
+        let start = if path.components().iter().any(|c| is_reserved(c) || !sys::storable(c)) {
             Start::Never(fault("open", path, &ErrorKind::NotFound.into()))
         } else {
-            Start::Beneath {
-                root,
-                at: path.components().to_vec(),
-                depth,
-            }
+            Start::Beneath { root, at: path.components().to_vec(), depth }
         };
         Self::new(vec![start], links, options, Box::new(|_| false), 0, true)
     }
 
-    fn new(
-        starts: Vec<Start>,
-        links: Links,
-        options: WalkOptions,
-        skip: Skip,
-        into: usize,
-        strict: bool,
-    ) -> Self {
-        Self {
-            starts: starts.into_iter(),
-            stack: Vec::new(),
-            options,
-            links,
-            skip,
-            into,
-            strict,
-            failed: None,
-        }
+    fn new(starts: Vec<Start>, links: Links, options: WalkOptions, skip: Skip, into: usize, strict: bool) -> Self {
+        Self { starts: starts.into_iter(), stack: Vec::new(), options, links, skip, into, strict, failed: None }
     }
 
     /// At most `max` entries, and how it ended if it did.
@@ -164,16 +126,10 @@ impl Walk {
                 let Some(name) = path.file_name() else {
                     // `.`, `..` or `/`: what is in it.
                     let base = Arc::new(Dir::open_ambient(&path).map_err(|e| bad(system(&e)))?);
-                    return self
-                        .enter(&base, Vec::new(), into.clone(), u16::MAX, false)
-                        .map(|()| None)
-                        .map_err(bad);
+                    return self.enter(&base, Vec::new(), into.clone(), u16::MAX, false).map(|()| None).map_err(bad);
                 };
                 let name = sys::component(name);
-                let above = path
-                    .parent()
-                    .filter(|p| !p.as_os_str().is_empty())
-                    .unwrap_or(Path::new("."));
+                let above = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 let base = Arc::new(Dir::open_ambient(above).map_err(|e| bad(system(&e)))?);
                 let offered = into.join(&name).map_err(|e| bad(bad_name(&shown, &e)))?;
                 match base.stat(&name) {
@@ -187,14 +143,9 @@ impl Walk {
                 let base = root.dir.folder(&[], Through::NoLinks).map(Arc::new);
                 let base = base.map_err(|e| (whole.clone(), fault("open", &whole, &e)))?;
                 let Some((name, above)) = at.split_last() else {
-                    return self
-                        .enter(&base, at, RelPath::root(), depth, false)
-                        .map(|()| None)
-                        .map_err(|e| (whole, e));
+                    return self.enter(&base, at, RelPath::root(), depth, false).map(|()| None).map_err(|e| (whole, e));
                 };
-                let stat = base
-                    .folder(above, self.through())
-                    .and_then(|parent| parent.stat(name));
+                let stat = base.folder(above, self.through()).and_then(|parent| parent.stat(name));
                 let stat = match stat {
                     Ok(Some(stat)) => Ok(stat),
                     Ok(None) => Err(fault("open", &whole, &ErrorKind::NotFound.into())),
@@ -210,13 +161,9 @@ impl Walk {
                 }
                 if let What::Special(what) = stat.what {
                     let text = format!("{whole} is {what}");
-                    return Err((
-                        whole,
-                        FileError::new(Code::UnsupportedKind, Retry::Never, text),
-                    ));
+                    return Err((whole, FileError::new(Code::UnsupportedKind, Retry::Never, text)));
                 }
-                let offered = RelPath::new(vec![name.clone()])
-                    .map_err(|e| (whole.clone(), internal(e.to_string())))?;
+                let offered = RelPath::new(vec![name.clone()]).map_err(|e| (whole.clone(), internal(e.to_string())))?;
                 Ok(self.take(&base, at, offered, stat, depth))
             }
         }
@@ -235,13 +182,8 @@ impl Walk {
             }
         };
         if let Some(filter) = &self.options.filter {
-            let local = RelPath::new(
-                path.components()
-                    .get(self.into..)
-                    .unwrap_or_default()
-                    .to_vec(),
-            )
-            .unwrap_or_default();
+            let local =
+                RelPath::new(path.components().get(self.into..).unwrap_or_default().to_vec()).unwrap_or_default();
             let folder_or_link = what != Some(What::File);
             if !(filter.wants(&local) || folder_or_link && filter.enters(&local)) {
                 return None;
@@ -249,8 +191,7 @@ impl Walk {
         }
         match level.dir.stat(name) {
             Ok(Some(stat)) => {
-                let (base, mut at, depth) =
-                    (Arc::clone(&level.base), level.at.clone(), level.depth);
+                let (base, mut at, depth) = (Arc::clone(&level.base), level.at.clone(), level.depth);
                 at.push(name.to_vec());
                 self.take(&base, at, path, stat, depth)
             }
@@ -265,14 +206,7 @@ impl Walk {
     }
 
     /// Offers a file or a link, enters a folder, says a word about everything else.
-    fn take(
-        &mut self,
-        base: &Arc<Dir>,
-        at: Components,
-        path: RelPath,
-        stat: Stat,
-        depth: u16,
-    ) -> Option<Found> {
+    fn take(&mut self, base: &Arc<Dir>, at: Components, path: RelPath, stat: Stat, depth: u16) -> Option<Found> {
         match stat.what {
             What::File => self.offer_file(base, at, path, stat),
             What::Folder => self.take_folder(base, at, path, stat, depth),
@@ -287,9 +221,7 @@ impl Walk {
                 }
                 Links::Keep => self.offer_link(base, &at, path, stat),
                 Links::Follow => match base.stat_through(&at, self.through()) {
-                    Ok(Stat {
-                        what: What::Link, ..
-                    }) => {
+                    Ok(Stat { what: What::Link, .. }) => {
                         self.note(Note::SkippedLink(path, "it cannot be followed"));
                         None
                     }
@@ -307,14 +239,7 @@ impl Walk {
         }
     }
 
-    fn take_folder(
-        &mut self,
-        base: &Arc<Dir>,
-        at: Components,
-        path: RelPath,
-        stat: Stat,
-        depth: u16,
-    ) -> Option<Found> {
+    fn take_folder(&mut self, base: &Arc<Dir>, at: Components, path: RelPath, stat: Stat, depth: u16) -> Option<Found> {
         if is_reserved(at.last()?) {
             return None;
         }
@@ -322,16 +247,8 @@ impl Walk {
             return self.offer(&path, Kind::Folder, &stat, Vec::new(), Origin::Nothing);
         }
         // Only a followed link can lead back up. Where the system has no file numbers, the depth of paths is the bound.
-        if stat.inode != 0
-            && self
-                .stack
-                .iter()
-                .any(|l| (l.stat.device, l.stat.inode) == (stat.device, stat.inode))
-        {
-            self.note(Note::SkippedLink(
-                path,
-                "it leads back to a folder that it is in",
-            ));
+        if stat.inode != 0 && self.stack.iter().any(|l| (l.stat.device, l.stat.inode) == (stat.device, stat.inode)) {
+            self.note(Note::SkippedLink(path, "it leads back to a folder that it is in"));
             return None;
         }
         if let Err(error) = self.enter(base, at, path.clone(), depth, true) {
@@ -351,18 +268,10 @@ impl Walk {
         let failed = |e: &std::io::Error| fault("read folder", &path, e);
         let dir = base.folder(&at, self.through()).map_err(|e| failed(&e))?;
         let stat = dir.stat_self().map_err(|e| failed(&e))?;
-        let mut names = if depth == 0 {
-            Vec::new()
-        } else {
-            dir.names().map_err(|e| failed(&e))?
-        };
+        let mut names = if depth == 0 { Vec::new() } else { dir.names().map_err(|e| failed(&e))? };
         names.retain(|(name, _)| !is_reserved(name));
         names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let depth = if depth == u16::MAX {
-            depth
-        } else {
-            depth.saturating_sub(1)
-        };
+        let depth = if depth == u16::MAX { depth } else { depth.saturating_sub(1) };
         self.stack.push(Level {
             base: Arc::clone(base),
             at,
@@ -382,42 +291,17 @@ impl Walk {
             return None;
         }
         // Its times are those of before: what is sent later is found changed when it is read.
-        self.offer(
-            &level.path,
-            Kind::Folder,
-            &level.stat,
-            Vec::new(),
-            Origin::Nothing,
-        )
+        self.offer(&level.path, Kind::Folder, &level.stat, Vec::new(), Origin::Nothing)
     }
 
-    fn offer_file(
-        &mut self,
-        base: &Arc<Dir>,
-        at: Components,
-        path: RelPath,
-        stat: Stat,
-    ) -> Option<Found> {
-        let origin = Origin::File {
-            base: Arc::clone(base),
-            at,
-            through: self.through(),
-            stat,
-        };
+    fn offer_file(&mut self, base: &Arc<Dir>, at: Components, path: RelPath, stat: Stat) -> Option<Found> {
+        let origin = Origin::File { base: Arc::clone(base), at, through: self.through(), stat };
         self.offer(&path, Kind::File, &stat, Vec::new(), origin)
     }
 
-    fn offer_link(
-        &mut self,
-        base: &Arc<Dir>,
-        at: &[Vec<u8>],
-        path: RelPath,
-        stat: Stat,
-    ) -> Option<Found> {
+    fn offer_link(&mut self, base: &Arc<Dir>, at: &[Vec<u8>], path: RelPath, stat: Stat) -> Option<Found> {
         let (name, above) = at.split_last()?;
-        let target = base
-            .folder(above, self.through())
-            .and_then(|parent| parent.read_link(name));
+        let target = base.folder(above, self.through()).and_then(|parent| parent.read_link(name));
         match target {
             Ok(target) if target.len() <= limits::MAX_TARGET => {
                 self.offer(&path, Kind::Link, &stat, target, Origin::Nothing)
@@ -434,23 +318,12 @@ impl Walk {
         }
     }
 
-    fn offer(
-        &mut self,
-        path: &RelPath,
-        kind: Kind,
-        stat: &Stat,
-        target: Vec<u8>,
-        origin: Origin,
-    ) -> Option<Found> {
+    fn offer(&mut self, path: &RelPath, kind: Kind, stat: &Stat, target: Vec<u8>, origin: Origin) -> Option<Found> {
         if (self.skip)(path) {
             return None;
         }
         if let Some(filter) = &self.options.filter {
-            let local = path
-                .components()
-                .get(self.into..)
-                .unwrap_or_default()
-                .to_vec();
+            let local = path.components().get(self.into..).unwrap_or_default().to_vec();
             if !filter.wants(&RelPath::new(local).unwrap_or_default()) {
                 return None;
             }

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ft_core::frame::Mtime;
 use rustix::fs::{
-    Advice, AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, SeekFrom,
-    Timespec, Timestamps, UTIME_OMIT,
+    Advice, AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, SeekFrom, Timespec, Timestamps,
+    UTIME_OMIT,
 };
 use rustix::io::Errno;
 
@@ -29,15 +29,10 @@ static NO_OPENAT2: AtomicBool = AtomicBool::new(false);
 #[derive(Debug)]
 pub(in super::super) struct Dir(OwnedFd);
 
-const FOLDER: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC);
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 // NONBLOCK: opening a named pipe that took a file's place must not wait for a writer.
-const READ: OFlags = OFlags::RDONLY
-    .union(OFlags::NONBLOCK)
-    .union(OFlags::NOCTTY)
-    .union(OFlags::CLOEXEC)
-    .union(OFlags::NOFOLLOW);
+const READ: OFlags =
+    OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
 fn os(name: &[u8]) -> &OsStr {
     OsStr::from_bytes(name)
@@ -50,56 +45,29 @@ impl Dir {
     }
 
     /// The folder at `components` beneath this one.
-    pub(in super::super) fn folder(
-        &self,
-        components: &[Vec<u8>],
-        through: Through,
-    ) -> io::Result<Self> {
+    pub(in super::super) fn folder(&self, components: &[Vec<u8>], through: Through) -> io::Result<Self> {
         Ok(Self(self.open(components, FOLDER, through)?))
     }
 
     /// Opens a file for reading; what it is must be asked of the descriptor.
-    pub(in super::super) fn file(
-        &self,
-        components: &[Vec<u8>],
-        through: Through,
-    ) -> io::Result<File> {
-        let flags = if through == Through::NoLinks {
-            READ
-        } else {
-            READ.difference(OFlags::NOFOLLOW)
-        };
+    pub(in super::super) fn file(&self, components: &[Vec<u8>], through: Through) -> io::Result<File> {
+        let flags = if through == Through::NoLinks { READ } else { READ.difference(OFlags::NOFOLLOW) };
         Ok(File::from(self.open(components, flags, through)?))
     }
 
     /// What is at `components`, links followed as far as `through` allows. Opens nothing: a device is not touched.
-    pub(in super::super) fn stat_through(
-        &self,
-        components: &[Vec<u8>],
-        through: Through,
-    ) -> io::Result<Stat> {
+    pub(in super::super) fn stat_through(&self, components: &[Vec<u8>], through: Through) -> io::Result<Stat> {
         let fd = self.open(components, OFlags::PATH | OFlags::CLOEXEC, through)?;
         Ok(convert(&rustix::fs::fstat(fd)?))
     }
 
     fn open(&self, components: &[Vec<u8>], flags: OFlags, through: Through) -> io::Result<OwnedFd> {
-        let path = if components.is_empty() {
-            b".".to_vec()
-        } else {
-            components.join(&b'/')
-        };
+        let path = if components.is_empty() { b".".to_vec() } else { components.join(&b'/') };
         let resolve = match through {
             Through::LinksAnywhere => {
-                return Ok(rustix::fs::openat(
-                    &self.0,
-                    os(&path),
-                    flags,
-                    Mode::empty(),
-                )?);
+                return Ok(rustix::fs::openat(&self.0, os(&path), flags, Mode::empty())?);
             }
-            Through::NoLinks => {
-                ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS
-            }
+            Through::NoLinks => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
             Through::LinksInside => ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
         };
         if !NO_OPENAT2.load(Ordering::Relaxed) {
@@ -130,14 +98,10 @@ impl Dir {
         match rustix::fs::openat(dir, os(name), flags | OFlags::NOFOLLOW, Mode::empty()) {
             Err(Errno::LOOP) => Err(through_link()),
             // A link with O_DIRECTORY | O_NOFOLLOW is "not a directory": tell the two apart.
-            Err(Errno::NOTDIR) => {
-                match rustix::fs::statat(dir, os(name), AtFlags::SYMLINK_NOFOLLOW) {
-                    Ok(st) if FileType::from_raw_mode(st.st_mode) == FileType::Symlink => {
-                        Err(through_link())
-                    }
-                    Ok(_) | Err(_) => Err(Errno::NOTDIR.into()),
-                }
-            }
+            Err(Errno::NOTDIR) => match rustix::fs::statat(dir, os(name), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(st) if FileType::from_raw_mode(st.st_mode) == FileType::Symlink => Err(through_link()),
+                Ok(_) | Err(_) => Err(Errno::NOTDIR.into()),
+            },
             other => Ok(other?),
         }
     }
@@ -164,57 +128,32 @@ impl Dir {
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
                 let file_type = entry.file_type();
-                all.push((
-                    name.to_vec(),
-                    (file_type != FileType::Unknown).then(|| what(file_type)),
-                ));
+                all.push((name.to_vec(), (file_type != FileType::Unknown).then(|| what(file_type))));
             }
         }
         Ok(all)
     }
 
     pub(in super::super) fn make_folder(&self, name: &[u8], private: bool) -> io::Result<()> {
-        let mode = if private {
-            Mode::RWXU
-        } else {
-            Mode::RWXU | Mode::RWXG | Mode::RWXO
-        };
+        let mode = if private { Mode::RWXU } else { Mode::RWXU | Mode::RWXG | Mode::RWXO };
         Ok(rustix::fs::mkdirat(&self.0, os(name), mode)?)
     }
 
     /// A new file that only its owner may touch; fails if the name is taken.
     pub(in super::super) fn create(&self, name: &[u8]) -> io::Result<File> {
-        let flags =
-            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(File::from(rustix::fs::openat(
-            &self.0,
-            os(name),
-            flags,
-            Mode::RUSR | Mode::WUSR,
-        )?))
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(&self.0, os(name), flags, Mode::RUSR | Mode::WUSR)?))
     }
 
     /// A file to go on with, made if missing.
     pub(in super::super) fn open_or_create(&self, name: &[u8]) -> io::Result<File> {
-        let flags =
-            OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        Ok(File::from(rustix::fs::openat(
-            &self.0,
-            os(name),
-            flags,
-            Mode::RUSR | Mode::WUSR,
-        )?))
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(&self.0, os(name), flags, Mode::RUSR | Mode::WUSR)?))
     }
 
     /// Gives `name` to what is `from` here, unless the name is taken (`AlreadyExists`). Atomic.
-    pub(in super::super) fn rename_new(
-        &self,
-        from: &[u8],
-        to: &Self,
-        name: &[u8],
-    ) -> io::Result<()> {
-        match rustix::fs::renameat_with(&self.0, os(from), &to.0, os(name), RenameFlags::NOREPLACE)
-        {
+    pub(in super::super) fn rename_new(&self, from: &[u8], to: &Self, name: &[u8]) -> io::Result<()> {
+        match rustix::fs::renameat_with(&self.0, os(from), &to.0, os(name), RenameFlags::NOREPLACE) {
             // A file system without the flag: a hard link is as atomic, and fails as well if the name is taken.
             Err(Errno::INVAL | Errno::NOSYS) => {
                 rustix::fs::linkat(&self.0, os(from), &to.0, os(name), AtFlags::empty())?;
@@ -225,12 +164,7 @@ impl Dir {
     }
 
     /// Gives `name` to what is `from` here, in place of what had it. Atomic.
-    pub(in super::super) fn rename_over(
-        &self,
-        from: &[u8],
-        to: &Self,
-        name: &[u8],
-    ) -> io::Result<()> {
+    pub(in super::super) fn rename_over(&self, from: &[u8], to: &Self, name: &[u8]) -> io::Result<()> {
         Ok(rustix::fs::renameat(&self.0, os(from), &to.0, os(name))?)
     }
 
@@ -252,20 +186,11 @@ impl Dir {
 
     /// Modification time of a link itself.
     pub(in super::super) fn set_link_mtime(&self, name: &[u8], mtime: Mtime) -> io::Result<()> {
-        Ok(rustix::fs::utimensat(
-            &self.0,
-            os(name),
-            &timestamps(Some(mtime)),
-            AtFlags::SYMLINK_NOFOLLOW,
-        )?)
+        Ok(rustix::fs::utimensat(&self.0, os(name), &timestamps(Some(mtime)), AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
     /// Mode and modification time of the folder itself.
-    pub(in super::super) fn set_meta(
-        &self,
-        mode: Option<u16>,
-        mtime: Option<Mtime>,
-    ) -> io::Result<()> {
+    pub(in super::super) fn set_meta(&self, mode: Option<u16>, mtime: Option<Mtime>) -> io::Result<()> {
         set_meta_of(&self.0, mode, mtime)
     }
 
@@ -328,20 +253,13 @@ pub(in super::super) fn stat_file(file: &File) -> io::Result<Stat> {
 }
 
 /// Mode and modification time of an open file.
-pub(in super::super) fn set_file_meta(
-    file: &File,
-    mode: Option<u16>,
-    mtime: Option<Mtime>,
-) -> io::Result<()> {
+pub(in super::super) fn set_file_meta(file: &File, mode: Option<u16>, mtime: Option<Mtime>) -> io::Result<()> {
     set_meta_of(file, mode, mtime)
 }
 
 fn set_meta_of(fd: impl AsFd, mode: Option<u16>, mtime: Option<Mtime>) -> io::Result<()> {
     if let Some(mode) = mode {
-        rustix::fs::fchmod(
-            fd.as_fd(),
-            Mode::from_bits_truncate(u32::from(mode & 0o777)),
-        )?;
+        rustix::fs::fchmod(fd.as_fd(), Mode::from_bits_truncate(u32::from(mode & 0o777)))?;
     }
     if mtime.is_some() {
         rustix::fs::futimens(fd.as_fd(), &timestamps(mtime))?;
@@ -352,12 +270,7 @@ fn set_meta_of(fd: impl AsFd, mode: Option<u16>, mtime: Option<Mtime>) -> io::Re
 /// Sets aside room for a stretch of the file without changing its length. `Unsupported`: this file system cannot.
 pub(in super::super) fn reserve(file: &File, from: u64, to: u64) -> io::Result<()> {
     loop {
-        match rustix::fs::fallocate(
-            file,
-            FallocateFlags::KEEP_SIZE,
-            from,
-            to.saturating_sub(from),
-        ) {
+        match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, from, to.saturating_sub(from)) {
             Err(Errno::INTR) => {}
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Err(io::ErrorKind::Unsupported.into()),
             other => return Ok(other?),
@@ -367,12 +280,7 @@ pub(in super::super) fn reserve(file: &File, from: u64, to: u64) -> io::Result<(
 
 /// Gives back the room of a stretch that will not be written, so that a sparse file stays sparse. Best effort.
 pub(in super::super) fn punch(file: &File, from: u64, len: u64) -> io::Result<()> {
-    match rustix::fs::fallocate(
-        file,
-        FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
-        from,
-        len,
-    ) {
+    match rustix::fs::fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, from, len) {
         Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
         Err(e) => Err(e.into()),
     }
@@ -393,9 +301,7 @@ pub(in super::super) fn expect_sequential(file: &File) {
 pub(in super::super) fn extent(file: &File, offset: u64, size: u64) -> io::Result<Extent> {
     match rustix::fs::seek(file, SeekFrom::Data(offset)) {
         Ok(data) if data > offset => Ok(Extent::Hole(data.min(size))),
-        Ok(_) => Ok(Extent::Data(
-            rustix::fs::seek(file, SeekFrom::Hole(offset))?.min(size),
-        )),
+        Ok(_) => Ok(Extent::Data(rustix::fs::seek(file, SeekFrom::Hole(offset))?.min(size))),
         Err(Errno::NXIO) => Ok(Extent::Hole(size)),
         Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Extent::Data(size)),
         Err(e) => Err(e.into()),
@@ -426,18 +332,9 @@ pub(in super::super) fn storable(_component: &[u8]) -> bool {
 }
 
 fn timestamps(mtime: Option<Mtime>) -> Timestamps {
-    let omit = Timespec {
-        tv_sec: 0,
-        tv_nsec: UTIME_OMIT,
-    };
-    let last_modification = mtime.map_or(omit, |m| Timespec {
-        tv_sec: m.secs,
-        tv_nsec: m.nanos.into(),
-    });
-    Timestamps {
-        last_access: omit,
-        last_modification,
-    }
+    let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+    let last_modification = mtime.map_or(omit, |m| Timespec { tv_sec: m.secs, tv_nsec: m.nanos.into() });
+    Timestamps { last_access: omit, last_modification }
 }
 
 fn what(file_type: FileType) -> What {
@@ -458,10 +355,7 @@ fn convert(st: &rustix::fs::Stat) -> Stat {
     Stat {
         what: what(FileType::from_raw_mode(st.st_mode)),
         size: u64::try_from(st.st_size).unwrap_or(0),
-        mtime: Mtime {
-            secs: st.st_mtime,
-            nanos: nanos(st.st_mtime_nsec),
-        },
+        mtime: Mtime { secs: st.st_mtime, nanos: nanos(st.st_mtime_nsec) },
         mode: u16::try_from(st.st_mode & 0o777).unwrap_or(0),
         stored: u64::try_from(st.st_blocks).unwrap_or(0).saturating_mul(512),
         device: st.st_dev,

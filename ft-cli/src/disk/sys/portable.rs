@@ -34,25 +34,14 @@ impl Dir {
         if !fs::metadata(&path)?.is_dir() {
             return Err(ErrorKind::NotADirectory.into());
         }
-        Ok(Self {
-            path,
-            lock: Mutex::new(None),
-        })
+        Ok(Self { path, lock: Mutex::new(None) })
     }
 
-    pub(in super::super) fn folder(
-        &self,
-        components: &[Vec<u8>],
-        through: Through,
-    ) -> io::Result<Self> {
+    pub(in super::super) fn folder(&self, components: &[Vec<u8>], through: Through) -> io::Result<Self> {
         Self::at(self.resolve(components, through)?)
     }
 
-    pub(in super::super) fn file(
-        &self,
-        components: &[Vec<u8>],
-        through: Through,
-    ) -> io::Result<File> {
+    pub(in super::super) fn file(&self, components: &[Vec<u8>], through: Through) -> io::Result<File> {
         let path = self.resolve(components, through)?;
         // Opening a named pipe would wait for its writer.
         if !fs::metadata(&path)?.is_file() {
@@ -61,11 +50,7 @@ impl Dir {
         File::open(path)
     }
 
-    pub(in super::super) fn stat_through(
-        &self,
-        components: &[Vec<u8>],
-        through: Through,
-    ) -> io::Result<Stat> {
+    pub(in super::super) fn stat_through(&self, components: &[Vec<u8>], through: Through) -> io::Result<Stat> {
         Ok(convert(&fs::metadata(self.resolve(components, through)?)?))
     }
 
@@ -104,10 +89,7 @@ impl Dir {
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             if cfg!(unix) || entry.file_name() != LOCK {
-                all.push((
-                    component(&entry.file_name()),
-                    entry.file_type().ok().map(what),
-                ));
+                all.push((component(&entry.file_name()), entry.file_type().ok().map(what)));
             }
         }
         Ok(all)
@@ -121,11 +103,7 @@ impl Dir {
 
     pub(in super::super) fn create(&self, name: &[u8]) -> io::Result<File> {
         let path = self.name(name);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
         set_mode(&file, 0o600)?;
         Ok(file)
     }
@@ -140,33 +118,18 @@ impl Dir {
         }
     }
 
-    pub(in super::super) fn rename_new(
-        &self,
-        from: &[u8],
-        to: &Self,
-        name: &[u8],
-    ) -> io::Result<()> {
+    pub(in super::super) fn rename_new(&self, from: &[u8], to: &Self, name: &[u8]) -> io::Result<()> {
         let (from, to) = (self.name(from), to.name(name));
         match fs::hard_link(&from, &to) {
             Ok(()) => fs::remove_file(from),
-            Err(e)
-                if e.kind() == ErrorKind::AlreadyExists
-                    || e.kind() == ErrorKind::CrossesDevices =>
-            {
-                Err(e)
-            }
+            Err(e) if e.kind() == ErrorKind::AlreadyExists || e.kind() == ErrorKind::CrossesDevices => Err(e),
             // No hard links here: look first, then rename.
             Err(_) if fs::symlink_metadata(&to).is_ok() => Err(ErrorKind::AlreadyExists.into()),
             Err(_) => fs::rename(from, to),
         }
     }
 
-    pub(in super::super) fn rename_over(
-        &self,
-        from: &[u8],
-        to: &Self,
-        name: &[u8],
-    ) -> io::Result<()> {
+    pub(in super::super) fn rename_over(&self, from: &[u8], to: &Self, name: &[u8]) -> io::Result<()> {
         fs::rename(self.name(from), to.name(name))
     }
 
@@ -203,24 +166,12 @@ impl Dir {
         Ok(())
     }
 
-    pub(in super::super) fn set_meta(
-        &self,
-        mode: Option<u16>,
-        mtime: Option<Mtime>,
-    ) -> io::Result<()> {
-        if cfg!(unix) {
-            set_file_meta(&File::open(&self.path)?, mode, mtime)
-        } else {
-            Ok(())
-        }
+    pub(in super::super) fn set_meta(&self, mode: Option<u16>, mtime: Option<Mtime>) -> io::Result<()> {
+        if cfg!(unix) { set_file_meta(&File::open(&self.path)?, mode, mtime) } else { Ok(()) }
     }
 
     pub(in super::super) fn sync(&self) -> io::Result<()> {
-        if cfg!(unix) {
-            File::open(&self.path)?.sync_all()
-        } else {
-            Ok(())
-        }
+        if cfg!(unix) { File::open(&self.path)?.sync_all() } else { Ok(()) }
     }
 
     #[allow(clippy::unused_self, reason = "the same on every system")]
@@ -228,11 +179,7 @@ impl Dir {
         Err(ErrorKind::Unsupported.into())
     }
 
-    #[allow(
-        clippy::unused_self,
-        clippy::unnecessary_wraps,
-        reason = "the same on every system"
-    )]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "the same on every system")]
     pub(in super::super) fn free(&self) -> io::Result<u64> {
         Ok(u64::MAX)
     }
@@ -247,17 +194,9 @@ impl Dir {
         let file = match lock.take() {
             Some(file) => file,
             None if cfg!(unix) => File::open(&self.path)?,
-            None => OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(self.path.join(LOCK))?,
+            None => OpenOptions::new().write(true).create(true).truncate(false).open(self.path.join(LOCK))?,
         };
-        let locked = locked(if alone {
-            file.try_lock()
-        } else {
-            file.try_lock_shared()
-        })?;
+        let locked = locked(if alone { file.try_lock() } else { file.try_lock_shared() })?;
         if locked {
             *lock = Some(file);
         }
@@ -284,11 +223,7 @@ pub(in super::super) fn stat_file(file: &File) -> io::Result<Stat> {
     Ok(convert(&file.metadata()?))
 }
 
-pub(in super::super) fn set_file_meta(
-    file: &File,
-    mode: Option<u16>,
-    mtime: Option<Mtime>,
-) -> io::Result<()> {
+pub(in super::super) fn set_file_meta(file: &File, mode: Option<u16>, mtime: Option<Mtime>) -> io::Result<()> {
     if let Some(mode) = mode {
         set_mode(file, u32::from(mode & 0o777))?;
     }
@@ -313,11 +248,7 @@ pub(in super::super) fn expect_sequential(_file: &File) {}
 
 #[allow(clippy::unnecessary_wraps, reason = "the same on every system")]
 pub(in super::super) fn extent(_file: &File, offset: u64, size: u64) -> io::Result<Extent> {
-    Ok(if offset < size {
-        Extent::Data(size)
-    } else {
-        Extent::Hole(size)
-    })
+    Ok(if offset < size { Extent::Data(size) } else { Extent::Hole(size) })
 }
 
 #[cfg(unix)]
@@ -336,11 +267,7 @@ pub(in super::super) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> 
 }
 
 #[cfg(windows)]
-pub(in super::super) fn write_all_at(
-    file: &File,
-    mut bytes: &[u8],
-    mut offset: u64,
-) -> io::Result<()> {
+pub(in super::super) fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
     while !bytes.is_empty() {
         match std::os::windows::fs::FileExt::seek_write(file, bytes, offset)? {
             0 => return Err(ErrorKind::WriteZero.into()),
@@ -379,14 +306,8 @@ pub(in super::super) fn storable(component: &[u8]) -> bool {
     let Ok(name) = std::str::from_utf8(component) else {
         return false;
     };
-    let stem = name
-        .split('.')
-        .next()
-        .unwrap_or(name)
-        .trim_end()
-        .to_ascii_uppercase();
-    let numbered =
-        (stem.starts_with("COM") || stem.starts_with("LPT")) && stem.chars().count() == 4;
+    let stem = name.split('.').next().unwrap_or(name).trim_end().to_ascii_uppercase();
+    let numbered = (stem.starts_with("COM") || stem.starts_with("LPT")) && stem.chars().count() == 4;
     !name.contains(|c: char| c.is_control() || "<>:\"/\\|?*".contains(c))
         && !name.ends_with(['.', ' '])
         && !DEVICES.contains(&stem.as_str())
@@ -395,10 +316,7 @@ pub(in super::super) fn storable(component: &[u8]) -> bool {
 
 #[cfg(unix)]
 fn restrict(path: &Path) -> io::Result<()> {
-    fs::set_permissions(
-        path,
-        <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o700),
-    )
+    fs::set_permissions(path, <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o700))
 }
 
 #[cfg(not(unix))]
@@ -436,27 +354,16 @@ fn to_time(mtime: Mtime) -> io::Result<SystemTime> {
     } else {
         SystemTime::UNIX_EPOCH.checked_add(secs)
     };
-    whole
-        .and_then(|t| t.checked_add(nanos))
-        .ok_or_else(|| ErrorKind::InvalidInput.into())
+    whole.and_then(|t| t.checked_add(nanos)).ok_or_else(|| ErrorKind::InvalidInput.into())
 }
 
 fn from_time(time: SystemTime) -> Mtime {
     let secs = |d: Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
     match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(after) => Mtime {
-            secs: secs(after),
-            nanos: after.subsec_nanos(),
-        },
+        Ok(after) => Mtime { secs: secs(after), nanos: after.subsec_nanos() },
         Err(e) => match e.duration() {
-            before if before.subsec_nanos() == 0 => Mtime {
-                secs: -secs(before),
-                nanos: 0,
-            },
-            before => Mtime {
-                secs: -secs(before) - 1,
-                nanos: 1_000_000_000 - before.subsec_nanos(),
-            },
+            before if before.subsec_nanos() == 0 => Mtime { secs: -secs(before), nanos: 0 },
+            before => Mtime { secs: -secs(before) - 1, nanos: 1_000_000_000 - before.subsec_nanos() },
         },
     }
 }
@@ -467,31 +374,20 @@ fn convert(metadata: &Metadata) -> Stat {
     Stat {
         what: what(metadata.file_type()),
         size: metadata.len(),
-        mtime: metadata
-            .modified()
-            .map_or(Mtime { secs: 0, nanos: 0 }, from_time),
+        mtime: metadata.modified().map_or(Mtime { secs: 0, nanos: 0 }, from_time),
         mode: u16::try_from(metadata.mode() & 0o777).unwrap_or(0),
         // Holes cannot be asked for, so it does not matter that there may be some.
         stored: metadata.len(),
         device: metadata.dev(),
         inode: metadata.ino(),
-        changed: (
-            metadata.ctime(),
-            u32::try_from(metadata.ctime_nsec()).unwrap_or(0),
-        ),
+        changed: (metadata.ctime(), u32::try_from(metadata.ctime_nsec()).unwrap_or(0)),
     }
 }
 
 #[cfg(not(unix))]
 fn convert(metadata: &Metadata) -> Stat {
-    let mtime = metadata
-        .modified()
-        .map_or(Mtime { secs: 0, nanos: 0 }, from_time);
-    let writable = if metadata.permissions().readonly() {
-        0o444
-    } else {
-        0o644
-    };
+    let mtime = metadata.modified().map_or(Mtime { secs: 0, nanos: 0 }, from_time);
+    let writable = if metadata.permissions().readonly() { 0o444 } else { 0o644 };
     Stat {
         what: what(metadata.file_type()),
         size: metadata.len(),
