@@ -98,7 +98,8 @@ fn push_transcript_is_what_the_codec_reads_and_writes() {
     assert_eq!(*root, Root::of(b"hello"));
 
     let (server, content) = decode("transcript", "s2c");
-    let [Frame::Hello(hello), Frame::Ack1(1, 0, Verdict::Send), Frame::Ack2(1, ack), Frame::Goodbye] = &server[..] else {
+    let [Frame::Hello(hello), Frame::Ack1(1, 0, Verdict::Send), Frame::Ack2(1, ack), Frame::Goodbye] = &server[..]
+    else {
         panic!("unexpected frames: {server:?}")
     };
     assert_eq!(hello.intent, None);
@@ -168,7 +169,8 @@ fn error_codes_of_document_and_code_are_the_same() {
         .take_while(|l| !l.starts_with("### 8.2"))
         .filter(|l| l.contains(" | `"))
         .collect();
-    let expected: Vec<_> = CODES.iter().map(|(_, n, name, meaning)| format!("| {n} | `{name}` | {meaning} |")).collect();
+    let expected: Vec<_> =
+        CODES.iter().map(|(_, n, name, meaning)| format!("| {n} | `{name}` | {meaning} |")).collect();
     assert_eq!(rows, expected);
 }
 
