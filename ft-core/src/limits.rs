@@ -91,3 +91,6 @@ pub const OUT_QUEUE_BYTES: usize = 1024 * 1024;
 
 /// WANT frames in one session: a pull names its files and folders; a longer list is several sessions.
 pub const MAX_WANTS: u32 = 4096;
+
+/// Path bytes of all WANTs of one session: they wait in memory until their turn.
+pub const MAX_WANT_BYTES: usize = 1024 * 1024;

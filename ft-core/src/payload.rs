@@ -6,6 +6,7 @@ use crate::frame::{
 };
 use crate::hash::{Root, Subtree, decompose};
 use crate::limits::{MAX_AGENT, MAX_FILE, MAX_HOLE, MAX_PATH, MAX_SUBTREES, MAX_TEXT, RESUME_UNIT};
+use crate::path::RelPath;
 use crate::wire::{Reader, Wrong, put_bytes, put_path};
 
 /// Frame types on the wire (PROTOCOL §4.2). From [`OPTIONAL`] on, an unknown type may be skipped.
@@ -43,8 +44,17 @@ pub(crate) struct Header {
 
 /// Bytes of an OFFER's payload: what the window of offer bytes counts (PROTOCOL §7.2).
 pub(crate) fn offer_len(offer: &Offer) -> u32 {
-    let path: usize = offer.meta.path.components().iter().map(|c| 2 + c.len()).sum();
-    u32::try_from(4 + 3 + 1 + 2 + 8 + 4 + 8 + 2 + offer.meta.target.len() + 2 + path).unwrap_or(u32::MAX)
+    let fixed = 4 + 1 + 1 + 1 + 1 + 2 + 8 + 4 + 8 + 2;
+    u32::try_from(fixed + offer.meta.target.len() + path_len(&offer.meta.path)).unwrap_or(u32::MAX)
+}
+
+/// Bytes of a WANT's payload.
+pub(crate) fn want_len(want: &Want) -> usize {
+    1 + 1 + 2 + path_len(&want.path)
+}
+
+fn path_len(path: &RelPath) -> usize {
+    2 + path.components().iter().map(|c| 2 + c.len()).sum::<usize>()
 }
 
 /// Appends the payload; gives type, stream and offset for the header.
@@ -235,7 +245,7 @@ pub(crate) fn parse(r: &mut Reader<'_>, h: Header) -> Result<Frame, Wrong> {
             let error = read_error(r)?;
             Frame::Done(h.stream, count, (error.code != Code::Other(0)).then_some(error))
         }
-        kind::ENTRY => Frame::Entry(h.stream, read_meta(r)?),
+        kind::ENTRY => Frame::Entry(h.stream, read_meta(r)?.named(r)?),
         kind::OFFER => {
             let offer = Offer {
                 want: r.u32()?,
@@ -253,11 +263,8 @@ pub(crate) fn parse(r: &mut Reader<'_>, h: Header) -> Result<Frame, Wrong> {
                     n => return Err(r.wrong("a comparison from 0 to 2", &n.to_string())),
                 },
                 level: read_level(r)?,
-                meta: read_meta(r)?,
+                meta: read_meta(r)?.named(r)?,
             };
-            if offer.meta.path.is_root() {
-                return Err(r.bad_name("at least one component", "none"));
-            }
             Frame::Offer(h.stream, offer)
         }
         kind::ACK1 => {
@@ -284,6 +291,9 @@ pub(crate) fn parse(r: &mut Reader<'_>, h: Header) -> Result<Frame, Wrong> {
         kind::END => Frame::End(h.stream, h.offset, Root(r.array()?)),
         kind::ACK2 => {
             let ack = Ack2 { size: h.offset, level: read_level(r)?, root: Root(r.array()?), path: r.path()? };
+            if ack.path.is_root() {
+                return Err(r.bad_name("at least one component", "none"));
+            }
             Frame::Ack2(h.stream, ack)
         }
         kind::ALIVE => Frame::Alive(h.stream, h.offset),
@@ -321,6 +331,13 @@ fn read_subtrees(r: &mut Reader<'_>, len: u64) -> Result<Vec<Subtree>, Wrong> {
     (0..count).map(|_| r.array().map(Subtree)).collect()
 }
 
+impl Meta {
+    /// Only a want may mean the root itself.
+    fn named(self, r: &Reader<'_>) -> Result<Self, Wrong> {
+        if self.path.is_root() { Err(r.bad_name("at least one component", "none")) } else { Ok(self) }
+    }
+}
+
 fn read_meta(r: &mut Reader<'_>) -> Result<Meta, Wrong> {
     let kind = match r.u8()? {
         1 => Kind::File,
@@ -350,4 +367,31 @@ fn read_meta(r: &mut Reader<'_>) -> Result<Meta, Wrong> {
         return Err(r.wrong("a link target for links and only for links", &format!("{} bytes", target.len())));
     }
     Ok(Meta { kind, mode, mtime, size, target, path: r.path()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counted_lengths_are_those_on_the_wire() {
+        let path = RelPath::parse(b"one/two/three").expect("a path");
+        let meta = Meta {
+            path: path.clone(),
+            kind: Kind::Link,
+            size: Some(0),
+            mode: None,
+            mtime: None,
+            target: b"t".to_vec(),
+        };
+        let (overwrite, compare, level) = (Overwrite::Default, Compare::None, Level::Cached);
+        let offer = Offer { want: 0, meta, overwrite, compare, level };
+        let want = Want { path, depth: 1, links: Links::Skip, last: true };
+        let mut bytes = Vec::new();
+        encode_payload(&Frame::Offer(1, offer.clone()), &mut bytes);
+        assert_eq!(bytes.len(), offer_len(&offer) as usize);
+        bytes.clear();
+        encode_payload(&Frame::Want(1, want.clone()), &mut bytes);
+        assert_eq!(bytes.len(), want_len(&want));
+    }
 }

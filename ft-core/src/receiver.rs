@@ -11,7 +11,7 @@ pub use table::{INPUTS, Input, STATES, State, next};
 
 use crate::error::{Code, FileError, Retry, SessionError};
 use crate::event::Event;
-use crate::frame::{Ack2, Frame, Hello, Intent, Offer, StreamId, Verdict, Want};
+use crate::frame::{Ack2, Frame, Hello, Intent, Kind, Meta, Offer, StreamId, Verdict, Want};
 use crate::hash::{Root, decompose};
 use crate::limits::{
     GROUP_BYTES, GROUP_FILES, GROUP_PATIENCE, IN_FLIGHT_BYTES, MAX_FILE, MAX_OFFER_BYTES, MAX_STREAMS,
@@ -23,6 +23,8 @@ use crate::storage::{Keep, LandDone, LandOp, Prepared};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Stream {
     state: State,
+    /// Its times and mode are right only when everything in it has landed (FT-55).
+    folder: bool,
     size: Option<u64>,
     offer_bytes: u32,
     /// What ACK1 stated: a prefix of so many bytes.
@@ -209,11 +211,12 @@ impl Receiver {
     fn on_offer(&mut self, id: StreamId, offer: Offer, out: &mut Actions<LandOp>) -> Result<(), Violation> {
         let bytes = offer_len(&offer);
         self.admit(id, bytes)?;
-        self.check_want(&offer)?;
+        self.check_want(offer.want, &offer.meta)?;
         self.offer_bytes += bytes;
         self.busy += 1;
         let stream = Stream {
             state: State::Preparing,
+            folder: offer.meta.kind == Kind::Folder,
             size: offer.meta.size,
             offer_bytes: bytes,
             claimed: 0,
@@ -227,26 +230,21 @@ impl Receiver {
         Ok(())
     }
 
-    /// A server may only offer what was asked for, under the name that was asked for: otherwise it could place files of
-    /// its own choosing.
-    fn check_want(&self, offer: &Offer) -> Result<(), Violation> {
+    /// A server may only offer or list what was asked for, under the name that was asked for: otherwise it could place
+    /// files of its own choosing (FT-16).
+    fn check_want(&self, want: u32, meta: &Meta) -> Result<(), Violation> {
         if self.side == Side::Server {
-            return if offer.want == 0 {
-                Ok(())
-            } else {
-                Err(Violation::new("FT-16", format!("OFFER for want {} in a push", offer.want)))
-            };
+            let push = Violation::new("FT-16", format!("OFFER for want {want} in a push"));
+            return if want == 0 { Ok(()) } else { Err(push) };
         }
-        let wanted = (offer.want as usize).checked_sub(1).and_then(|i| self.wants.get(i)).filter(|w| !w.done);
+        let wanted = (want as usize).checked_sub(1).and_then(|i| self.wants.get(i)).filter(|w| !w.done);
         let Some(wanted) = wanted else {
-            return Err(Violation::new("FT-16", format!("OFFER for want {}, which is not open", offer.want)));
+            return Err(Violation::new("FT-16", format!("an entry for want {want}, which is not open")));
         };
-        let first = offer.meta.path.components().first().map(Vec::as_slice);
+        let first = meta.path.components().first().map(Vec::as_slice);
         if wanted.want.path.name().is_some_and(|name| first != Some(name)) {
-            return Err(Violation::new(
-                "FT-16",
-                format!("OFFER of {:?}, but {:?} was wanted", offer.meta.path, wanted.want.path),
-            ));
+            let text = format!("{:?} for want {want}, which is {:?}", meta.path, wanted.want.path);
+            return Err(Violation::new("FT-16", text));
         }
         Ok(())
     }
@@ -444,15 +442,15 @@ impl Receiver {
     }
 
     fn on_peer_error(&mut self, id: StreamId, error: FileError, out: &mut Actions<LandOp>) -> Result<(), Violation> {
-        let spoilt = self.open.get(&id).is_some_and(|s| s.state == State::Spoilt);
-        let step = self.step(id, Input::PeerError)?;
-        if step == Next::Close {
-            self.close(id);
-            if !spoilt {
-                self.discard(id, Keep::Partial, out);
-            }
+        if !self.open.contains_key(&id) && id <= self.last_stream {
+            // It crossed our own ERROR or refusal (FT-70).
+            return Ok(());
         }
+        let spoilt = self.open.get(&id).is_some_and(|s| s.state == State::Spoilt);
+        self.step(id, Input::PeerError)?;
+        self.close(id);
         if !spoilt {
+            self.discard(id, Keep::Partial, out);
             self.fail(id, error, out);
         }
         Ok(())
@@ -488,20 +486,33 @@ impl Receiver {
         Ok(())
     }
 
+    /// Lands the group in the order of the offers, so that a folder comes after what is in it; a folder waits for what
+    /// was offered before it and is not complete yet.
+    fn commit(&mut self, out: &mut Actions<LandOp>) {
+        let unfinished = self.open.iter().find(|(_, s)| Self::is_busy(s.state)).map(|(id, _)| *id);
+        let waits = |id: &StreamId| unfinished.is_some_and(|u| u < *id) && self.open.get(id).is_some_and(|s| s.folder);
+        let (waiting, mut group): (Vec<_>, Vec<_>) = std::mem::take(&mut self.group).into_iter().partition(waits);
+        self.group = waiting;
+        self.group_bytes = 0;
+        if group.is_empty() {
+            return;
+        }
+        group.sort_unstable();
+        self.landing = group.len();
+        for &id in &group {
+            // Members of the group are `Verified`; the table agrees.
+            let _ = self.step(id, Input::Commit);
+        }
+        out.push(Action::Submit(LandOp::Commit(group), false));
+    }
+
     /// Lands the group when waiting longer gains nothing, and leaves when all is done.
     fn pump(&mut self, out: &mut Actions<LandOp>) {
         let waiting = self.current.and_then(|id| self.open.get(&id)).and_then(|s| Some(s.size? - s.position));
         let full = self.group.len() >= GROUP_FILES || self.group_bytes >= GROUP_BYTES;
         let ripe = full || self.busy == 0 || waiting.is_some_and(|left| left > GROUP_PATIENCE);
         if self.landing == 0 && !self.group.is_empty() && ripe {
-            let group = std::mem::take(&mut self.group);
-            self.group_bytes = 0;
-            self.landing = group.len();
-            for &id in &group {
-                // Members of the group are `Verified`; the table agrees.
-                let _ = self.step(id, Input::Commit);
-            }
-            out.push(Action::Submit(LandOp::Commit(group), false));
+            self.commit(out);
         }
         if self.peer_left && self.open.is_empty() && !self.left && !self.over {
             self.left = true;
@@ -560,10 +571,10 @@ impl Machine for Receiver {
             Frame::End(id, size, root) => self.on_end_frame(id, size, root, out)?,
             Frame::Error(id, error) => self.on_peer_error(id, error, out)?,
             Frame::Entry(number, meta) => {
-                let open = (number as usize).checked_sub(1).and_then(|i| self.wants.get(i)).is_some_and(|w| !w.done);
-                if self.intent != Intent::List || !open {
-                    return Err(Violation::new("FT-16", format!("ENTRY for want {number}, which is not open")));
+                if self.intent != Intent::List {
+                    return Err(Violation::new("FT-11", format!("ENTRY in a {}", intent_name(self.intent))));
                 }
+                self.check_want(number, &meta)?;
                 out.push(Action::Tell(Event::Listed(meta)));
             }
             Frame::Done(number, _, error) => self.on_want_done(number, error, out)?,
@@ -632,18 +643,15 @@ impl Machine for Receiver {
         let ids: Vec<StreamId> = self.open.keys().copied().collect();
         for id in ids {
             let Some(state) = self.open.get(&id).map(|s| s.state) else { continue };
-            match state {
-                State::Ready | State::Receiving => {
-                    self.close(id);
-                    self.fail(id, FileError::new(Code::Cancelled, Retry::Now, text.clone()), out);
+            let step = self.step(id, Input::Cut);
+            if matches!(state, State::Preparing | State::Ready | State::Receiving) {
+                self.fail(id, FileError::new(Code::Cancelled, Retry::Now, text.clone()), out);
+            }
+            if step == Ok(Next::Close) {
+                self.close(id);
+                if state != State::Spoilt {
                     self.discard(id, Keep::Partial, out);
                 }
-                State::Spoilt => self.close(id),
-                State::Preparing => {
-                    let _ = self.step(id, Input::PeerError);
-                    self.fail(id, FileError::new(Code::Cancelled, Retry::Now, text.clone()), out);
-                }
-                State::Abandoned | State::Finishing | State::Verified | State::Landing => {}
             }
         }
         self.pump(out);

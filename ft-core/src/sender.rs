@@ -15,10 +15,10 @@ use crate::frame::{Ack2, Compare, Frame, Hello, Intent, Kind, Level, Offer, Over
 use crate::hash::Root;
 use crate::limits::{
     CHUNK, IN_FLIGHT_BYTES, IN_FLIGHT_READS, INITIAL_OFFER_BYTES, INITIAL_STREAMS, MAX_OFFER_BYTES, MAX_STREAMS,
-    MAX_WANTS, WALK_BATCH,
+    MAX_WANT_BYTES, MAX_WANTS, WALK_BATCH,
 };
 use crate::machine::{Action, Actions, Content, Machine, Next, Side, Tally, Violation, Window, intent_name};
-use crate::payload::offer_len;
+use crate::payload::{offer_len, want_len};
 use crate::storage::{Item, ItemId, SourceDone, SourceOp};
 
 /// The sender's wishes, sent with each offer.
@@ -51,6 +51,8 @@ struct Stream {
     state: State,
     /// The receiver's root, while comparing.
     theirs: Option<Root>,
+    /// What ACK2 must repeat: size and root of END, or of nothing sent.
+    promised: Option<(u64, Root)>,
     /// Where the next read begins; `None` when the end was read.
     read_at: Option<u64>,
     /// Bytes asked for by the read under way.
@@ -82,6 +84,7 @@ pub struct Sender {
     next_stream: StreamId,
     walks: VecDeque<Walk>,
     wants_seen: u32,
+    want_bytes: usize,
     last_want: bool,
     pending: VecDeque<Item>,
     /// Streams with content to send, in the order of their ACK1s; the front one is on the wire.
@@ -134,6 +137,7 @@ impl Sender {
             next_stream: 1,
             walks: VecDeque::new(),
             wants_seen: 0,
+            want_bytes: 0,
             last_want: false,
             pending: VecDeque::new(),
             queue: VecDeque::new(),
@@ -158,6 +162,10 @@ impl Sender {
             return Err(Violation::new("FT-35", format!("WANT {number} after {}", self.wants_seen)));
         }
         self.wants_seen = number;
+        self.want_bytes += want_len(&want);
+        if self.want_bytes > MAX_WANT_BYTES {
+            return Err(Violation::new("FT-35", format!("WANTs of more than {MAX_WANT_BYTES} bytes")));
+        }
         self.last_want = want.last;
         self.walks.push_back(Walk { want: number, count: 0, walking: false, end: None });
         out.push(Action::Submit(
@@ -227,20 +235,30 @@ impl Sender {
             Verdict::Refused(_) => Input::Ack1Refused,
         };
         self.step(id, input)?;
+        let may_be_same = self.may_be_same(input);
         let Some(stream) = self.open.get_mut(&id) else { return Ok(()) };
         let (item, size) = (stream.item, stream.size);
         match verdict {
             Verdict::Send => self.begin(id, 0, out),
             Verdict::Resume(subtrees) => {
                 if size.is_none_or(|size| len >= size) {
-                    return Err(Violation::new("FT-24", format!("a kept prefix of {len} bytes of stream {id}")));
+                    return Err(Violation::new("FT-57", format!("a kept prefix of {len} bytes of stream {id}")));
                 }
                 out.push(Action::Submit(SourceOp::Check { item, len, subtrees }, false));
+            }
+            Verdict::SameMeta | Verdict::SameContent(_) if stream.bare || !may_be_same => {
+                return Err(Violation::new(
+                    "FT-48",
+                    format!("{input:?} for stream {id}, which was not to be compared so"),
+                ));
             }
             Verdict::SameMeta | Verdict::SameContent(_) if size != Some(len) => {
                 return Err(Violation::new("FT-40", format!("the same file with {len} bytes for stream {id}")));
             }
-            Verdict::SameMeta => out.push(Action::Tell(Event::Same(id))),
+            Verdict::SameMeta => {
+                stream.promised = Some((len, Root::default()));
+                out.push(Action::Tell(Event::Same(id)));
+            }
             Verdict::SameContent(root) => {
                 stream.theirs = Some(root);
                 out.push(Action::Submit(SourceOp::Hash(item), false));
@@ -248,6 +266,12 @@ impl Sender {
             Verdict::Refused(error) => self.fail(id, error, out),
         }
         Ok(())
+    }
+
+    /// In a push the sender says how files may be compared; in a pull the receiver fetches for itself and decides (FT-48).
+    fn may_be_same(&self, input: Input) -> bool {
+        let asked = if input == Input::Ack1SameMeta { Compare::Quick } else { Compare::Content };
+        self.intent == Intent::Pull || self.wishes.compare == asked
     }
 
     /// Content goes from `offset` on.
@@ -264,7 +288,16 @@ impl Sender {
     }
 
     fn on_ack2(&mut self, id: StreamId, ack: Ack2, out: &mut Actions<SourceOp>) -> Result<(), Violation> {
+        let promised = self.open.get(&id).and_then(|s| s.promised);
         self.step(id, Input::Ack2)?;
+        if promised != Some((ack.size, ack.root)) || ack.level < self.wishes.level {
+            let (size, root) = promised.unwrap_or_default();
+            let text = format!(
+                "ACK2 for stream {id} states {} bytes, root {:?}, {:?}; sent were {size} bytes, root {root:?}, {:?} wanted",
+                ack.size, ack.root, ack.level, self.wishes.level
+            );
+            return Err(Violation::new("FT-50", text));
+        }
         self.tally.completed += 1;
         self.close(id, out);
         out.push(Action::Tell(Event::Stored(id, ack)));
@@ -272,6 +305,10 @@ impl Sender {
     }
 
     fn on_peer_error(&mut self, id: StreamId, error: FileError, out: &mut Actions<SourceOp>) -> Result<(), Violation> {
+        if !self.open.contains_key(&id) && id < self.next_stream {
+            // It crossed our own ERROR for that stream (FT-70).
+            return Ok(());
+        }
         let ended = self.open.get(&id).is_some_and(|s| s.state == State::Ended);
         self.step(id, Input::PeerError)?;
         if !ended {
@@ -396,6 +433,7 @@ impl Sender {
                 offer_bytes: bytes,
                 state: State::Offered,
                 theirs: None,
+                promised: None,
                 read_at: None,
                 reading: None,
                 ready: VecDeque::new(),
@@ -459,6 +497,7 @@ impl Sender {
             }
             if let Some(root) = end {
                 self.queue.pop_front();
+                stream.promised = Some((offset + len, root));
                 if self.step(id, Input::Exhausted).is_ok() {
                     out.push(Action::Send(Frame::End(id, offset + len, root)));
                 }
@@ -518,7 +557,7 @@ impl Machine for Sender {
             Frame::Alive(..) => {}
             Frame::Goodbye => {
                 if !self.left || !self.open.is_empty() {
-                    return Err(Violation::new("FT-32", format!("GOODBYE with {} streams open", self.open.len())));
+                    return Err(Violation::new("FT-72", format!("GOODBYE with {} streams open", self.open.len())));
                 }
                 self.peer_left = true;
             }

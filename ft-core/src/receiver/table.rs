@@ -9,7 +9,7 @@ use crate::machine::Next;
 ///     | | \--SameMeta------------------------.   \---------------------------End-----^                          |
 ///     | |                                    '------------------------------------------------------------>----+
 ///     | \--Refused--> (closed)                    Ready --EndSame--> Verified                                  Commit
-///     \--PeerError--> Abandoned --any Prepared--> (closed)                         (closed) <--Landed-- Landing <-'
+///     \--Cut--> Abandoned --Usable, SameMeta, Refused--> (closed)                         (closed) <--Landed-- Landing <-'
 ///
 ///   Ready, Receiving: StorageFailed --> Spoilt --PeerError, End--> (closed)     PeerError --> (closed)
 ///   Finishing: RootBad, StorageFailed --> (closed)     Landing: StorageFailed --> (closed)
@@ -18,7 +18,7 @@ use crate::machine::Next;
 pub enum State {
     /// The storage decides about the offer.
     Preparing,
-    /// The sender gave up before the storage decided.
+    /// The session ended before the storage decided.
     Abandoned,
     /// ACK1 sent; content, or END for the same or an empty file, expected.
     Ready,
@@ -51,6 +51,8 @@ pub enum Input {
     EndSame,
     /// ERROR for this stream.
     PeerError,
+    /// The session is over.
+    Cut,
     /// The root is what END said.
     RootGood,
     /// It is not.
@@ -75,7 +77,7 @@ pub const STATES: [State; 8] = [
     State::Landing,
 ];
 /// All inputs, for the table.
-pub const INPUTS: [Input; 12] = [
+pub const INPUTS: [Input; 13] = [
     Input::Usable,
     Input::SameMeta,
     Input::Refused,
@@ -83,6 +85,7 @@ pub const INPUTS: [Input; 12] = [
     Input::End,
     Input::EndSame,
     Input::PeerError,
+    Input::Cut,
     Input::RootGood,
     Input::RootBad,
     Input::Commit,
@@ -97,7 +100,7 @@ pub fn next(state: State, input: Input) -> Next<State> {
         (S::Preparing, I::Usable) => To(S::Ready),
         (S::Preparing, I::SameMeta) => To(S::Verified),
         (S::Preparing, I::Refused | I::StorageFailed) => Close,
-        (S::Preparing, I::PeerError) => To(S::Abandoned),
+        (S::Preparing, I::Cut) => To(S::Abandoned),
         (S::Abandoned, I::Usable | I::SameMeta | I::Refused | I::StorageFailed) => Close,
         (S::Preparing | S::Abandoned, I::Content | I::End | I::EndSame) => Violation("FT-21"),
 
@@ -105,18 +108,19 @@ pub fn next(state: State, input: Input) -> Next<State> {
         (S::Ready | S::Receiving, I::End) => To(S::Finishing),
         (S::Ready, I::EndSame) => To(S::Verified),
         (S::Receiving, I::EndSame) => To(S::Finishing),
-        (S::Ready | S::Receiving, I::PeerError) => Close,
+        (S::Ready | S::Receiving, I::PeerError | I::Cut) => Close,
         (S::Ready | S::Receiving, I::StorageFailed) => To(S::Spoilt),
 
         (S::Spoilt, I::Content) => To(S::Spoilt),
-        (S::Spoilt, I::End | I::EndSame | I::PeerError) => Close,
+        (S::Spoilt, I::End | I::EndSame | I::PeerError | I::Cut) => Close,
 
         (S::Finishing, I::RootGood) => To(S::Verified),
         (S::Finishing, I::RootBad | I::StorageFailed) => Close,
         (S::Verified, I::Commit) => To(S::Landing),
         (S::Landing, I::Landed | I::StorageFailed) => Close,
         (S::Finishing | S::Verified | S::Landing, I::Content | I::End | I::EndSame) => Violation("FT-26"),
-        (S::Finishing | S::Verified | S::Landing | S::Abandoned, I::PeerError) => Violation("FT-30"),
+        (S::Preparing | S::Abandoned | S::Finishing | S::Verified | S::Landing, I::PeerError) => Violation("FT-69"),
+        (S::Abandoned | S::Finishing | S::Verified | S::Landing, I::Cut) => To(state),
 
         (
             S::Ready | S::Receiving | S::Spoilt | S::Finishing | S::Verified | S::Landing,

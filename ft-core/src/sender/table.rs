@@ -81,7 +81,7 @@ pub fn next(state: State, input: Input) -> Next<State> {
         (S::Offered, I::Ack1SameMeta) => To(S::Ended),
         (S::Offered, I::Ack1Same) => To(S::Comparing),
         (S::Offered, I::Ack1Refused) => Close,
-        (S::Offered, I::PeerError) => Violation("FT-20"),
+        (S::Offered, I::PeerError) => Violation("FT-68"),
         (S::Checking | S::Comparing | S::Sending | S::Ended, I::PeerError) => Close,
         (
             S::Checking | S::Comparing | S::Sending | S::Ended,
