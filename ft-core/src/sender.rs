@@ -234,27 +234,16 @@ impl Sender {
             Verdict::SameContent(_) => Input::Ack1Same,
             Verdict::Refused(_) => Input::Ack1Refused,
         };
+        // Before the transition: what a stream came to decides its outcome.
+        if let Some(stream) = self.open.get(&id).filter(|s| s.state == State::Offered) {
+            self.check_verdict(id, stream, len, &verdict)?;
+        }
         self.step(id, input)?;
-        let may_be_same = self.may_be_same(input);
         let Some(stream) = self.open.get_mut(&id) else { return Ok(()) };
-        let (item, size) = (stream.item, stream.size);
+        let item = stream.item;
         match verdict {
             Verdict::Send => self.begin(id, 0, out),
-            Verdict::Resume(subtrees) => {
-                if size.is_none_or(|size| len >= size) {
-                    return Err(Violation::new("FT-57", format!("a kept prefix of {len} bytes of stream {id}")));
-                }
-                out.push(Action::Submit(SourceOp::Check { item, len, subtrees }, false));
-            }
-            Verdict::SameMeta | Verdict::SameContent(_) if stream.bare || !may_be_same => {
-                return Err(Violation::new(
-                    "FT-48",
-                    format!("{input:?} for stream {id}, which was not to be compared so"),
-                ));
-            }
-            Verdict::SameMeta | Verdict::SameContent(_) if size != Some(len) => {
-                return Err(Violation::new("FT-40", format!("the same file with {len} bytes for stream {id}")));
-            }
+            Verdict::Resume(subtrees) => out.push(Action::Submit(SourceOp::Check { item, len, subtrees }, false)),
             Verdict::SameMeta => {
                 stream.promised = Some((len, Root::default()));
                 out.push(Action::Tell(Event::Same(id)));
@@ -268,10 +257,28 @@ impl Sender {
         Ok(())
     }
 
-    /// In a push the sender says how files may be compared; in a pull the receiver fetches for itself and decides (FT-48).
-    fn may_be_same(&self, input: Input) -> bool {
-        let asked = if input == Input::Ack1SameMeta { Compare::Quick } else { Compare::Content };
-        self.intent == Intent::Pull || self.wishes.compare == asked
+    /// A prefix that is not all (FT-57), sameness that was asked for and of the offered size (FT-40, FT-48). In a pull the
+    /// receiver fetches for itself and compares as it likes.
+    fn check_verdict(&self, id: StreamId, stream: &Stream, len: u64, verdict: &Verdict) -> Result<(), Violation> {
+        let same = match verdict {
+            Verdict::Send | Verdict::Refused(_) => return Ok(()),
+            Verdict::Resume(_) if stream.size.is_some_and(|size| len < size) => return Ok(()),
+            Verdict::Resume(_) => {
+                return Err(Violation::new("FT-57", format!("a kept prefix of {len} bytes of stream {id}")));
+            }
+            Verdict::SameMeta => Compare::Quick,
+            Verdict::SameContent(_) => Compare::Content,
+        };
+        if stream.bare || (self.intent == Intent::Push && self.wishes.compare != same) {
+            return Err(Violation::new(
+                "FT-48",
+                format!("{same:?} comparison of stream {id}, which was not asked for"),
+            ));
+        }
+        if stream.size != Some(len) {
+            return Err(Violation::new("FT-40", format!("the same file with {len} bytes for stream {id}")));
+        }
+        Ok(())
     }
 
     /// Content goes from `offset` on.
