@@ -27,7 +27,7 @@ pub(super) struct Stream {
     pub(super) exists: bool,
     /// For keep-both: the first of the names that was free then.
     pub(super) candidate: u32,
-    pub(super) same: Option<Same>,
+    pub(super) same: Option<Box<Same>>,
     pub(super) temp: Option<Temp>,
     pub(super) hash: HashState,
     /// What was stated of a partial: length and hashes.
@@ -102,7 +102,7 @@ pub(super) struct Temp {
     /// Open without being written: between offer and content, or between end and commit.
     pub(super) waits: bool,
     /// What it was when it was closed in between, so that nobody else's work is taken for ours.
-    pub(super) closed: Option<Stat>,
+    pub(super) closed: Option<Box<Stat>>,
 }
 
 impl Temp {
@@ -114,7 +114,7 @@ impl Temp {
     pub(super) fn close(&mut self) -> io::Result<()> {
         // Only a partial can be reached by others.
         if let (Some(file), true) = (self.file.take(), self.partial) {
-            self.closed = Some(stat_file(&file)?);
+            self.closed = Some(Box::new(stat_file(&file)?));
         }
         Ok(())
     }
@@ -123,7 +123,7 @@ impl Temp {
     pub(super) fn reopen(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
             let file = self.dir().open_or_create(&self.name)?;
-            if self.partial && !(try_lock_file(&file)? && self.closed == Some(stat_file(&file)?)) {
+            if self.partial && !(try_lock_file(&file)? && self.closed.as_deref() == Some(&stat_file(&file)?)) {
                 return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process took the partial"));
             }
             self.file = Some(file);
