@@ -92,6 +92,7 @@ impl Root {
     pub(super) fn staging(&self) -> io::Result<Arc<Staging>> {
         let mut staging = lock(&self.staging);
         if let Some(open) = &*staging {
+            open.sweep_if_due();
             return Ok(Arc::clone(open));
         }
         let opened = Arc::new(Staging::open(&self.dir)?);

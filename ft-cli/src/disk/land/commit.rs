@@ -189,7 +189,7 @@ impl Landing {
                 }
                 if let (true, Some(file)) = (open, &temp.file) {
                     // All of the group start before the first is waited for.
-                    sys::start_write_back(file, 0, stream.written);
+                    sys::start_write_back(file, stream.flushed, stream.written.saturating_sub(stream.flushed));
                 }
                 Ok(())
             }

@@ -66,6 +66,7 @@ impl Worker {
             prefix: (0, Vec::new()),
             position: None,
             written: 0,
+            reserved: None,
             flushed: 0,
             broken: None,
             _name: name,

@@ -36,6 +36,8 @@ pub(super) struct Stream {
     pub(super) position: Option<u64>,
     /// Length of the file in staging: behind the last bytes that are no hole.
     pub(super) written: u64,
+    /// From where on room was set aside on disk.
+    pub(super) reserved: Option<u64>,
     /// Up to where write-back was started.
     pub(super) flushed: u64,
     pub(super) broken: Option<FileError>,
@@ -138,14 +140,23 @@ impl Temp {
     }
 }
 
+impl Temp {
+    /// Whether it stays; a partial that does gives back what was reserved behind its end.
+    fn is_useful(&mut self) -> bool {
+        if !self.lasting || !self.partial {
+            return self.lasting;
+        }
+        match self.reopen() {
+            Ok(file) => stat_file(file).is_ok_and(|st| st.size >= RESUME_UNIT && file.set_len(st.size).is_ok()),
+            // Another process has it by now.
+            Err(_) => true,
+        }
+    }
+}
+
 impl Drop for Temp {
     fn drop(&mut self) {
-        let useful = || match &self.file {
-            Some(file) if self.partial => stat_file(file).is_ok_and(|st| st.size >= RESUME_UNIT),
-            // Landed, or a partial that is closed and may be another's by now: leave it to the sweep.
-            Some(_) | None => true,
-        };
-        if !(self.lasting && useful()) {
+        if !self.is_useful() {
             // What stays is swept later.
             drop(self.dir().remove_file(&self.name));
         }
