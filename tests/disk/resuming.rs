@@ -132,6 +132,7 @@ fn discard_keeps_a_useful_partial_if_asked_and_nothing_else() {
 }
 
 #[test]
+#[cfg_attr(feature = "portable-disk", ignore = "std cannot reserve")]
 fn reservation_is_given_back_when_a_transfer_is_dropped_or_its_process_killed() {
     let dir = tempfile::tempdir().unwrap();
     let stored = || fs::metadata(partial_in(dir.path())).unwrap().blocks() * 512;

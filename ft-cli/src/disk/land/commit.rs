@@ -373,3 +373,7 @@ fn poison(stream: &mut Stream, e: &io::Error) -> FileError {
     let error = fault("sync", &stream.meta.path, e);
     FileError::new(Code::Io, Retry::Later, error.text)
 }
+
+#[cfg(all(test, unix))]
+#[path = "commit_tests.rs"]
+mod tests;
