@@ -1,2 +1,41 @@
-//! What the command line program is made of.
+//! What the `ft-cli` program is made of. Reading order: [`args`] (what can be asked), [`exit`] (how it ends), [`net`] (real
+//! TCP), [`disk`] (real files), [`wishes`] (options that sit between a session and a disk), [`render`] (what is shown),
+//! [`commands`] (one file per verb).
+//!
+//! Only this crate reads a clock, opens a socket or a file, and prints.
+
+pub mod args;
+pub mod commands;
 pub mod disk;
+pub mod exit;
+pub mod limits;
+mod log;
+pub mod net;
+pub mod render;
+pub mod wishes;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use args::Cli;
+use exit::Exit;
+
+/// Parses the command line, runs the verb, and says how it ended.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe under `--help` is no error.
+            let _ = error.print();
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return if asked { Exit::Completed } else { Exit::Usage }.into();
+        }
+    };
+    log::init(cli.talk.verbose);
+    let exit = commands::run(cli);
+    let _ = std::io::stdout().flush();
+    exit.into()
+}

@@ -96,6 +96,11 @@ impl Worker {
     pub(super) fn read(&mut self, item: ItemId, offset: u64, max: usize) {
         let piece = match self.items.remove(&item) {
             None => Err(internal("read of an entry that is not open")),
+            // Folders and links are offered like files, and their content is empty.
+            Some(Entry { origin: Origin::Nothing, .. }) => {
+                let end = Some(Hash::of(b""));
+                return self.answer(item, Ok(SourceDone::Content { item, offset, len: 0, end }));
+            }
             Some(mut entry) => {
                 let piece = match entry.failed.clone() {
                     Some(error) => Err(error),

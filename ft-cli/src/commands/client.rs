@@ -1,0 +1,224 @@
+//! What `put`, `get` and `ls` share: connecting, retrying, and what it all comes to.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ft_core::error::{Code, Retry};
+use ft_core::event::Report;
+use ft_core::frame::{Compare, Level, Links, Overwrite, Want};
+use ft_core::session::Options;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::args::{CompareArg, Connection, Durability, LinksArg, OverwriteArg, Transfer};
+use crate::disk::{Filter, Notes};
+use crate::exit::{Exit, Stop};
+use crate::limits::{LEFTOVERS_SHOWN, PULSE};
+use crate::net::{Backoff, Beat, Deadline, Endpoint, connect};
+use crate::render::{Counts, Fact, Mode, Screen, Tally};
+
+/// The name of this program towards peers.
+pub(super) const AGENT: &str = concat!("ft-cli/", env!("CARGO_PKG_VERSION"));
+
+/// A connection with its idle time-out.
+pub(super) type Stream = Deadline<TcpStream>;
+
+/// How one attempt went.
+pub(super) enum Attempt {
+    /// No connection.
+    Unreachable(String),
+    /// A session, to its end.
+    Over(Report),
+    /// Nothing is left to be done.
+    Done,
+}
+
+/// How a series of attempts ended: `Err` holds what broke the last one.
+pub(super) type Ended = Result<(), String>;
+
+/// Repeats `attempt` until it ends in order, nothing can be gained, or the retries are used up.
+///
+/// A first connection that cannot be made is not repeated: the address is probably wrong. After a session that broke, it
+/// is: the server may be starting again. Whatever was achieved in between fills up the retries.
+pub(super) async fn retrying<F, W>(screen: &Screen, tally: &Tally, retries: u32, mut attempt: F) -> Ended
+where
+    F: FnMut() -> W,
+    W: Future<Output = Attempt>,
+{
+    let mut backoff = Backoff::new(retries);
+    let mut tries = 0;
+    let mut achieved = tally.achieved();
+    let mut met = false;
+    loop {
+        let (reason, again) = match attempt().await {
+            Attempt::Unreachable(text) => (Some(text), met),
+            Attempt::Done => return Ok(()),
+            Attempt::Over(report) => {
+                met = true;
+                match report.end {
+                    // Only one thing is gained by repeating a session that ended well: files that asked for it.
+                    Ok(()) => match tally.wants_retry() {
+                        Some(error) => (None, error.retry != Retry::Never || error.code == Code::NameBusy),
+                        None => return Ok(()),
+                    },
+                    Err(error) => (Some(error.to_string()), error.retry() != Retry::Never),
+                }
+            }
+        };
+        let ended = || reason.clone().map_or(Ok(()), Err);
+        if !again {
+            return ended();
+        }
+        let now = tally.achieved();
+        if now > achieved {
+            backoff.progress(retries);
+            achieved = now;
+        }
+        let Some(wait) = backoff.wait() else { return ended() };
+        tries += 1;
+        let reason = reason.unwrap_or_else(|| "some files may succeed now".into());
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        screen.fact(None, &Fact::Retry { attempt: tries, wait_ms, reason });
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Connects, as the options say.
+pub(super) async fn dial(endpoint: &Endpoint, options: &Connection) -> Result<Stream, String> {
+    match connect(endpoint, options.connect_timeout).await {
+        Ok(stream) => Ok(Deadline::new(stream, options.timeout)),
+        Err(e) => Err(format!("cannot connect to {endpoint}: {e}")),
+    }
+}
+
+/// A pulse for one session: several signs of life within the time that the other side may have.
+pub(super) fn pulse(timeout: Duration) -> Beat {
+    Beat::every(PULSE.min(timeout / 3))
+}
+
+/// What a command comes to, and with what words it says so.
+pub(super) fn conclude(screen: &Screen, verb: &str, ended: Ended, counts: Counts) -> Result<Exit, Stop> {
+    let exit = exit_for(&ended, counts);
+    let nothing = ended.is_err() && counts == Counts::default();
+    if let Err(text) = ended {
+        screen.stop(&Stop { exit, text, hint: None });
+    }
+    // Of a session that never was, there is nothing to say but why; programs get their last line all the same.
+    if !nothing || screen.mode() == Mode::Json {
+        screen.summary(verb, exit, counts);
+    }
+    Ok(exit)
+}
+
+/// Tells people about files that stayed undone after the last retry; programs have heard it.
+pub(super) fn leftovers(screen: &Screen, tally: &Tally) {
+    if screen.mode() == Mode::Json {
+        return;
+    }
+    let open = tally.left_open();
+    for (path, error) in open.iter().take(LEFTOVERS_SHOWN) {
+        screen.fact(None, &Fact::Failed { stream: 0, path: path.to_string(), problem: error.into() });
+    }
+    if let Some(more) = open.len().checked_sub(LEFTOVERS_SHOWN).filter(|n| *n > 0) {
+        screen.fact(None, &Fact::Note { text: format!("... and {more} more") });
+    }
+}
+
+/// The exit code for how a session, or a series of them, ended.
+pub(super) fn exit_for(ended: &Ended, counts: Counts) -> Exit {
+    if counts.unknown > 0 {
+        Exit::Unknown
+    } else if ended.is_err() {
+        Exit::Failed
+    } else if counts.failed > 0 {
+        Exit::Refused
+    } else {
+        Exit::Completed
+    }
+}
+
+/// Wishes that travel on the wire.
+pub(super) fn options(transfer: &Transfer) -> Options {
+    Options {
+        agent: AGENT.into(),
+        overwrite: transfer.overwrite.map_or(Overwrite::Default, overwrite),
+        compare: compare(transfer),
+        level: level(transfer.durability),
+    }
+}
+
+/// `--include` and `--exclude`; `None` when all is wanted.
+pub(super) fn filter(transfer: &Transfer) -> Result<Option<Filter>, Stop> {
+    if transfer.include.is_empty() && transfer.exclude.is_empty() {
+        return Ok(None);
+    }
+    Filter::new(&transfer.include, &transfer.exclude).map(Some).map_err(Stop::usage)
+}
+
+/// `--compare` and its alias.
+pub(super) fn compare(transfer: &Transfer) -> Compare {
+    match transfer.compare {
+        _ if transfer.checksum => Compare::Content,
+        CompareArg::Quick => Compare::Quick,
+        CompareArg::Content => Compare::Content,
+        CompareArg::None => Compare::None,
+    }
+}
+
+/// `--overwrite`
+pub(super) fn overwrite(arg: OverwriteArg) -> Overwrite {
+    match arg {
+        OverwriteArg::Never => Overwrite::Never,
+        OverwriteArg::Replace => Overwrite::Replace,
+        OverwriteArg::KeepBoth => Overwrite::KeepBoth,
+    }
+}
+
+/// `--durability`
+pub(super) fn level(arg: Durability) -> Level {
+    match arg {
+        Durability::Cached => Level::Cached,
+        Durability::Durable => Level::Durable,
+    }
+}
+
+/// `--links`
+pub(super) fn links(arg: LinksArg) -> Links {
+    match arg {
+        LinksArg::Skip => Links::Skip,
+        LinksArg::Keep => Links::Keep,
+        LinksArg::Follow => Links::Follow,
+    }
+}
+
+/// Deals things out to at most `jobs` hands, one by one.
+pub(super) fn deal<T>(things: Vec<T>, jobs: u16) -> Vec<Vec<T>> {
+    let hands = usize::from(jobs).clamp(1, things.len().max(1));
+    let mut dealt: Vec<Vec<T>> = (0..hands).map(|_| Vec::new()).collect();
+    for (i, thing) in things.into_iter().enumerate() {
+        dealt[i % hands].push(thing);
+    }
+    dealt
+}
+
+/// Waits for all jobs; the first trouble is the one that is told.
+pub(super) async fn all(mut jobs: JoinSet<Ended>) -> Result<Ended, Stop> {
+    let mut worst = Ok(());
+    while let Some(job) = jobs.join_next().await {
+        let ended = job.map_err(|e| Stop::failed(format_args!("internal error: {e}")))?;
+        worst = worst.and(ended);
+    }
+    Ok(worst)
+}
+
+/// The want that a number names: the first is 1.
+pub(super) fn wanted(wants: &[Want], number: u32) -> Option<&Want> {
+    wants.get(usize::try_from(number).ok()?.checked_sub(1)?)
+}
+
+/// What disks have to say, on the screen.
+pub(super) fn notes(screen: &Screen) -> Notes {
+    let screen = screen.clone();
+    Arc::new(move |note| screen.fact(None, &Fact::Note { text: note.to_string() }))
+}

@@ -1,0 +1,355 @@
+//! `get`: pull files and trees, or one file to standard output.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ft_core::event::Event;
+use ft_core::frame::{Level, Overwrite, Want};
+use ft_core::path::RelPath;
+use ft_core::session;
+use tokio::task::JoinSet;
+
+use super::client::{self, Attempt, Ended};
+use super::lab;
+use crate::args::{ClientDialect, GetArgs, Transfer};
+use crate::disk::{Policy, RenameRule, Root};
+use crate::exit::{Exit, Stop};
+use crate::net::{Endpoint, Target};
+use crate::render::{Counts, Fact, Mode, Screen, Tally, Watch};
+use crate::wishes::{Wishes, WishfulStorage};
+
+/// What a `get` command line means.
+pub(super) struct Plan {
+    /// The one server.
+    pub(super) endpoint: Endpoint,
+    /// What to ask it for.
+    pub(super) wants: Vec<Want>,
+    /// Where to put it.
+    pub(super) dest: Dest,
+}
+
+/// Where pulled things go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Dest {
+    /// Standard output.
+    Stdout,
+    /// Into a folder, under their own names.
+    Into(PathBuf),
+    /// Into a folder, under another name.
+    As(PathBuf, OsString),
+}
+
+/// Pulls everything that the command line names.
+pub(super) async fn run(args: GetArgs, screen: Screen) -> Result<Exit, Stop> {
+    let plan = plan(&args, &|path| path.is_dir())?;
+    let transfer = &args.transfer;
+    match transfer.dialect {
+        ClientDialect::Ft1 => {}
+        ClientDialect::Addfile => return lab::get(&plan, transfer, &screen).await,
+        ClientDialect::Pipe => {
+            let hint = "lab A only carries files from client to server";
+            return Err(Stop::usage("the dialect pipe cannot get").hint(hint));
+        }
+    }
+    match &plan.dest {
+        Dest::Stdout => to_stdout(&plan, transfer, screen.with_data_on_stdout()).await,
+        Dest::Into(folder) => {
+            let policy = policy(transfer, &screen, None)?;
+            to_folder(&plan, transfer, &screen, folder, policy).await
+        }
+        Dest::As(folder, name) => {
+            let policy = policy(transfer, &screen, Some(RenameRule { to: name.as_encoded_bytes().to_vec() }))?;
+            to_folder(&plan, transfer, &screen, folder, policy).await
+        }
+    }
+}
+
+/// What may happen to our files.
+fn policy(transfer: &Transfer, screen: &Screen, rename: Option<RenameRule>) -> Result<Policy, Stop> {
+    Ok(Policy {
+        overwrite: transfer.overwrite.map_or(Overwrite::Never, client::overwrite),
+        least: client::level(transfer.durability),
+        filter: client::filter(transfer)?,
+        dry_run: transfer.dry_run,
+        rename,
+        notes: Some(client::notes(screen)),
+    })
+}
+
+/// Sources and destination; `is_dir` tells local folders.
+fn plan(args: &GetArgs, is_dir: &dyn Fn(&Path) -> bool) -> Result<Plan, Stop> {
+    let (first, rest) = args.args.split_first().ok_or_else(|| Stop::usage("nothing to get"))?;
+    let host = prefix(first);
+    let mut sources = vec![first.as_os_str()];
+    let mut dest = None;
+    for (i, arg) in rest.iter().enumerate() {
+        match prefix(arg) == host && prefix(arg).len() < arg.len() {
+            true => sources.push(arg),
+            false if i + 1 == rest.len() => dest = Some(arg.as_os_str()),
+            false => {
+                let text = format!("{} is not at {}", shown(arg), shown(OsStr::new(first)));
+                return Err(Stop::usage(text).hint("one get pulls from one server: every source begins with the same HOST[:PORT]/"));
+            }
+        }
+    }
+    let links = client::links(args.transfer.links);
+    let mut endpoint = None;
+    let mut wants = Vec::new();
+    for source in sources {
+        let target = Target::parse(source).map_err(|e| Stop::usage(format_args!("{}: {e}", shown(source))))?;
+        endpoint = Some(target.endpoint);
+        // Standard output takes one file: a folder is not entered.
+        let depth = if dest == Some(OsStr::new("-")) { 0 } else { u16::MAX };
+        wants.push(Want { path: target.path, depth, links, last: false });
+    }
+    let endpoint = endpoint.ok_or_else(|| Stop::usage("nothing to get"))?;
+    let dest = destination(dest, &wants, is_dir)?;
+    Ok(Plan { endpoint, wants, dest })
+}
+
+/// `HOST[:PORT]` of an argument, as typed.
+fn prefix(arg: &OsStr) -> &[u8] {
+    arg.as_encoded_bytes().split(|&b| b == b'/').next().unwrap_or_default()
+}
+
+fn destination(dest: Option<&OsStr>, wants: &[Want], is_dir: &dyn Fn(&Path) -> bool) -> Result<Dest, Stop> {
+    let Some(dest) = dest else { return Ok(Dest::Into(PathBuf::from("."))) };
+    let one = match wants {
+        [want] => Some(&want.path),
+        _ => None,
+    };
+    if dest == "-" {
+        return match one {
+            Some(path) if !path.is_root() => Ok(Dest::Stdout),
+            Some(_) | None => Err(Stop::usage("standard output (-) takes one file")),
+        };
+    }
+    let path = Path::new(dest);
+    let ends_open = dest.as_encoded_bytes().ends_with(b"/") || dest.as_encoded_bytes().ends_with(b"/.");
+    // Everything beneath the root has its own names; only one named thing can get another one.
+    if is_dir(path) || ends_open || one.is_none_or(RelPath::is_root) {
+        return Ok(Dest::Into(path.into()));
+    }
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            Ok(Dest::As(parent.into(), name.into()))
+        }
+        _ => Ok(Dest::Into(path.into())),
+    }
+}
+
+fn shown(arg: &OsStr) -> String {
+    ft_core::path::escape(arg.as_encoded_bytes())
+}
+
+/// The folder to land in, made if missing.
+pub(super) fn open(folder: &Path) -> Result<Arc<Root>, Stop> {
+    let failed = |e: io::Error| Stop::failed(format_args!("cannot use {}: {e}", shown(folder.as_os_str())));
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    open_existing(folder)
+}
+
+/// A folder that must be there.
+pub(super) fn open_existing(folder: &Path) -> Result<Arc<Root>, Stop> {
+    Root::open(folder).map_err(|e| Stop::failed(format_args!("cannot use {}: {e}", shown(folder.as_os_str()))))
+}
+
+/// Lands everything in `folder`.
+async fn to_folder(
+    plan: &Plan,
+    transfer: &Transfer,
+    screen: &Screen,
+    folder: &Path,
+    policy: Policy,
+) -> Result<Exit, Stop> {
+    let root = open(folder)?;
+    let (ended, counts) = fetch(plan, transfer, screen, &root, &policy).await?;
+    if transfer.dry_run && screen.mode() != Mode::Json {
+        screen.line("nothing was received");
+        return ended.map(|()| client::exit_for(&Ok(()), counts)).map_err(Stop::failed);
+    }
+    client::conclude(screen, "received", ended, counts)
+}
+
+/// Lands one file in a temporary folder and copies it when all of it is verified: a reader of standard output never sees
+/// a byte that turns out to be wrong.
+async fn to_stdout(plan: &Plan, transfer: &Transfer, screen: Screen) -> Result<Exit, Stop> {
+    let spool = tempfile::Builder::new()
+        .prefix("ft-get-")
+        .tempdir()
+        .map_err(|e| Stop::failed(format_args!("cannot make a temporary folder: {e}")))?;
+    let root = open(spool.path())?;
+    let policy = Policy { least: Level::Cached, ..policy(transfer, &screen, None)? };
+    let (ended, mut counts) = fetch(plan, transfer, &screen, &root, &policy).await?;
+    let name = plan.wants.first().and_then(|want| want.path.name()).map(local_name).unwrap_or_default();
+    let landed = spool.path().join(name);
+    if ended.is_ok() && counts.failed == 0 && !transfer.dry_run {
+        if !landed.is_file() {
+            let text = "what was asked for is no file";
+            return Err(Stop::failed(text).hint("standard output (-) takes one file; give a folder as DEST instead"));
+        }
+        let copied = tokio::task::spawn_blocking(move || copy_out(&landed)).await;
+        let copied = copied.map_err(|e| Stop::failed(format_args!("internal error: {e}")))?;
+        if let Err(e) = copied {
+            counts.failed += counts.completed;
+            counts.completed = 0;
+            return client::conclude(&screen, "received", Err(format!("cannot write to standard output: {e}")), counts);
+        }
+    }
+    client::conclude(&screen, "received", ended, counts)
+}
+
+/// A component from the wire as the disk module stores it.
+fn local_name(name: &[u8]) -> PathBuf {
+    #[cfg(unix)]
+    return PathBuf::from(<OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(name));
+    #[cfg(not(unix))]
+    return PathBuf::from(String::from_utf8_lossy(name).into_owned());
+}
+
+fn copy_out(landed: &Path) -> io::Result<()> {
+    use io::Write as _;
+    let mut file = std::fs::File::open(landed)?;
+    let mut out = io::stdout().lock();
+    io::copy(&mut file, &mut out)?;
+    out.flush()
+}
+
+/// Runs all connections.
+async fn fetch(
+    plan: &Plan,
+    transfer: &Transfer,
+    screen: &Screen,
+    root: &Arc<Root>,
+    policy: &Policy,
+) -> Result<(Ended, Counts), Stop> {
+    let tally = Tally::default();
+    let mut jobs = JoinSet::new();
+    for (number, wants) in (1u64..).zip(client::deal(plan.wants.clone(), transfer.jobs)) {
+        let job = Job {
+            endpoint: plan.endpoint.clone(),
+            transfer: transfer.clone(),
+            root: root.clone(),
+            policy: policy.clone(),
+            screen: screen.clone(),
+            tally: tally.clone(),
+            number,
+        };
+        jobs.spawn(job.run(wants));
+    }
+    let ended = client::all(jobs).await?;
+    client::leftovers(screen, &tally);
+    Ok((ended, tally.counts()))
+}
+
+struct Job {
+    endpoint: Endpoint,
+    transfer: Transfer,
+    root: Arc<Root>,
+    policy: Policy,
+    screen: Screen,
+    tally: Tally,
+    number: u64,
+}
+
+impl Job {
+    async fn run(self, wants: Vec<Want>) -> Ended {
+        // Attempts follow one another; the lock is never waited for.
+        let wants = Mutex::new(wants);
+        client::retrying(&self.screen, &self.tally, self.transfer.connection.retries, || self.attempt(&wants)).await
+    }
+
+    /// One connection. What is refused as a whole is not asked for again.
+    async fn attempt(&self, open: &Mutex<Vec<Want>>) -> Attempt {
+        let stream = match client::dial(&self.endpoint, &self.transfer.connection).await {
+            Ok(stream) => stream,
+            Err(text) => return Attempt::Unreachable(text),
+        };
+        let wishes = Wishes {
+            resume: !self.transfer.no_resume,
+            compare: client::compare(&self.transfer),
+            tally: self.tally.clone(),
+        };
+        let storage = WishfulStorage::new(self.root.storage(self.policy.clone()), wishes);
+        let mut watch = Watch::receiver(self.screen.clone(), self.tally.clone(), self.number);
+        let wants = lock(open).clone();
+        let mut refused = Vec::new();
+        let pulse = client::pulse(self.transfer.connection.timeout);
+        let options = client::options(&self.transfer);
+        let report = session::pull(stream, wants.clone(), storage, &options, pulse, |event| {
+            if let Event::WantDone(number, Some(error)) = event {
+                refused.push((*number, error.clone()));
+            }
+            watch.event(event);
+        })
+        .await;
+        watch.closed(&report);
+        for (number, error) in refused {
+            let want = client::wanted(&wants, number);
+            let path = want.map_or_else(|| format!("want {number}"), |want| format!("/{}", want.path));
+            self.screen.fact(Some(self.number), &Fact::Failed { stream: 0, path, problem: (&error).into() });
+            self.tally.missed();
+            lock(open).retain(|other| want.is_none_or(|want| want.path != other.path));
+        }
+        if lock(open).is_empty() { Attempt::Done } else { Attempt::Over(report) }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Cli, Verb};
+    use clap::Parser as _;
+
+    /// What a command line means, with `here/` as the only local folder.
+    fn meaning(line: &str) -> String {
+        let words = ["ft-cli", "get"].into_iter().chain(line.split(' '));
+        let Ok(Cli { verb: Verb::Get(args), .. }) = Cli::try_parse_from(words) else { panic!("parses: {line}") };
+        match plan(&args, &|path| path == Path::new("here")) {
+            Ok(plan) => {
+                let wants: Vec<String> = plan.wants.iter().map(|want| format!("/{}", want.path)).collect();
+                format!("{} {} -> {:?}", plan.endpoint, wants.join(" "), plan.dest)
+            }
+            Err(stop) => format!("usage: {stop}"),
+        }
+    }
+
+    #[test]
+    fn last_argument_is_the_destination_unless_it_begins_with_the_same_host() {
+        for (line, want) in [
+            ("h/a", "h:65432 /a -> Into(\".\")"),
+            ("h/a h/b", "h:65432 /a /b -> Into(\".\")"),
+            ("h:7/a h:7/b here", "h:7 /a /b -> Into(\"here\")"),
+            ("h/a out/", "h:65432 /a -> Into(\"out/\")"),
+            ("h/a out", "h:65432 /a -> As(\".\", \"out\")"),
+            ("h/a here/b", "h:65432 /a -> As(\"here\", \"b\")"),
+            ("h/a ./h/b", "h:65432 /a -> As(\"./h\", \"b\")"),
+            ("h/a .", "h:65432 /a -> Into(\".\")"),
+            ("h/a h", "h:65432 /a -> As(\".\", \"h\")"),
+            ("h/a -", "h:65432 /a -> Stdout"),
+            ("h out", "h:65432 / -> Into(\"out\")"),
+            ("[::1]:7/a out/", "[::1]:7 /a -> Into(\"out/\")"),
+        ] {
+            assert_eq!(meaning(line), want, "{line}");
+        }
+    }
+
+    #[test]
+    fn command_line_that_cannot_be_meant_is_refused() {
+        for (line, want) in [
+            ("h/a other/b out", "usage: other/b is not at h/a"),
+            ("h/a h/b -", "usage: standard output (-) takes one file"),
+            ("h/ -", "usage: standard output (-) takes one file"),
+            ("h/../a", "usage: h/../a: a path component is '.' or '..'"),
+        ] {
+            assert_eq!(meaning(line), want, "{line}");
+        }
+    }
+}

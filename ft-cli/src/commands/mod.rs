@@ -1,0 +1,61 @@
+//! The verbs, one file each, and the way from a parsed command line to an exit code.
+
+mod client;
+mod completions;
+mod dry;
+mod get;
+mod lab;
+mod ls;
+mod man;
+mod put;
+mod serve;
+mod try_it;
+
+use std::future::Future;
+
+use tokio::runtime::Builder;
+
+use crate::args::{Cli, Verb};
+use crate::exit::{Exit, Stop};
+use crate::render::Screen;
+
+/// Runs a verb to its end and says, once, why it could not.
+pub fn run(cli: Cli) -> Exit {
+    let Cli { talk, verb } = cli;
+    let bars = matches!(verb, Verb::Put(_) | Verb::Get(_));
+    let screen = Screen::new(talk, bars);
+    let shown = screen.clone();
+    let result = match verb {
+        Verb::Try(args) => alone(try_it::run(args, screen)),
+        Verb::Serve(args) => together(serve::run(args, screen)),
+        Verb::Put(args) if args.transfer.jobs > 1 => together(put::run(args, screen)),
+        Verb::Put(args) => alone(put::run(args, screen)),
+        Verb::Get(args) if args.transfer.jobs > 1 => together(get::run(args, screen)),
+        Verb::Get(args) => alone(get::run(args, screen)),
+        Verb::Ls(args) => alone(ls::run(args, screen)),
+        Verb::Completions(args) => completions::run(&args),
+        Verb::Man(args) => man::run(&args, &screen),
+    };
+    result.unwrap_or_else(|stop| {
+        shown.stop(&stop);
+        stop.exit
+    })
+}
+
+/// One session at a time: one thread for the stream; the disk has its own.
+fn alone(work: impl Future<Output = Result<Exit, Stop>>) -> Result<Exit, Stop> {
+    block_on(Builder::new_current_thread(), work)
+}
+
+/// Several sessions side by side.
+fn together(work: impl Future<Output = Result<Exit, Stop>>) -> Result<Exit, Stop> {
+    block_on(Builder::new_multi_thread(), work)
+}
+
+fn block_on(mut builder: Builder, work: impl Future<Output = Result<Exit, Stop>>) -> Result<Exit, Stop> {
+    let runtime = builder.enable_all().build().map_err(|e| Stop::failed(format_args!("cannot start: {e}")))?;
+    let result = runtime.block_on(work);
+    // A name server or a pipe that never answers holds a thread: it must not hold the exit.
+    runtime.shutdown_background();
+    result
+}

@@ -1,0 +1,179 @@
+//! `put`: push files, trees, or standard input.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ft_core::path::RelPath;
+use ft_core::session;
+use tokio::task::JoinSet;
+
+use super::client::{self, Attempt, Ended};
+use super::lab;
+use crate::args::{ClientDialect, LabRequest, PutArgs, Transfer};
+use crate::disk::{DiskSource, WalkOptions};
+use crate::exit::{Exit, Stop};
+use crate::net::{Endpoint, Target};
+use crate::render::{Fact, Screen, Tally, Watch};
+use crate::wishes::WishfulSource;
+
+/// What a `put` command line means.
+pub(super) struct Plan {
+    /// What to send, in the order given.
+    pub(super) paths: Vec<PathBuf>,
+    /// Where to.
+    pub(super) target: Target,
+    /// For standard input.
+    name: Option<OsString>,
+    /// Lab B: what to ask for.
+    pub(super) request: LabRequest,
+    /// How.
+    pub(super) transfer: Transfer,
+}
+
+/// Pushes everything that the command line names.
+pub(super) async fn run(args: PutArgs, screen: Screen) -> Result<Exit, Stop> {
+    let args = plan(args)?;
+    check(&args)?;
+    match args.transfer.dialect {
+        ClientDialect::Ft1 => {}
+        ClientDialect::Pipe | ClientDialect::Addfile => return lab::put(&args, &screen).await,
+    }
+    if args.transfer.dry_run {
+        return super::dry::put(&args, &screen).await;
+    }
+    let tally = Tally::default();
+    let ended = if from_stdin(&args) { pipe(&args, &screen, &tally).await? } else { tree(&args, &screen, &tally).await? };
+    client::leftovers(&screen, &tally);
+    let counts = tally.counts();
+    if counts.unknown > 0 {
+        let text = "everything was sent, but the answer never came; the same command again finds out and repeats nothing";
+        screen.fact(None, &Fact::Note { text: text.into() });
+    }
+    client::conclude(&screen, "stored", ended, counts)
+}
+
+/// The last argument says where to, all others what.
+fn plan(args: PutArgs) -> Result<Plan, Stop> {
+    let mut paths = args.args;
+    let target = paths.pop().filter(|_| !paths.is_empty());
+    let target = target.ok_or_else(|| Stop::usage("expected PATH... HOST[:PORT][/DIR]: what to put, and where to"))?;
+    let target = Target::parse(&target)
+        .map_err(|e| Stop::usage(format_args!("{}: {e}", shown(Path::new(&target)))).hint("the last argument says where to"))?;
+    let paths = paths.into_iter().map(PathBuf::from).collect();
+    Ok(Plan { paths, target, name: args.name, request: args.request, transfer: args.transfer })
+}
+
+/// Mistakes that are found before anything is sent.
+fn check(args: &Plan) -> Result<(), Stop> {
+    match (from_stdin(args), &args.name) {
+        (true, _) if args.paths.len() > 1 => return Err(Stop::usage("standard input (-) goes alone")),
+        (true, None) => return Err(Stop::usage("standard input (-) needs a name at the other side").hint("add --name NAME")),
+        (false, Some(_)) => return Err(Stop::usage("--name is for standard input (-) only")),
+        (true, Some(_)) | (false, None) => {}
+    }
+    if from_stdin(args) {
+        return Ok(());
+    }
+    for path in &args.paths {
+        std::fs::symlink_metadata(path)
+            .map_err(|e| Stop::failed(format_args!("cannot read {}: {e}; nothing was sent", shown(path))))?;
+    }
+    Ok(())
+}
+
+/// Whether `-` was asked for.
+pub(super) fn from_stdin(args: &Plan) -> bool {
+    args.paths.iter().any(|path| path == Path::new("-"))
+}
+
+/// A local path for a person.
+pub(super) fn shown(path: &Path) -> String {
+    ft_core::path::escape(path.as_os_str().as_encoded_bytes())
+}
+
+/// How local trees are walked.
+pub(super) fn walk(args: &Plan, screen: &Screen) -> Result<WalkOptions, Stop> {
+    let notes = Some(client::notes(screen));
+    Ok(WalkOptions { links: client::links(args.transfer.links), filter: client::filter(&args.transfer)?, notes })
+}
+
+/// Files and folders: several connections share the arguments, each retries on its own.
+async fn tree(args: &Plan, screen: &Screen, tally: &Tally) -> Result<Ended, Stop> {
+    let walk = walk(args, screen)?;
+    let mut jobs = JoinSet::new();
+    for (number, paths) in (1u64..).zip(client::deal(args.paths.clone(), args.transfer.jobs)) {
+        let job = Job {
+            paths,
+            walk: walk.clone(),
+            into: args.target.path.clone(),
+            endpoint: args.target.endpoint.clone(),
+            transfer: args.transfer.clone(),
+            screen: screen.clone(),
+            tally: tally.clone(),
+            number,
+        };
+        jobs.spawn(job.run());
+    }
+    client::all(jobs).await
+}
+
+struct Job {
+    paths: Vec<PathBuf>,
+    walk: WalkOptions,
+    into: RelPath,
+    endpoint: Endpoint,
+    transfer: Transfer,
+    screen: Screen,
+    tally: Tally,
+    number: u64,
+}
+
+impl Job {
+    async fn run(self) -> Ended {
+        client::retrying(&self.screen, &self.tally, self.transfer.connection.retries, || self.attempt()).await
+    }
+
+    async fn attempt(&self) -> Attempt {
+        let stream = match client::dial(&self.endpoint, &self.transfer.connection).await {
+            Ok(stream) => stream,
+            Err(text) => return Attempt::Unreachable(text),
+        };
+        let done = self.tally.clone();
+        let skip = move |path: &RelPath| done.is_done(path);
+        let disk = DiskSource::push(self.paths.clone(), self.into.clone(), self.walk.clone(), skip);
+        let source = WishfulSource::new(disk, !self.transfer.no_resume);
+        let mut watch = Watch::sender(self.screen.clone(), self.tally.clone(), self.number);
+        let pulse = client::pulse(self.transfer.connection.timeout);
+        let options = client::options(&self.transfer);
+        let report = session::push(stream, source, &options, pulse, |event| watch.event(event)).await;
+        watch.closed(&report);
+        Attempt::Over(report)
+    }
+}
+
+/// Standard input: one attempt, because what was read once cannot be read again.
+async fn pipe(args: &Plan, screen: &Screen, tally: &Tally) -> Result<Ended, Stop> {
+    let name = args.name.as_ref().map(|name| name.as_encoded_bytes()).unwrap_or_default();
+    let into = RelPath::parse(name)
+        .and_then(|name| args.target.path.concat(&name))
+        .map_err(|e| Stop::usage(format_args!("--name: {e}")))?;
+    if into == args.target.path {
+        return Err(Stop::usage("--name is empty"));
+    }
+    let stream = match client::dial(&args.target.endpoint, &args.transfer.connection).await {
+        Ok(stream) => stream,
+        Err(text) => return Ok(Err(text)),
+    };
+    let source = DiskSource::stdin(io::stdin(), into);
+    let mut watch = Watch::sender(screen.clone(), tally.clone(), 1);
+    let pulse = client::pulse(args.transfer.connection.timeout);
+    let options = client::options(&args.transfer);
+    let report = session::push(stream, source, &options, pulse, |event| watch.event(event)).await;
+    watch.closed(&report);
+    if tally.wants_retry().is_some() {
+        let text = "standard input cannot be read twice, so this is not tried again".into();
+        screen.fact(None, &Fact::Note { text });
+    }
+    Ok(report.end.map_err(|e| e.to_string()))
+}

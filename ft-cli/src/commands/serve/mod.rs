@@ -1,0 +1,200 @@
+//! `serve`: receive into a folder and serve from it, until told to stop.
+//!
+//! ```text
+//!   listeners --accept--> free slot? --yes--> session task: dialect? --> ft/1 | pipe | addfile
+//!                             `------no----> "busy"
+//!   signal: stop accepting, let sessions finish (bounded); second signal: end
+//! ```
+//!
+//! Sessions share nothing but the folder: an error or a panic of one is a line in the log of the others.
+
+mod session;
+mod signals;
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::get::open_existing;
+use crate::args::{ServeArgs, ServeDialect};
+use crate::disk::Root;
+use crate::exit::{Exit, Stop};
+use crate::limits::{ACCEPT_PAUSE, BUSY_ANSWERS, DEFAULT_PORT, GRACE};
+use crate::net::{Endpoint, listen};
+use crate::render::{Fact, Screen, files};
+pub(in crate::commands) use session::Who;
+use signals::Signals;
+
+/// What all sessions share.
+struct Shared {
+    args: ServeArgs,
+    root: Arc<Root>,
+    screen: Screen,
+}
+
+/// Serves until a signal comes, or one connection was served.
+pub(super) async fn run(args: ServeArgs, screen: Screen) -> Result<Exit, Stop> {
+    let root = open_existing(&args.dir)?;
+    let mut signals = Signals::new().map_err(|e| Stop::failed(format_args!("cannot hear signals: {e}")))?;
+    let listeners = listeners(&args).await?;
+    for listener in &listeners {
+        let address = listener.local_addr().map_err(|e| Stop::failed(format_args!("cannot listen: {e}")))?;
+        announce(&screen, args.dialect, address);
+    }
+    let shared = Arc::new(Shared { args, root, screen: screen.clone() });
+    let mut server = Server { shared, sessions: JoinSet::new(), busy: JoinSet::new(), worst: Exit::Completed, count: 0 };
+    let stopped_by_signal = server.accept(&listeners, &mut signals).await;
+    // From here on a connection is refused by the system itself.
+    drop(listeners);
+    server.finish(stopped_by_signal, &mut signals).await
+}
+
+/// The addresses asked for, or loopback: whoever serves strangers says so.
+async fn listeners(args: &ServeArgs) -> Result<Vec<TcpListener>, Stop> {
+    let failed = |e: io::Error| {
+        let stop = Stop::failed(format_args!("cannot listen on {e}"));
+        if e.kind() == io::ErrorKind::AddrInUse {
+            stop.hint("another server has it; choose a port with --listen ADDR:PORT, 0 for any free one")
+        } else {
+            stop
+        }
+    };
+    let mut all = Vec::new();
+    for endpoint in &args.listen {
+        all.extend(listen(endpoint).await.map_err(failed)?);
+    }
+    if args.listen.is_empty() {
+        let loopback = |host: &str| Endpoint { host: host.into(), port: DEFAULT_PORT };
+        all.extend(listen(&loopback("127.0.0.1")).await.map_err(failed)?);
+        // A machine without IPv6 has no ::1; that is no reason not to serve.
+        all.extend(listen(&loopback("::1")).await.unwrap_or_default());
+    }
+    Ok(all)
+}
+
+/// Says where we listen, in the words of the lab if one lab is all that is spoken.
+fn announce(screen: &Screen, dialect: ServeDialect, address: SocketAddr) {
+    let name = match dialect {
+        ServeDialect::Auto => "auto",
+        ServeDialect::Ft1 => "ft1",
+        ServeDialect::Pipe => "pipe",
+        ServeDialect::Addfile => "addfile",
+    };
+    screen.fact(None, &Fact::Listening { address: address.to_string(), dialect: name.into() });
+    super::lab::announce(screen, dialect, address);
+}
+
+struct Server {
+    shared: Arc<Shared>,
+    sessions: JoinSet<Exit>,
+    /// Connections beyond the limit, while they are told so.
+    busy: JoinSet<()>,
+    worst: Exit,
+    count: u64,
+}
+
+impl Server {
+    /// Accepts until a signal (true) or, with `--once`, a first connection (false).
+    async fn accept(&mut self, listeners: &[TcpListener], signals: &mut Signals) -> bool {
+        loop {
+            tokio::select! {
+                () = signals.next() => return true,
+                Some(done) = self.sessions.join_next() => self.over(done),
+                Some(_) = self.busy.join_next() => {}
+                accepted = accept_any(listeners) => match accepted {
+                    Ok((stream, peer)) => {
+                        self.start(stream, peer);
+                        if self.shared.args.once {
+                            return false;
+                        }
+                    }
+                    Err(error) => {
+                        // Out of descriptors, or a connection that was gone before it was accepted: neither is a reason
+                        // to stop serving, but trying again at once would only spin.
+                        tracing::warn!(%error, "accept failed");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+    }
+
+    fn start(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let shared = Arc::clone(&self.shared);
+        if self.sessions.len() >= shared.args.max_connections {
+            tracing::warn!(%peer, "busy");
+            if self.busy.len() < BUSY_ANSWERS {
+                self.busy.spawn(session::refuse_busy(stream, shared));
+            }
+            return;
+        }
+        self.count += 1;
+        self.sessions.spawn(session::run(stream, peer, shared, self.count));
+    }
+
+    fn over(&mut self, done: Result<Exit, JoinError>) {
+        let exit = done.unwrap_or_else(|error| {
+            // Only our own bug leads here; it has been told on standard error where it happened.
+            let text = format!("internal error in a session: {error}");
+            self.shared.screen.fact(None, &Fact::Note { text });
+            Exit::Failed
+        });
+        self.worst = self.worst.and(exit);
+    }
+
+    /// Lets sessions finish: all of them after `--once`, for a bounded time after a signal. A second signal ends them.
+    async fn finish(mut self, stopping: bool, signals: &mut Signals) -> Result<Exit, Stop> {
+        let mut end = stopping.then(|| Instant::now() + GRACE);
+        if stopping && !self.sessions.is_empty() {
+            let open = self.sessions.len() as u64;
+            let text = format!("stopping: {} may finish; another signal ends them", plural(open));
+            self.shared.screen.fact(None, &Fact::Note { text });
+        }
+        while !self.sessions.is_empty() {
+            tokio::select! {
+                Some(done) = self.sessions.join_next() => self.over(done),
+                () = signals.next() => {
+                    if end.is_some() {
+                        break;
+                    }
+                    end = Some(Instant::now() + GRACE);
+                }
+                () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => break,
+            }
+        }
+        let cut = self.sessions.len() as u64;
+        self.sessions.shutdown().await;
+        if cut > 0 {
+            let text = format!("{} cut short; what had arrived is kept for a retry", plural(cut));
+            self.shared.screen.fact(None, &Fact::Note { text });
+            return Ok(Exit::Failed);
+        }
+        // A server that served and was told to stop has done what it was asked; `--once` answers for its one session.
+        Ok(if self.shared.args.once { self.worst } else { Exit::Completed })
+    }
+}
+
+fn plural(sessions: u64) -> String {
+    files(sessions).replace("file", "session")
+}
+
+/// The next connection of any listener. Each time another listener is asked first, so that a busy one starves none.
+async fn accept_any(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+    let mut first = 0;
+    poll_fn(|cx| {
+        first += 1;
+        for i in 0..listeners.len() {
+            if let Poll::Ready(accepted) = listeners[(first + i) % listeners.len()].poll_accept(cx) {
+                return Poll::Ready(accepted);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,87 @@
+//! Every bound and default of the command line, in one place, each with its unit and its reason.
+
+use std::time::Duration;
+
+/// Port that both labs' texts and this program use when none is given.
+pub const DEFAULT_PORT: u16 = 65432;
+
+/// Silence of a peer, in both directions, after which a connection is given up. Six times the pulse: one lost and a few
+/// late ALIVE frames do not end a session.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Time between two signs of life while a side works without sending (PROTOCOL, ALIVE).
+pub const PULSE: Duration = Duration::from_secs(10);
+
+/// Time for name resolution and for a connection to be made, over all addresses of a host.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Head start of one address before the next is tried beside it (RFC 8305 §5).
+pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// Time for a client to say what it wants: a stranger who says nothing must not hold a slot for longer.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Silence after which the first bytes of a connection are taken for all that a lab program sends before it waits.
+pub const QUIET: Duration = Duration::from_millis(250);
+
+/// First bytes read to tell dialects apart. An ft/1 preamble has 16; the labs' texts are told by fewer.
+pub const HEAD_MAX: usize = 1024;
+
+/// Attempts after the first when a session ended with an error that another connection may cure.
+pub const RETRIES: u32 = 5;
+
+/// Wait before the first retry; each later one waits twice as long, up to [`BACKOFF_MAX`].
+pub const BACKOFF_FIRST: Duration = Duration::from_millis(250);
+
+/// Longest wait between two retries: what a person endures without thinking that the program hangs.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(15);
+
+/// Connections that one `put` or `get` may open side by side. More share the same disk and link and only add work.
+pub const JOBS_MAX: u16 = 16;
+
+/// Connections served at once by default: at 8 MiB each they stay below 512 MiB.
+pub const CONNECTIONS: usize = 64;
+
+/// Connections beyond the limit that are told "busy" at once; more than that are closed without a word, because an
+/// answer costs a task too.
+pub const BUSY_ANSWERS: usize = 64;
+
+/// Time for telling one client that the server is busy.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Connections that the system queues for a listener.
+pub const BACKLOG: u32 = 1024;
+
+/// Wait after a failed accept (no more descriptors, mostly): long enough not to spin, short enough not to be noticed.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Time that running transfers get after the first SIGINT or SIGTERM.
+pub const GRACE: Duration = Duration::from_secs(30);
+
+/// Least time between two progress events of a `--json` stream: four a second are enough for any display.
+pub const JSON_PROGRESS: Duration = Duration::from_millis(250);
+
+/// Least time between two changes of a progress bar's text, for sessions of thousands of small files.
+pub const BAR_TEXT: Duration = Duration::from_millis(50);
+
+/// Paths that a client keeps in memory as done, for retries. Beyond that a retry offers them again, and the receiver
+/// says that it has them: more traffic, same result. About 200 MiB at 100 bytes each in the worst case.
+pub const REMEMBERED: usize = 1_000_000;
+
+/// Silence after which a lab's text without a terminator is taken as whole. Every such text costs this once.
+pub const LAB_TEXT_END: Duration = Duration::from_millis(200);
+
+/// Silence after which lab data without a length is taken as whole: a guess, so longer.
+pub const LAB_DATA_END: Duration = Duration::from_secs(1);
+
+/// Pause between two lab messages that a naive peer must not read in one.
+pub const LAB_SEPARATE: Duration = Duration::from_millis(100);
+
+/// Time for a lab peer to close after us.
+pub const LAB_CLOSE: Duration = Duration::from_secs(1);
+
+/// Largest file that a naive lab program is imitated with, bytes: it holds the whole file in memory, as the listing does.
+pub const NAIVE_MAX: u64 = 64 * 1024 * 1024;
+
+/// Unfinished files of a broken session that are named one by one: a screen holds them, a tree of thousands would not fit.
+pub const LEFTOVERS_SHOWN: usize = 10;

@@ -1,0 +1,11 @@
+//! Real TCP: names and addresses, connecting, listening, and the time that the protocol leaves to its caller.
+
+mod backoff;
+mod deadline;
+mod tcp;
+mod target;
+
+pub use backoff::Backoff;
+pub use deadline::{Beat, Deadline};
+pub use target::{BadTarget, Endpoint, Target};
+pub use tcp::{connect, listen};

@@ -1,0 +1,276 @@
+//! From a session's events to facts and counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ft_core::error::{Code, FileError, Retry};
+use ft_core::event::{Event, Report};
+use ft_core::frame::{Meta, StreamId};
+use ft_core::path::RelPath;
+
+use super::bars::Position;
+use super::fact::{kind_name, step_name};
+use super::screen::Change;
+use super::{Counts, Fact, Mode, Screen};
+use crate::limits::REMEMBERED;
+
+/// What came of the files of a command, over all its sessions and retries. Clones share it.
+///
+/// Paths are remembered, so that a retry neither sends nor counts a file twice.
+#[derive(Clone, Default)]
+pub struct Tally(Arc<Mutex<Sums>>);
+
+#[derive(Default)]
+struct Sums {
+    counts: Counts,
+    /// Completed, or refused for good: not to be offered again.
+    done: BTreeSet<RelPath>,
+    /// Failed in a way that another try may cure; the newest reason counts.
+    open: BTreeMap<RelPath, FileError>,
+    /// Sent without an answer.
+    unknown: BTreeSet<RelPath>,
+    /// Farthest point from which a file was continued, bytes.
+    farthest: u64,
+}
+
+impl Tally {
+    /// Whether this path needs no other try.
+    pub fn is_done(&self, path: &RelPath) -> bool {
+        self.lock().done.contains(path)
+    }
+
+    /// Whether some file failed in a way that another try, now, may cure.
+    pub fn wants_retry(&self) -> Option<FileError> {
+        self.lock().open.values().next().cloned()
+    }
+
+    /// A number pair that grows when something was achieved for good: files completed, and the farthest point, in bytes,
+    /// from which a file was continued. Bytes sent are no achievement; a peer may lose them again and again.
+    pub fn achieved(&self) -> (u64, u64) {
+        let sums = self.lock();
+        (sums.counts.completed, sums.farthest)
+    }
+
+    /// Files whose failure another try might have cured, with the newest reason.
+    pub fn left_open(&self) -> Vec<(RelPath, FileError)> {
+        self.lock().open.iter().map(|(path, error)| (path.clone(), error.clone())).collect()
+    }
+
+    /// The counts, with what is open now counted as failed.
+    pub fn counts(&self) -> Counts {
+        let sums = self.lock();
+        let mut counts = sums.counts;
+        counts.failed += sums.open.len() as u64;
+        counts.unknown += sums.unknown.len() as u64;
+        counts
+    }
+
+    /// Something that was asked for did not come.
+    pub fn missed(&self) {
+        self.lock().counts.failed += 1;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sums> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sums {
+    fn completed(&mut self, seen: &Seen) {
+        let path = &seen.meta.path;
+        self.open.remove(path);
+        self.unknown.remove(path);
+        if self.done.contains(path) {
+            return;
+        }
+        self.counts.completed += 1;
+        self.counts.same += u64::from(seen.same);
+        self.counts.kept += seen.kept;
+        if self.done.len() < REMEMBERED {
+            self.done.insert(path.clone());
+        }
+    }
+
+    /// True when that is the last word about the file.
+    fn failed(&mut self, path: &RelPath, error: &FileError) -> bool {
+        if self.done.contains(path) {
+            return false;
+        }
+        // A name that another session writes is most probably held by the session that has just broken.
+        let open = error.retry == Retry::Now || error.code == Code::NameBusy;
+        if open {
+            self.open.insert(path.clone(), error.clone());
+        } else {
+            self.open.remove(path);
+            self.counts.failed += 1;
+            self.done.insert(path.clone());
+        }
+        !open
+    }
+}
+
+/// Watches one session.
+pub struct Watch {
+    screen: Screen,
+    tally: Tally,
+    session: u64,
+    /// The side that wants the files is the one that may not want some: that is no failure. A server that does not want
+    /// what is pushed to it, on the other hand, fails a sender's wish.
+    choosy: bool,
+    streams: BTreeMap<StreamId, Seen>,
+    counts: Counts,
+}
+
+struct Seen {
+    meta: Meta,
+    shown: String,
+    /// Content bytes counted so far, a kept prefix included.
+    at: u64,
+    /// Content bytes that the receiver had.
+    kept: u64,
+    same: bool,
+}
+
+impl Watch {
+    /// Watches session number `session` of a command from the side that sends files.
+    pub fn sender(screen: Screen, tally: Tally, session: u64) -> Self {
+        Self { screen, tally, session, choosy: false, streams: BTreeMap::new(), counts: Counts::default() }
+    }
+
+    /// Watches it from the side that receives files.
+    pub fn receiver(screen: Screen, tally: Tally, session: u64) -> Self {
+        Self { choosy: true, ..Self::sender(screen, tally, session) }
+    }
+
+    /// Watches a pull or a listing from the side that serves it.
+    pub fn server(screen: Screen, tally: Tally, session: u64) -> Self {
+        Self::receiver(screen, tally, session)
+    }
+
+    /// What this watch counts into.
+    pub fn tally(&self) -> Tally {
+        self.tally.clone()
+    }
+
+    /// Takes one event.
+    pub fn event(&mut self, event: &Event) {
+        match event {
+            Event::Frame(direction, frame) => {
+                tracing::trace!(session = self.session, ?direction, ?frame, "frame");
+                return;
+            }
+            Event::Progress(stream, at) => return self.progress(*stream, *at),
+            Event::Offered(..)
+            | Event::Started(..)
+            | Event::Same(_)
+            | Event::Verified(_)
+            | Event::Landing(..)
+            | Event::Stored(..)
+            | Event::Failed(..)
+            | Event::Unknown(_)
+            | Event::Listed(_)
+            | Event::WantDone(..)
+            | Event::Closed(_) => tracing::debug!(session = self.session, ?event, "event"),
+        }
+        match event {
+            Event::Offered(stream, meta) => self.offered(*stream, meta),
+            Event::Started(stream, offset, size) => self.started(*stream, *offset, *size),
+            Event::Same(stream) => self.same(*stream),
+            Event::Verified(stream) => self.show(*stream, |stream, path| Fact::Verified { stream, path }),
+            Event::Landing(stream, step) => {
+                let step = step_name(*step);
+                self.show(*stream, |stream, path| Fact::Landing { stream, path, step });
+            }
+            Event::Stored(stream, ack) => {
+                self.show(*stream, |stream, path| Fact::stored(stream, path, ack));
+                if let Some(seen) = self.streams.remove(stream) {
+                    self.counts.completed += 1;
+                    self.counts.same += u64::from(seen.same);
+                    self.counts.kept += seen.kept;
+                    self.tally.lock().completed(&seen);
+                    self.screen.change(Change { done: 1, ..Change::default() });
+                }
+            }
+            Event::Failed(stream, error) if self.choosy && error.code == Code::NotWanted => {
+                if self.streams.remove(stream).is_some() {
+                    self.counts.skipped += 1;
+                    self.tally.lock().counts.skipped += 1;
+                }
+            }
+            Event::Failed(stream, error) => {
+                let Some(seen) = self.streams.remove(stream) else { return };
+                self.counts.failed += 1;
+                let last_word = self.tally.lock().failed(&seen.meta.path, error);
+                // People hear of what may still come right only when it has not.
+                if last_word || self.screen.mode() == Mode::Json {
+                    let fact = Fact::Failed { stream: *stream, path: seen.shown, problem: error.into() };
+                    self.screen.fact(Some(self.session), &fact);
+                }
+            }
+            Event::Unknown(stream) => {
+                if let Some(seen) = self.streams.remove(stream) {
+                    self.counts.unknown += 1;
+                    self.tally.lock().unknown.insert(seen.meta.path);
+                }
+            }
+            Event::Frame(..) | Event::Progress(..) | Event::Listed(_) | Event::WantDone(..) | Event::Closed(_) => {}
+        }
+    }
+
+    /// The session's end.
+    pub fn closed(mut self, report: &Report) {
+        self.counts.failed += report.wants.len() as u64;
+        self.screen.session_over(self.session);
+        let error = report.end.as_ref().err().map(ToString::to_string);
+        self.screen.fact(Some(self.session), &Fact::Closed { error, counts: self.counts });
+    }
+
+    fn offered(&mut self, stream: StreamId, meta: &Meta) {
+        let shown = meta.path.to_string();
+        let fact = Fact::Offered { stream, path: shown.clone(), kind: kind_name(meta.kind), size: meta.size };
+        self.screen.fact(Some(self.session), &fact);
+        let offered = i128::from(meta.size.unwrap_or(0));
+        self.screen.change(Change { offered, files: 1, ..Change::default() });
+        self.streams.insert(stream, Seen { meta: meta.clone(), shown, at: 0, kept: 0, same: false });
+    }
+
+    fn started(&mut self, stream: StreamId, offset: u64, size: Option<u64>) {
+        self.show(stream, |stream, path| Fact::Started { stream, path, offset, size });
+        let Some(seen) = self.streams.get_mut(&stream) else { return };
+        seen.at = offset;
+        seen.kept = offset;
+        self.screen.change(Change { offered: -i128::from(offset), ..Change::default() });
+        let mut sums = self.tally.lock();
+        sums.farthest = sums.farthest.max(offset);
+    }
+
+    fn same(&mut self, stream: StreamId) {
+        self.show(stream, |stream, path| Fact::Same { stream, path });
+        let Some(seen) = self.streams.get_mut(&stream) else { return };
+        seen.same = true;
+        seen.kept = seen.meta.size.unwrap_or(0);
+        self.screen.change(Change { offered: -i128::from(seen.kept), ..Change::default() });
+    }
+
+    fn progress(&mut self, stream: StreamId, at: u64) {
+        let Some(seen) = self.streams.get_mut(&stream) else { return };
+        let moved = at.saturating_sub(seen.at);
+        seen.at = at;
+        self.counts.bytes += moved;
+        self.tally.lock().counts.bytes += moved;
+        self.screen.position(&Position {
+            session: self.session,
+            stream,
+            path: &seen.shown,
+            done: at,
+            size: seen.meta.size,
+        });
+        self.screen.change(Change { moved, ..Change::default() });
+    }
+
+    fn show(&self, stream: StreamId, fact: impl FnOnce(StreamId, String) -> Fact) {
+        if let Some(seen) = self.streams.get(&stream) {
+            self.screen.fact(Some(self.session), &fact(stream, seen.shown.clone()));
+        }
+    }
+}
