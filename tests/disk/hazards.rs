@@ -200,6 +200,7 @@ fn second_session_on_a_name_is_told_that_it_is_busy_until_the_first_is_done() {
 }
 
 #[test]
+#[cfg_attr(feature = "portable-disk", ignore = "std cannot ask for free space")]
 fn offer_larger_than_the_free_space_is_refused_before_any_content() {
     let dir = tempfile::tempdir().unwrap();
     let root = Root::open(dir.path()).unwrap();
@@ -230,6 +231,7 @@ impl Drop for SmallDisk {
 }
 
 #[test]
+#[cfg_attr(feature = "portable-disk", ignore = "std cannot ask for free space")]
 fn disk_that_fills_up_during_a_transfer_fails_the_file_and_keeps_the_old_one() {
     // Without the right to mount, a limit on file sizes plays the full disk, in a process of its own: a write fails
     // in the same place, with another code.

@@ -82,6 +82,7 @@ fn prefix_as_long_as_the_file_or_stated_wrongly_is_worth_nothing() {
 }
 
 #[test]
+#[cfg_attr(feature = "portable-disk", ignore = "std cannot ask for holes")]
 fn holes_of_a_sparse_file_are_read_as_holes() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("sparse");

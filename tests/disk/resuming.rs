@@ -1,6 +1,7 @@
 //! Partials: what a killed or cancelled transfer leaves, and what the next try makes of it.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -128,6 +129,31 @@ fn discard_keeps_a_useful_partial_if_asked_and_nothing_else() {
     assert!(root.settle(Duration::from_secs(10)));
     drop(root);
     assert_eq!(tree(dir.path()), [""; 0], "an empty staging folder goes with the last user");
+}
+
+#[test]
+#[cfg_attr(feature = "portable-disk", ignore = "std cannot reserve")]
+fn reservation_is_given_back_when_a_transfer_is_dropped_or_its_process_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let stored = || fs::metadata(partial_in(dir.path())).unwrap().blocks() * 512;
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    let stream = land.fresh(offer("f", 64 * MIB));
+    land.write_from(stream, 0, &content(2 * MIB, 1));
+    assert!(stored() >= 64 * MIB as u64, "all of it is reserved while it is written");
+    // As one that waits, with its file closed.
+    let waiting: Vec<_> = (0..20).map(|n| land.fresh(offer(&format!("w{n}"), 3 * MIB))).collect();
+    drop(land);
+    assert!(root.settle(Duration::from_secs(10)));
+    assert!(stored() <= 3 * MIB as u64, "of {} waiting and one begun, only what was written stays", waiting.len());
+
+    let partial = fs::OpenOptions::new().write(true).open(partial_in(dir.path())).unwrap();
+    let grown = Command::new("fallocate").args(["-n", "-l", "67108864"]).arg(partial_in(dir.path())).status().unwrap();
+    assert!(grown.success() && partial.metadata().unwrap().len() == 2 * MIB as u64);
+    drop((partial, root));
+    let root = Root::open(dir.path()).unwrap();
+    Land::new(&root).fresh(offer("other", 1));
+    assert!(stored() <= 3 * MIB as u64, "the sweep of the next process gives back what a dead one had reserved");
 }
 
 #[test]

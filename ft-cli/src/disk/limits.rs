@@ -9,6 +9,9 @@ pub const STAGING: &str = ".ft-staging";
 /// forgotten one does not hold disk space for ever.
 pub(super) const PARTIAL_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Time between two sweeps of the staging folder by a process that keeps running.
+pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+
 /// Files that one session holds open without writing to them, between offer and content or between end and commit.
 /// Others are closed and opened again by name: 64 sessions stay below the usual 1,024 descriptors, sockets included.
 pub(super) const KEEP_OPEN: usize = 8;

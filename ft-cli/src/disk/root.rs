@@ -24,7 +24,8 @@ pub struct Root {
     pub(super) device: u64,
     /// Made at the first use, so that a folder that is only read stays as it is.
     staging: Mutex<Option<Arc<Staging>>>,
-    busy: Mutex<BTreeSet<RelPath>>,
+    /// Hashes of the paths: thousands of streams wait, and each has its path already.
+    busy: Mutex<BTreeSet<[u8; 32]>>,
     space: Mutex<Space>,
     activity: Arc<Activity>,
 }
@@ -91,6 +92,7 @@ impl Root {
     pub(super) fn staging(&self) -> io::Result<Arc<Staging>> {
         let mut staging = lock(&self.staging);
         if let Some(open) = &*staging {
+            open.sweep_if_due();
             return Ok(Arc::clone(open));
         }
         let opened = Arc::new(Staging::open(&self.dir)?);
@@ -100,8 +102,9 @@ impl Root {
 
     /// Takes a name for one stream; `None` if another has it.
     pub(super) fn take_name(self: &Arc<Self>, path: &RelPath) -> Option<Busy> {
-        let taken = lock(&self.busy).insert(path.clone());
-        taken.then(|| Busy { root: Arc::clone(self), path: path.clone() })
+        let name = *blake3::hash(&path.to_bytes()).as_bytes();
+        let taken = lock(&self.busy).insert(name);
+        taken.then(|| Busy { root: Arc::clone(self), name })
     }
 
     /// Sets `bytes` aside in our books; `None` when there is less. Files that are written at once are not worth a
@@ -131,12 +134,12 @@ impl Root {
 #[derive(Debug)]
 pub(super) struct Busy {
     root: Arc<Root>,
-    path: RelPath,
+    name: [u8; 32],
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        lock(&self.root.busy).remove(&self.path);
+        lock(&self.root.busy).remove(&self.name);
     }
 }
 

@@ -11,12 +11,13 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use ft_core::limits::RESUME_UNIT;
 use ft_core::path::RelPath;
 
-use super::limits::{PARTIAL_AGE, STAGING};
+use super::limits::{PARTIAL_AGE, STAGING, SWEEP_EVERY};
 use super::sys::{self, Dir, Through, What};
 
 /// Tries to open a folder that another process removes at the same moment.
@@ -34,6 +35,7 @@ pub(super) struct Staging {
     pub(super) own: Dir,
     own_name: Vec<u8>,
     serial: AtomicU64,
+    swept: Mutex<Instant>,
 }
 
 /// True for a name that nobody may see or use; whatever its case, because some file systems do not tell.
@@ -70,7 +72,8 @@ impl Staging {
             let Some((own, own_name)) = take_own(&partials)? else {
                 continue;
             };
-            let staging = Self { root, partials, own, own_name, serial: AtomicU64::new(0) };
+            let swept = Mutex::new(Instant::now());
+            let staging = Self { root, partials, own, own_name, serial: AtomicU64::new(0), swept };
             staging.sweep();
             return Ok(staging);
         }
@@ -80,6 +83,16 @@ impl Staging {
     /// A name in `own` that was not used before.
     pub(super) fn fresh_name(&self) -> Vec<u8> {
         self.serial.fetch_add(1, Ordering::Relaxed).to_string().into_bytes()
+    }
+
+    /// Sweeps if that was long ago: a server may run for months.
+    pub(super) fn sweep_if_due(&self) {
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        if swept.elapsed() > SWEEP_EVERY {
+            *swept = Instant::now();
+            drop(swept);
+            self.sweep();
+        }
     }
 
     /// Removes what dead processes left and nobody can use. What cannot be removed stays: the next sweep tries again.
@@ -150,7 +163,7 @@ fn sweep_working(partials: &Dir, name: &[u8]) -> io::Result<()> {
 }
 
 fn sweep_partial(partials: &Dir, name: &[u8]) -> io::Result<()> {
-    let file = partials.file(&[name.to_vec()], Through::NoLinks)?;
+    let file = partials.open_or_create(name)?;
     let st = sys::stat_file(&file)?;
     if st.what != What::File || !sys::try_lock_file(&file)? {
         return Ok(());
@@ -158,7 +171,11 @@ fn sweep_partial(partials: &Dir, name: &[u8]) -> io::Result<()> {
     let (secs, _) = st.changed;
     let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(secs).unwrap_or(0));
     let old = SystemTime::now().duration_since(changed).is_ok_and(|age| age > PARTIAL_AGE);
-    if old || st.size < RESUME_UNIT { partials.remove_file(name) } else { Ok(()) }
+    if old || st.size < RESUME_UNIT {
+        return partials.remove_file(name);
+    }
+    // What a killed process had reserved behind the end is not needed before somebody comes back.
+    if st.stored > st.size { file.set_len(st.size) } else { Ok(()) }
 }
 
 fn empty(dir: &Dir) {

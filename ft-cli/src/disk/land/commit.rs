@@ -24,7 +24,7 @@ use super::folders::Folders;
 use super::stream::{HashState, Same, Stream, Temp};
 
 enum Job {
-    Commit(Vec<(StreamId, Stream)>),
+    Commit(Vec<(StreamId, Box<Stream>)>),
     Discarded(StreamId),
 }
 
@@ -47,7 +47,7 @@ impl Lander {
         Some(Self(jobs))
     }
 
-    pub(super) fn commit(&self, batch: Vec<(StreamId, Stream)>) {
+    pub(super) fn commit(&self, batch: Vec<(StreamId, Box<Stream>)>) {
         drop(self.0.send(Job::Commit(batch)));
     }
 
@@ -67,7 +67,7 @@ struct Landing {
 /// One stream on its way.
 struct Entry {
     id: StreamId,
-    stream: Stream,
+    stream: Box<Stream>,
     /// Where it is.
     path: RelPath,
     error: Option<FileError>,
@@ -98,7 +98,7 @@ impl Landing {
         self.done.push(completion, None);
     }
 
-    fn commit(&mut self, batch: Vec<(StreamId, Stream)>) {
+    fn commit(&mut self, batch: Vec<(StreamId, Box<Stream>)>) {
         let mut batch: Vec<Entry> = batch
             .into_iter()
             .map(|(id, stream)| Entry { id, path: stream.meta.path.clone(), stream, error: None })
@@ -150,7 +150,7 @@ impl Landing {
                 let synced = match &entry.stream.temp {
                     Some(Temp { file: Some(file), .. }) => file.sync_all(),
                     Some(Temp { file: None, .. }) => Err(ErrorKind::NotFound.into()),
-                    None => self.sync_same(entry.stream.same.as_ref()),
+                    None => self.sync_same(entry.stream.same.as_deref()),
                 };
                 if let Err(e) = synced {
                     entry.error = Some(poison(&mut entry.stream, &e));
@@ -189,7 +189,7 @@ impl Landing {
                 }
                 if let (true, Some(file)) = (open, &temp.file) {
                     // All of the group start before the first is waited for.
-                    sys::start_write_back(file, 0, stream.written);
+                    sys::start_write_back(file, stream.flushed, stream.written.saturating_sub(stream.flushed));
                 }
                 Ok(())
             }
@@ -373,3 +373,7 @@ fn poison(stream: &mut Stream, e: &io::Error) -> FileError {
     let error = fault("sync", &stream.meta.path, e);
     FileError::new(Code::Io, Retry::Later, error.text)
 }
+
+#[cfg(all(test, unix))]
+#[path = "commit_tests.rs"]
+mod tests;

@@ -89,7 +89,7 @@ impl fmt::Debug for DiskStorage {
 struct Worker {
     root: Arc<Root>,
     policy: Policy,
-    streams: BTreeMap<StreamId, Stream>,
+    streams: BTreeMap<StreamId, Box<Stream>>,
     folders: Folders,
     /// Files that are open without being written.
     open: usize,

@@ -54,24 +54,25 @@ impl Worker {
         if self.policy.dry_run {
             return Err(self.only_tell(&meta, overwrite, &found));
         }
-        let mut stream = Stream {
+        let mut stream = Box::new(Stream {
             meta,
             overwrite,
             level,
             exists: found.exists,
             candidate: found.candidate,
-            same: found.same,
+            same: found.same.map(Box::new),
             temp: None,
             hash: HashState::None,
             prefix: (0, Vec::new()),
             position: None,
             written: 0,
+            reserved: None,
             flushed: 0,
             broken: None,
             _name: name,
             promise: None,
-        };
-        let prepared = match &stream.same {
+        });
+        let prepared = match stream.same.as_deref() {
             Some(Same { root: Some(root), .. }) => Prepared::SameContent(*root),
             Some(Same { root: None, .. }) => Prepared::SameMeta,
             None => self.make_room(&mut stream)?,

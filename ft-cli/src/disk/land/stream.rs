@@ -27,7 +27,7 @@ pub(super) struct Stream {
     pub(super) exists: bool,
     /// For keep-both: the first of the names that was free then.
     pub(super) candidate: u32,
-    pub(super) same: Option<Same>,
+    pub(super) same: Option<Box<Same>>,
     pub(super) temp: Option<Temp>,
     pub(super) hash: HashState,
     /// What was stated of a partial: length and hashes.
@@ -36,6 +36,8 @@ pub(super) struct Stream {
     pub(super) position: Option<u64>,
     /// Length of the file in staging: behind the last bytes that are no hole.
     pub(super) written: u64,
+    /// From where on room was set aside on disk.
+    pub(super) reserved: Option<u64>,
     /// Up to where write-back was started.
     pub(super) flushed: u64,
     pub(super) broken: Option<FileError>,
@@ -102,7 +104,7 @@ pub(super) struct Temp {
     /// Open without being written: between offer and content, or between end and commit.
     pub(super) waits: bool,
     /// What it was when it was closed in between, so that nobody else's work is taken for ours.
-    pub(super) closed: Option<Stat>,
+    pub(super) closed: Option<Box<Stat>>,
 }
 
 impl Temp {
@@ -114,7 +116,7 @@ impl Temp {
     pub(super) fn close(&mut self) -> io::Result<()> {
         // Only a partial can be reached by others.
         if let (Some(file), true) = (self.file.take(), self.partial) {
-            self.closed = Some(stat_file(&file)?);
+            self.closed = Some(Box::new(stat_file(&file)?));
         }
         Ok(())
     }
@@ -123,7 +125,7 @@ impl Temp {
     pub(super) fn reopen(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
             let file = self.dir().open_or_create(&self.name)?;
-            if self.partial && !(try_lock_file(&file)? && self.closed == Some(stat_file(&file)?)) {
+            if self.partial && !(try_lock_file(&file)? && self.closed.as_deref() == Some(&stat_file(&file)?)) {
                 return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process took the partial"));
             }
             self.file = Some(file);
@@ -138,14 +140,23 @@ impl Temp {
     }
 }
 
+impl Temp {
+    /// Whether it stays; a partial that does gives back what was reserved behind its end.
+    fn is_useful(&mut self) -> bool {
+        if !self.lasting || !self.partial {
+            return self.lasting;
+        }
+        match self.reopen() {
+            Ok(file) => stat_file(file).is_ok_and(|st| st.size >= RESUME_UNIT && file.set_len(st.size).is_ok()),
+            // Another process has it by now.
+            Err(_) => true,
+        }
+    }
+}
+
 impl Drop for Temp {
     fn drop(&mut self) {
-        let useful = || match &self.file {
-            Some(file) if self.partial => stat_file(file).is_ok_and(|st| st.size >= RESUME_UNIT),
-            // Landed, or a partial that is closed and may be another's by now: leave it to the sweep.
-            Some(_) | None => true,
-        };
-        if !(self.lasting && useful()) {
+        if !self.is_useful() {
             // What stays is swept later.
             drop(self.dir().remove_file(&self.name));
         }

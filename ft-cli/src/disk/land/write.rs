@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use ft_core::error::{Code, FileError, Retry};
 use ft_core::frame::{Kind, StreamId};
@@ -21,6 +22,10 @@ use super::stream::{HashState, Stream, Temp};
 /// Tries to open a partial that somebody removes at the same moment.
 const OPEN_TRIES: u32 = 100;
 
+/// A lock that is held for no longer than this is a sweep that looks, not a session that writes.
+const SWEEP_WAITS: u32 = 3;
+const SWEEP_WAIT: Duration = Duration::from_millis(2);
+
 impl Worker {
     /// Opens and locks the partial of a resumable stream. Gives the bytes that it has on disk.
     pub(super) fn open_partial(&mut self, stream: &mut Stream, size: u64) -> Result<u64, FileError> {
@@ -28,9 +33,15 @@ impl Worker {
         let failed = |e: &io::Error| fault("open the partial of", path, e);
         let staging = self.root.staging().map_err(|e| fault("open staging for", path, &e))?;
         let name = partial_name(path);
+        let mut sweeps = 0;
         for _ in 0..OPEN_TRIES {
             let file = open_ours(&staging, &name).map_err(|e| failed(&e))?;
             if !sys::try_lock_file(&file).map_err(|e| failed(&e))? {
+                if sweeps < SWEEP_WAITS {
+                    sweeps += 1;
+                    std::thread::sleep(SWEEP_WAIT);
+                    continue;
+                }
                 let text = format!("another process is writing {path}");
                 return Err(FileError::new(Code::NameBusy, Retry::Later, text));
             }
@@ -54,7 +65,10 @@ impl Worker {
             return Err(internal("a reservation without a file"));
         };
         match sys::reserve(file, from, to) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                stream.reserved = Some(from);
+                Ok(())
+            }
             Err(e) if e.kind() == io::ErrorKind::Unsupported => {
                 stream.promise = Some(promise);
                 Ok(())
@@ -174,16 +188,13 @@ impl Worker {
         };
         let path = &stream.meta.path;
         let length = sys::stat_file(file).map_err(|e| fault("look at the partial of", path, &e))?.size;
-        let reserved = stream.prefix.0 == offset && length == offset;
-        if reserved && (offset > 0 || stream.meta.size.is_none()) {
-            return Ok(());
-        }
         if length != offset {
             file.set_len(offset).map_err(|e| fault("shorten the partial of", path, &e))?;
         }
-        let Some(size) = stream.meta.size else {
+        let Some(size) = stream.meta.size else { return Ok(()) };
+        if length == offset && stream.reserved.is_some_and(|from| from <= offset) {
             return Ok(());
-        };
+        }
         let promise = match stream.promise.take() {
             Some(promise) => promise,
             None => {

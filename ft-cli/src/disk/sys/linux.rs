@@ -363,3 +363,29 @@ fn convert(st: &rustix::fs::Stat) -> Stat {
         changed: (st.st_ctime, nanos(st.st_ctime_nsec)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::is_through_link;
+    use super::*;
+
+    #[test]
+    fn without_openat2_every_component_is_still_kept_from_being_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        std::fs::write(dir.path().join("a/b/f"), "x").unwrap();
+        std::os::unix::fs::symlink("a", dir.path().join("l")).unwrap();
+        std::os::unix::fs::symlink("f", dir.path().join("a/b/m")).unwrap();
+        let root = Dir::open_ambient(dir.path()).unwrap();
+        let open = |path: &[&str], flags| {
+            root.open_stepwise(&path.iter().map(|c| c.as_bytes().to_vec()).collect::<Vec<_>>(), flags)
+        };
+        assert!(open(&["a", "b", "f"], READ).is_ok() && open(&["a", "b"], FOLDER).is_ok() && open(&[], FOLDER).is_ok());
+        for (path, flags) in [(&["l", "b", "f"][..], READ), (&["l"], FOLDER), (&["a", "b", "m"], READ), (&["l"], READ)]
+        {
+            assert!(is_through_link(&open(path, flags).unwrap_err()), "{path:?}");
+        }
+        assert_eq!(open(&["a", "b", "f", "g"], READ).unwrap_err().kind(), io::ErrorKind::NotADirectory);
+        assert_eq!(open(&["a", "none"], READ).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}

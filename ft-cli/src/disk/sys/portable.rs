@@ -43,9 +43,9 @@ impl Dir {
 
     pub(in super::super) fn file(&self, components: &[Vec<u8>], through: Through) -> io::Result<File> {
         let path = self.resolve(components, through)?;
-        // Opening a named pipe would wait for its writer.
+        // Opening a named pipe would wait for its writer. There is no file, then.
         if !fs::metadata(&path)?.is_file() {
-            return Err(io::Error::other("not a regular file"));
+            return Err(ErrorKind::NotFound.into());
         }
         File::open(path)
     }
@@ -342,8 +342,27 @@ fn what(file_type: fs::FileType) -> What {
     } else if file_type.is_symlink() {
         What::Link
     } else {
-        What::Special("neither a file nor a folder")
+        What::Special(special(file_type))
     }
+}
+
+#[cfg(unix)]
+fn special(file_type: fs::FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    if file_type.is_fifo() {
+        "a named pipe"
+    } else if file_type.is_socket() {
+        "a socket"
+    } else if file_type.is_char_device() {
+        "a character device"
+    } else {
+        "a block device"
+    }
+}
+
+#[cfg(not(unix))]
+fn special(_file_type: fs::FileType) -> &'static str {
+    "neither a file nor a folder"
 }
 
 fn to_time(mtime: Mtime) -> io::Result<SystemTime> {
