@@ -189,7 +189,9 @@ pub struct Problem {
 pub struct Counts {
     /// Stored, or there already.
     pub completed: u64,
-    /// Of those, how many were there already.
+    /// Of those, how many are folders.
+    pub folders: u64,
+    /// Of those, how many files were there already.
     pub same: u64,
     /// Refused, missing, or failed.
     pub failed: u64,
