@@ -11,7 +11,7 @@ pub use table::{INPUTS, Input, STATES, State, next};
 
 use crate::error::{Code, FileError, Retry, SessionError};
 use crate::event::Event;
-use crate::frame::{Ack2, Compare, Frame, Hello, Intent, Level, Offer, Overwrite, StreamId, Verdict, Want};
+use crate::frame::{Ack2, Compare, Frame, Hello, Intent, Kind, Level, Offer, Overwrite, StreamId, Verdict, Want};
 use crate::hash::Root;
 use crate::limits::{
     CHUNK, IN_FLIGHT_BYTES, IN_FLIGHT_READS, INITIAL_OFFER_BYTES, INITIAL_STREAMS, MAX_OFFER_BYTES, MAX_STREAMS,
@@ -45,6 +45,8 @@ struct Piece {
 struct Stream {
     item: ItemId,
     size: Option<u64>,
+    /// A folder or a link: there is nothing to read.
+    bare: bool,
     offer_bytes: u32,
     state: State,
     /// The receiver's root, while comparing.
@@ -251,9 +253,13 @@ impl Sender {
     /// Content goes from `offset` on.
     fn begin(&mut self, id: StreamId, offset: u64, out: &mut Actions<SourceOp>) {
         let Some(stream) = self.open.get_mut(&id) else { return };
-        stream.read_at = Some(offset);
         self.queue.push_back(id);
-        self.unread.push_back(id);
+        if stream.bare {
+            stream.ready.push_back(Piece { offset: 0, len: 0, hole: false, end: Some(Root::of(b"")) });
+        } else {
+            stream.read_at = Some(offset);
+            self.unread.push_back(id);
+        }
         out.push(Action::Tell(Event::Started(id, offset, stream.size)));
     }
 
@@ -386,6 +392,7 @@ impl Sender {
             let stream = Stream {
                 item: item.id,
                 size: offer.meta.size,
+                bare: offer.meta.kind != Kind::File,
                 offer_bytes: bytes,
                 state: State::Offered,
                 theirs: None,

@@ -233,7 +233,7 @@ pub enum SourceOp {
     },
     /// Hash the whole entry. Completes with [`SourceDone::Hashed`].
     Hash(ItemId),
-    /// The next content: the first `Read` of an item is at 0 or at the boundary that `Check` gave, each following where
+    /// The next content of a file (never of a folder or link): the first `Read` of an item is at 0 or at the boundary that `Check` gave, each following where
     /// the last ended. Completes with [`SourceDone::Content`] or [`SourceDone::Hole`].
     Read {
         /// The entry.
