@@ -205,9 +205,8 @@ fn tree(root: &Path) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
 
 fn assert_same_trees(got: &Path, want: &Path) {
     let (got, want) = (tree(got), tree(want));
-    let names = |t: &BTreeMap<Vec<u8>, _>| {
-        t.keys().map(|n| String::from_utf8_lossy(n).into_owned()).collect::<Vec<_>>()
-    };
+    let names =
+        |t: &BTreeMap<Vec<u8>, _>| t.keys().map(|n| String::from_utf8_lossy(n).into_owned()).collect::<Vec<_>>();
     assert_eq!(names(&got), names(&want));
     for (name, bytes) in &want {
         assert!(got[name] == *bytes, "{} differs", String::from_utf8_lossy(name));
@@ -246,7 +245,10 @@ fn document_transcripts_are_what_the_python_codec_prints() {
     let document = document.expect("the specification");
     for (name, mark) in [("push", "transcript"), ("pull", "transcript-pull"), ("resume", "resume")] {
         let printed = run(Command::new("python3").arg("-B").arg(peer("transcript.py")).arg(name));
-        assert!(document.contains(&format!("```{mark}\n{printed}```")), "run transcript.py {name} and put it into the document");
+        assert!(
+            document.contains(&format!("```{mark}\n{printed}```")),
+            "run transcript.py {name} and put it into the document"
+        );
     }
 }
 
@@ -314,7 +316,8 @@ const CUT: usize = 7_500_000;
 
 /// The byte from which a Python report says that a file was continued.
 fn resumed_at(report: &str) -> usize {
-    let line = report.lines().find(|l| l.starts_with("completed ")).unwrap_or_else(|| panic!("not completed: {report}"));
+    let line =
+        report.lines().find(|l| l.starts_with("completed ")).unwrap_or_else(|| panic!("not completed: {report}"));
     line.rsplit_once("from byte ").map_or(0, |(_, n)| n.parse().expect("a number"))
 }
 
