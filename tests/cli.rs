@@ -1,1 +1,16 @@
-//! Soon.
+//! The command line as people and scripts meet it: output, errors and exit status as one text, and what is left on disk.
+//!
+//! Everything runs the real program over loopback TCP. Ports, temporary paths, times and rates are filtered from snapshots.
+
+#[path = "cli/harness.rs"]
+mod harness;
+#[path = "cli/help.rs"]
+mod help;
+#[path = "cli/proxy.rs"]
+mod proxy;
+#[path = "cli/retry.rs"]
+mod retry;
+#[path = "cli/serve.rs"]
+mod serve;
+#[path = "cli/transfer.rs"]
+mod transfer;

@@ -1,1 +1,126 @@
-//! Soon.
+//! The documents say what is true: every `sh` block of README.md and docs/CLI.md is run.
+//!
+//! Blocks of one document share a folder and run in order, each line by `sh`. `ft-cli serve` is started on a free port and
+//! goes on; `localhost` in later lines is the newest server. A line must exit with 0, or with N if it ends in `# exit N`.
+
+#[path = "cli/harness.rs"]
+#[allow(dead_code, reason = "shared with other tests, which use the rest")]
+mod harness;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use harness::{Sandbox, Server};
+
+/// Lines of all `sh` blocks.
+fn commands(document: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut inside = false;
+    for line in document.lines() {
+        if line.starts_with("```") {
+            inside = line == "```sh";
+        } else if inside && !line.trim().is_empty() {
+            lines.push(line.to_owned());
+        }
+    }
+    lines
+}
+
+fn document(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
+    fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// A folder with what the examples speak of.
+fn example_folder() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.file("README.md", document("README.md"));
+    sandbox.file("notes.txt", "notes\n");
+    sandbox.file("photos/one.jpg", harness::noise(30_000));
+    sandbox.file("photos/more/two.jpg", harness::noise(3_000));
+    sandbox.file("photos/x.tmp", "x");
+    sandbox
+}
+
+fn run_all(lines: &[String]) {
+    let sandbox = example_folder();
+    let mut server: Option<Server> = None;
+    for line in lines {
+        if let Some(args) = line.strip_prefix("ft-cli serve ") {
+            server = Some(sandbox.serve(args));
+            continue;
+        }
+        let (line, code) = match line.split_once("# exit ") {
+            Some((line, code)) => (line.trim_end(), code.trim().parse().expect("a number")),
+            None => (line.as_str(), 0),
+        };
+        let line = match &server {
+            Some(server) => line.replace("localhost", &server.address()),
+            None => line.to_owned(),
+        };
+        let ran = sandbox.shell(&line);
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(code), "{line}\n{said}");
+    }
+}
+
+impl Sandbox {
+    /// Runs a line by `sh`, with the program under test as `ft-cli`.
+    fn shell(&self, line: &str) -> std::process::Output {
+        let program = Path::new(env!("CARGO_BIN_EXE_ft-cli"));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = program.parent().map(Path::to_path_buf).into_iter().chain(std::env::split_paths(&path));
+        let path = std::env::join_paths(folders).expect("a path");
+        let mut command = Command::new("sh");
+        command.arg("-euc").arg(line).current_dir(self.path("")).env("PATH", path).env("TMPDIR", self.path("tmp"));
+        command.stdin(Stdio::null()).output().expect("sh runs")
+    }
+}
+
+#[test]
+fn readme_begins_with_the_demo_and_the_tests_and_all_its_other_commands_work() {
+    let lines = commands(&document("README.md"));
+    let (demo, rest) = lines.split_first().expect("commands");
+    let (tests, rest) = rest.split_first().expect("commands");
+    assert_eq!(demo, "cargo run --release -- try");
+    assert_eq!(tests, "cargo test --workspace");
+    assert!(rest.len() >= 10, "{rest:#?}");
+    let mut lines = vec!["ft-cli try".to_owned()];
+    lines.extend_from_slice(rest);
+    run_all(&lines);
+}
+
+#[test]
+fn commands_of_the_command_line_page_work() {
+    let lines = commands(&document("docs/CLI.md"));
+    assert!(lines.len() >= 20, "{lines:#?}");
+    run_all(&lines);
+}
+
+#[test]
+fn demo_shown_in_the_readme_has_the_steps_of_the_real_one() {
+    let readme = document("README.md");
+    let shown: Vec<String> = steps(readme.split("```text").nth(1).and_then(|t| t.split("```").next()).expect("a demo"));
+    let ran = example_folder().run("try README.md").expect(0);
+    let real = steps(&ran.text());
+    assert!(shown.len() >= 12, "{shown:#?}");
+    // The order of arrival of independent steps differs from run to run.
+    let (mut shown, mut real) = (shown, real);
+    shown.sort();
+    real.sort();
+    assert_eq!(shown, real);
+}
+
+/// Steps of a `try`, without times, sizes and hashes.
+fn steps(text: &str) -> Vec<String> {
+    let lines = text.lines().filter(|line| line.contains(" ms "));
+    lines
+        .map(|line| {
+            let (_, step) = line.split_once(" ms ").expect("a time");
+            let words = step.split_whitespace().map(|word| if word.ends_with("...") { "HASH" } else { word });
+            let words = words.map(|word| if word.bytes().all(|b| b.is_ascii_digit()) { "N" } else { word });
+            words.collect::<Vec<_>>().join(" ")
+        })
+        .collect()
+}

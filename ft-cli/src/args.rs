@@ -33,6 +33,7 @@ Exit codes:
 
 /// Options of every verb.
 #[derive(Args, Clone, Copy, Debug, Default)]
+#[command(next_help_heading = "Output")]
 pub struct Talk {
     /// Print one JSON object a line on standard output instead of text (docs/CLI.md lists them)
     #[arg(long, global = true)]
@@ -86,7 +87,7 @@ pub struct TryArgs {
 Examples:
   ft-cli serve                              this folder, to programs on this machine
   ft-cli serve inbox --drop-only            others may put, and neither list nor get
-  ft-cli serve pub --read-only --listen [::]:65432 --listen 0.0.0.0:65432
+  ft-cli serve pub --read-only --listen 0.0.0.0:65432     to everybody who can reach this machine
   ft-cli serve inbox --dialect pipe         for programs written for lab A
 
 The server asks nobody who they are. It listens on this machine alone unless told otherwise.
@@ -98,15 +99,6 @@ pub struct ServeArgs {
     /// Address to listen on, port 0 for any free one; may be repeated [default: 127.0.0.1:65432 and, if there is one, [::1]:65432]
     #[arg(long, value_name = "ADDR", value_parser = Endpoint::parse_listen)]
     pub listen: Vec<Endpoint>,
-    /// Protocol to speak; auto tells them apart by the first bytes
-    #[arg(long, value_enum, default_value_t = ServeDialect::Auto)]
-    pub dialect: ServeDialect,
-    /// How the lab dialects are spoken
-    #[arg(long, value_enum, default_value_t = LabStyle::Careful)]
-    pub lab: LabStyle,
-    /// How the texts of a naive lab B end; careful answers as it was asked
-    #[arg(long, value_enum, default_value_t = TextStyle::Bare)]
-    pub text: TextStyle,
     /// Serve one connection, then exit with its outcome
     #[arg(long)]
     pub once: bool,
@@ -128,10 +120,20 @@ pub struct ServeArgs {
     /// Silence of a client, in seconds, that ends its session
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub timeout: Duration,
+    /// Protocol to speak; auto tells them apart by the first bytes
+    #[arg(long, value_enum, help_heading = "Dialect", default_value_t = ServeDialect::Auto)]
+    pub dialect: ServeDialect,
+    /// How the lab dialects are spoken
+    #[arg(long, value_enum, help_heading = "Dialect", default_value_t = LabStyle::Careful)]
+    pub lab: LabStyle,
+    /// How the texts of a naive lab B end; careful answers as it was asked
+    #[arg(long, value_enum, help_heading = "Dialect", default_value_t = TextStyle::Bare)]
+    pub text: TextStyle,
 }
 
 /// Options of every verb that connects.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Connection")]
 pub struct Connection {
     /// Silence of the server, in seconds, that ends a session
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
@@ -146,10 +148,8 @@ pub struct Connection {
 
 /// Options of `put` and `get` alike.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Transfer")]
 pub struct Transfer {
-    /// Time-outs and retries.
-    #[command(flatten)]
-    pub connection: Connection,
     /// Continue files of which a part has arrived (the default)
     #[arg(long, overrides_with = "no_resume")]
     pub resume: bool,
@@ -183,6 +183,18 @@ pub struct Transfer {
     /// What "stored" must mean
     #[arg(long, value_enum, default_value_t = Durability::Durable)]
     pub durability: Durability,
+    /// Time-outs and retries.
+    #[command(flatten)]
+    pub connection: Connection,
+    /// Which protocol.
+    #[command(flatten)]
+    pub speak: Speak,
+}
+
+/// What a client speaks, and how.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Dialect")]
+pub struct Speak {
     /// Protocol to speak
     #[arg(long, value_enum, default_value_t = ClientDialect::Ft1)]
     pub dialect: ClientDialect,
@@ -196,7 +208,9 @@ pub struct Transfer {
 
 /// `put`
 #[derive(Args, Debug)]
-#[command(override_usage = "ft-cli put [OPTIONS] PATH... HOST[:PORT][/DIR]", after_help = "\
+#[command(
+    override_usage = "ft-cli put [OPTIONS] PATH... HOST[:PORT][/DIR]",
+    after_help = "\
 Examples:
   ft-cli put report.pdf box                 into the folder that box serves
   ft-cli put photos notes.txt box/backup    a tree and a file, into its folder backup
@@ -205,7 +219,8 @@ Examples:
   ft-cli put data.txt --dialect pipe localhost
 
 A broken connection is made again and continues where it was. Names and contents that the
-server has already are not sent again. IPv6 addresses with a port go in brackets: [::1]:7000/dir")]
+server has already are not sent again. IPv6 addresses with a port go in brackets: [::1]:7000/dir"
+)]
 pub struct PutArgs {
     /// Files and folders to push (- is standard input), and last where to: HOST[:PORT][/DIR]
     #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
@@ -214,7 +229,7 @@ pub struct PutArgs {
     #[arg(long, value_name = "NAME")]
     pub name: Option<OsString>,
     /// Lab B: what to ask for
-    #[arg(long, value_enum, default_value_t = LabRequest::Addfile)]
+    #[arg(long, value_enum, help_heading = "Dialect", default_value_t = LabRequest::Addfile)]
     pub request: LabRequest,
     /// What both directions have.
     #[command(flatten)]
@@ -223,7 +238,9 @@ pub struct PutArgs {
 
 /// `get`
 #[derive(Args, Debug)]
-#[command(override_usage = "ft-cli get [OPTIONS] HOST[:PORT]/PATH... [DEST]", after_help = "\
+#[command(
+    override_usage = "ft-cli get [OPTIONS] HOST[:PORT]/PATH... [DEST]",
+    after_help = "\
 Examples:
   ft-cli get box/report.pdf                 into this folder
   ft-cli get box/photos box/notes.txt .     several things from one server
@@ -231,7 +248,8 @@ Examples:
   ft-cli get box/src.tar - | tar x          nothing comes out before all of it is verified
 
 The last argument is DEST unless it begins with the same HOST[:PORT]/ as the first; ./box/x is always a DEST.
-A DEST that is a folder, or ends with /, is a place to put things into; otherwise it is the new name.")]
+A DEST that is a folder, or ends with /, is a place to put things into; otherwise it is the new name."
+)]
 pub struct GetArgs {
     /// What to pull, and last where to: a folder, a new name, or - for standard output [default: this folder]
     #[arg(required = true, value_name = "HOST[:PORT]/PATH", value_hint = ValueHint::Hostname)]

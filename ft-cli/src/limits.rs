@@ -75,10 +75,10 @@ pub const LAB_TEXT_END: Duration = Duration::from_millis(200);
 pub const LAB_DATA_END: Duration = Duration::from_secs(1);
 
 /// Pause between two lab messages that a naive peer must not read in one.
-pub const LAB_SEPARATE: Duration = Duration::from_millis(100);
+pub const LAB_SEPARATE: Duration = Duration::from_millis(300);
 
 /// Time for a lab peer to close after us.
-pub const LAB_CLOSE: Duration = Duration::from_secs(1);
+pub const LAB_CLOSE: Duration = Duration::from_secs(2);
 
 /// Largest file that a naive lab program is imitated with, bytes: it holds the whole file in memory, as the listing does.
 pub const NAIVE_MAX: u64 = 64 * 1024 * 1024;

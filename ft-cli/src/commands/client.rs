@@ -58,10 +58,8 @@ where
                 met = true;
                 match report.end {
                     // Only one thing is gained by repeating a session that ended well: files that asked for it.
-                    Ok(()) => match tally.wants_retry() {
-                        Some(error) => (None, error.retry != Retry::Never || error.code == Code::NameBusy),
-                        None => return Ok(()),
-                    },
+                    Ok(()) if tally.wants_retry() => (None, true),
+                    Ok(()) => return Ok(()),
                     Err(error) => (Some(error.to_string()), error.retry() != Retry::Never),
                 }
             }
@@ -111,12 +109,14 @@ pub(super) fn conclude(screen: &Screen, verb: &str, ended: Ended, counts: Counts
     Ok(exit)
 }
 
-/// Tells people about files that stayed undone after the last retry; programs have heard it.
+/// Tells people about files that stayed undone after the last retry; programs have heard it. A file that was cut off with
+/// its session has no reason of its own.
 pub(super) fn leftovers(screen: &Screen, tally: &Tally) {
     if screen.mode() == Mode::Json {
         return;
     }
-    let open = tally.left_open();
+    let mut open = tally.left_open();
+    open.retain(|(_, error)| error.code != Code::Cancelled);
     for (path, error) in open.iter().take(LEFTOVERS_SHOWN) {
         screen.fact(None, &Fact::Failed { stream: 0, path: path.to_string(), problem: error.into() });
     }

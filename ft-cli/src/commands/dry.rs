@@ -16,7 +16,8 @@ pub(super) async fn put(args: &put::Plan, screen: &Screen) -> Result<Exit, Stop>
     if put::from_stdin(args) {
         return Err(Stop::usage("standard input cannot be shown without being read"));
     }
-    let mut source = DiskSource::push(args.paths.clone(), args.target.path.clone(), put::walk(args, screen)?, |_| false);
+    let mut source =
+        DiskSource::push(args.paths.clone(), args.target.path.clone(), put::walk(args, screen)?, |_| false);
     let (mut count, mut bytes, mut exit) = (0, 0, Exit::Completed);
     loop {
         source.submit(SourceOp::Next { want: 0, max: WALK_BATCH }, None);

@@ -45,7 +45,7 @@ pub(super) enum Dest {
 pub(super) async fn run(args: GetArgs, screen: Screen) -> Result<Exit, Stop> {
     let plan = plan(&args, &|path| path.is_dir())?;
     let transfer = &args.transfer;
-    match transfer.dialect {
+    match transfer.speak.dialect {
         ClientDialect::Ft1 => {}
         ClientDialect::Addfile => return lab::get(&plan, transfer, &screen).await,
         ClientDialect::Pipe => {
@@ -90,7 +90,8 @@ fn plan(args: &GetArgs, is_dir: &dyn Fn(&Path) -> bool) -> Result<Plan, Stop> {
             false if i + 1 == rest.len() => dest = Some(arg.as_os_str()),
             false => {
                 let text = format!("{} is not at {}", shown(arg), shown(OsStr::new(first)));
-                return Err(Stop::usage(text).hint("one get pulls from one server: every source begins with the same HOST[:PORT]/"));
+                return Err(Stop::usage(text)
+                    .hint("one get pulls from one server: every source begins with the same HOST[:PORT]/"));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! `ls`: what a server has.
 
-use ft_core::event::Event;
 use ft_core::error::Retry;
+use ft_core::event::Event;
 use ft_core::frame::{Compare, Kind, Level, Links, Meta, Overwrite, Want};
 use ft_core::session::{self, Options};
 use tokio::sync::Notify;
@@ -32,7 +32,9 @@ fn conclude(screen: &Screen, ended: Ended, counts: Counts) -> Result<Exit, Stop>
     match (ended, screen.mode()) {
         (Ok(()), Mode::Plain | Mode::Bars | Mode::Quiet) if counts.failed == 0 => Ok(Exit::Completed),
         (Ok(()), Mode::Plain | Mode::Bars | Mode::Quiet) => Ok(Exit::Refused),
-        (ended, Mode::Plain | Mode::Bars | Mode::Quiet | Mode::Json) => client::conclude(screen, "listed", ended, counts),
+        (ended, Mode::Plain | Mode::Bars | Mode::Quiet | Mode::Json) => {
+            client::conclude(screen, "listed", ended, counts)
+        }
     }
 }
 

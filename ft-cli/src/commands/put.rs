@@ -35,7 +35,7 @@ pub(super) struct Plan {
 pub(super) async fn run(args: PutArgs, screen: Screen) -> Result<Exit, Stop> {
     let args = plan(args)?;
     check(&args)?;
-    match args.transfer.dialect {
+    match args.transfer.speak.dialect {
         ClientDialect::Ft1 => {}
         ClientDialect::Pipe | ClientDialect::Addfile => return lab::put(&args, &screen).await,
     }
@@ -43,11 +43,13 @@ pub(super) async fn run(args: PutArgs, screen: Screen) -> Result<Exit, Stop> {
         return super::dry::put(&args, &screen).await;
     }
     let tally = Tally::default();
-    let ended = if from_stdin(&args) { pipe(&args, &screen, &tally).await? } else { tree(&args, &screen, &tally).await? };
+    let ended =
+        if from_stdin(&args) { pipe(&args, &screen, &tally).await? } else { tree(&args, &screen, &tally).await? };
     client::leftovers(&screen, &tally);
     let counts = tally.counts();
     if counts.unknown > 0 {
-        let text = "everything was sent, but the answer never came; the same command again finds out and repeats nothing";
+        let text =
+            "everything was sent, but the answer never came; the same command again finds out and repeats nothing";
         screen.fact(None, &Fact::Note { text: text.into() });
     }
     client::conclude(&screen, "stored", ended, counts)
@@ -58,8 +60,9 @@ fn plan(args: PutArgs) -> Result<Plan, Stop> {
     let mut paths = args.args;
     let target = paths.pop().filter(|_| !paths.is_empty());
     let target = target.ok_or_else(|| Stop::usage("expected PATH... HOST[:PORT][/DIR]: what to put, and where to"))?;
-    let target = Target::parse(&target)
-        .map_err(|e| Stop::usage(format_args!("{}: {e}", shown(Path::new(&target)))).hint("the last argument says where to"))?;
+    let target = Target::parse(&target).map_err(|e| {
+        Stop::usage(format_args!("{}: {e}", shown(Path::new(&target)))).hint("the last argument says where to")
+    })?;
     let paths = paths.into_iter().map(PathBuf::from).collect();
     Ok(Plan { paths, target, name: args.name, request: args.request, transfer: args.transfer })
 }
@@ -68,7 +71,9 @@ fn plan(args: PutArgs) -> Result<Plan, Stop> {
 fn check(args: &Plan) -> Result<(), Stop> {
     match (from_stdin(args), &args.name) {
         (true, _) if args.paths.len() > 1 => return Err(Stop::usage("standard input (-) goes alone")),
-        (true, None) => return Err(Stop::usage("standard input (-) needs a name at the other side").hint("add --name NAME")),
+        (true, None) => {
+            return Err(Stop::usage("standard input (-) needs a name at the other side").hint("add --name NAME"));
+        }
         (false, Some(_)) => return Err(Stop::usage("--name is for standard input (-) only")),
         (true, Some(_)) | (false, None) => {}
     }
@@ -171,7 +176,7 @@ async fn pipe(args: &Plan, screen: &Screen, tally: &Tally) -> Result<Ended, Stop
     let options = client::options(&args.transfer);
     let report = session::push(stream, source, &options, pulse, |event| watch.event(event)).await;
     watch.closed(&report);
-    if tally.wants_retry().is_some() {
+    if tally.wants_retry() {
         let text = "standard input cannot be read twice, so this is not tried again".into();
         screen.fact(None, &Fact::Note { text });
     }

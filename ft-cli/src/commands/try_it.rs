@@ -70,7 +70,7 @@ pub(super) async fn run(args: TryArgs, screen: Screen) -> Result<Exit, Stop> {
     let landed = into.join(args.file.file_name().unwrap_or_default());
     verify(&args.file, &landed, &screen)?;
     screen.line(&frames.words());
-    screen.line(&after(&landed));
+    screen.line(&after(&args.file, &landed));
     if screen.mode() == Mode::Json {
         screen.summary("sent", Exit::Completed, counts);
     }
@@ -123,7 +123,13 @@ async fn receive(
     let (stream, _) = accepted.map_err(|e| failed(&e))?;
     let accepted = session::accept(Deadline::new(stream, IDLE_TIMEOUT), &[]).await.map_err(|e| failed(&e))?;
     // `accept` has heard the sender's HELLO before there was anybody to tell.
-    let hello = Hello { intent: Some(accepted.intent()), max_streams: 0, max_offer_bytes: 0, features: 0, agent: String::new() };
+    let hello = Hello {
+        intent: Some(accepted.intent()),
+        max_streams: 0,
+        max_offer_bytes: 0,
+        features: 0,
+        agent: String::new(),
+    };
     teller.tell(&Event::Frame(Direction::Received, Frame::Hello(hello)));
     let policy = Policy { least: Level::Durable, ..Policy::default() };
     let pulse = client::pulse(IDLE_TIMEOUT);
@@ -315,19 +321,25 @@ fn hash_file(path: &Path) -> Result<Hash, Stop> {
     }
 }
 
-/// Where it is, how to check, and what to try next.
-fn after(landed: &Path) -> String {
-    let shown = shown(landed);
+/// Where it is, how to check, and what to try next, in words that work as they stand.
+fn after(sent: &Path, landed: &Path) -> String {
+    let (sent, landed, ft_cli) = (shown(sent), shown(landed), program());
     format!(
         "\
-It stays at {shown}
-Check it yourself, if you have b3sum:  b3sum {shown}
+It stays at {landed}
+Check it yourself, if you have b3sum:  b3sum {landed}
 
 Next, with two terminals:
-  ft-cli serve --drop-only inbox         a folder that others may put into (make it first)
-  ft-cli put {shown} localhost
-  ft-cli put --help                      resume, retries, filters, several connections"
+  mkdir inbox && {ft_cli} serve inbox
+  {ft_cli} put {sent} localhost
+  {ft_cli} ls localhost"
     )
+}
+
+/// This program, as it was called: a copy that is not installed is named by its path.
+fn program() -> String {
+    let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    if called.components().count() > 1 { shown(&called) } else { env!("CARGO_PKG_NAME").into() }
 }
 
 fn file_name(path: &Path) -> String {

@@ -2,8 +2,8 @@
 
 mod backoff;
 mod deadline;
-mod tcp;
 mod target;
+mod tcp;
 
 pub use backoff::Backoff;
 pub use deadline::{Beat, Deadline};

@@ -56,7 +56,9 @@ impl fmt::Display for BadTarget {
                 "{} has several colons and is not an IPv6 address; with a port, write [ADDRESS]:PORT",
                 escape(host.as_bytes())
             ),
-            Self::Port(port) => write!(f, "\"{}\" is not a port: expected a number from 1 to 65535", escape(port.as_bytes())),
+            Self::Port(port) => {
+                write!(f, "\"{}\" is not a port: expected a number from 1 to 65535", escape(port.as_bytes()))
+            }
             Self::Path(why) => why.fmt(f),
             Self::UnexpectedPath => f.write_str("a path is not expected here: expected HOST[:PORT]"),
         }

@@ -24,7 +24,9 @@ use crate::limits::{ATTEMPT_DELAY, BACKLOG};
 /// Dropping the future closes what is half open.
 pub async fn connect(endpoint: &Endpoint, limit: Duration) -> io::Result<TcpStream> {
     let end = Instant::now() + limit;
-    let late = |what: &str| io::Error::new(io::ErrorKind::TimedOut, format!("{what} took longer than {} s", limit.as_secs_f32()));
+    let late = |what: &str| {
+        io::Error::new(io::ErrorKind::TimedOut, format!("{what} took longer than {} s", limit.as_secs_f32()))
+    };
     let resolve = lookup_host((endpoint.host.as_str(), endpoint.port));
     let addresses: Vec<SocketAddr> = match timeout_at(end, resolve).await {
         Err(_) => return Err(late("finding the address")),

@@ -51,7 +51,9 @@ impl Bars {
     pub(super) fn file(&mut self, at: &Position<'_>) {
         let now = Instant::now();
         let entry = self.files.entry(at.session).or_insert_with(|| {
-            let bar = self.all.insert_before(&self.total, ProgressBar::new(0).with_style(style("{bar:30} {percent:>3}%  {msg}")));
+            let bar = self
+                .all
+                .insert_before(&self.total, ProgressBar::new(0).with_style(style("{bar:30} {percent:>3}%  {msg}")));
             FileBar { bar, stream: 0, shown: now - BAR_TEXT }
         });
         if entry.stream != at.stream {

@@ -189,7 +189,9 @@ pub struct Problem {
 pub struct Counts {
     /// Stored, or there already.
     pub completed: u64,
-    /// Of those, how many were there already.
+    /// Of those, how many are folders.
+    pub folders: u64,
+    /// Of those, how many files were there already.
     pub same: u64,
     /// Refused, missing, or failed.
     pub failed: u64,
@@ -264,5 +266,66 @@ pub(super) fn step_name(step: Step) -> &'static str {
         Step::Synced => "synced",
         Step::Renamed => "renamed",
         Step::DirSynced => "folder-synced",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ft_core::error::Code;
+    use ft_core::hash::Root;
+    use ft_core::path::RelPath;
+
+    /// One of each, with every optional field there.
+    fn one_of_each() -> Vec<Fact> {
+        let text = || "text".to_owned();
+        let (stream, path) = (1, text());
+        let problem = Problem::from(&FileError::new(Code::Exists, Retry::Never, ""));
+        let (size, counts) = (Some(1), Counts::default());
+        let ack = Ack2 { size: 1, level: Level::Durable, root: Root([1; 32]), path: RelPath::root() };
+        let mode = Some(text());
+        vec![
+            Fact::Listening { address: text(), dialect: text() },
+            Fact::Connected { peer: text() },
+            Fact::Offered { stream, path: path.clone(), kind: "file", size },
+            Fact::Started { stream, path: path.clone(), offset: 0, size },
+            Fact::Same { stream, path: path.clone() },
+            Fact::Progress { bytes: 1, total: 2 },
+            Fact::Verified { stream, path: path.clone() },
+            Fact::Landing { stream, path: path.clone(), step: "synced" },
+            Fact::stored(stream, path.clone(), &ack),
+            Fact::Failed { stream, path: path.clone(), problem },
+            Fact::Entry { path, kind: "link", size, mode: mode.clone(), mtime: mode, target: Some(text()) },
+            Fact::Note { text: text() },
+            Fact::Lab { text: text() },
+            Fact::Retry { attempt: 1, wait_ms: 1, reason: text() },
+            Fact::Closed { error: Some(text()), counts },
+            Fact::Error { text: text(), hint: Some(text()) },
+            Fact::Summary { outcome: "completed", exit: 0, counts, seconds: 0.1 },
+        ]
+    }
+
+    #[test]
+    fn every_event_and_every_field_is_in_the_document() {
+        let document = include_str!("../../../docs/CLI.md");
+        let counts = serde_json::to_value(Counts::default()).unwrap();
+        let counts: Vec<&String> = counts.as_object().unwrap().keys().collect();
+        let mut rows = 0;
+        for fact in one_of_each() {
+            let value = serde_json::to_value(&fact).unwrap();
+            let event = value["event"].as_str().unwrap();
+            let row = document.lines().find(|line| line.starts_with(&format!("| `{event}` |")));
+            let row = row.unwrap_or_else(|| panic!("{event} has a row"));
+            rows += 1;
+            for field in value.as_object().unwrap().keys().filter(|field| *field != "event") {
+                let documented = row.contains(&format!("`{field}`"));
+                assert!(documented || counts.contains(&field), "{event}: {field} is documented");
+            }
+        }
+        for count in counts {
+            assert!(document.contains(&format!("`{count}`")), "{count} is documented");
+        }
+        let all = document.lines().skip_while(|line| !line.starts_with("| event |")).skip(2);
+        assert_eq!(all.take_while(|line| line.starts_with('|')).count(), rows, "no row is about nothing");
     }
 }

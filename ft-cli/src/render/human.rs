@@ -54,7 +54,14 @@ mod tests {
 
     #[test]
     fn mode_reads_as_ls_prints_it() {
-        let mut meta = Meta { path: RelPath::root(), kind: Kind::File, size: None, mode: Some(0o640), mtime: None, target: vec![] };
+        let mut meta = Meta {
+            path: RelPath::root(),
+            kind: Kind::File,
+            size: None,
+            mode: Some(0o640),
+            mtime: None,
+            target: vec![],
+        };
         assert_eq!(mode_text(&meta), "-rw-r-----");
         meta.kind = Kind::Folder;
         meta.mode = Some(0o755);

@@ -264,9 +264,14 @@ impl Screen {
     }
 }
 
-/// `3 files (1 was there already), 12.31 MiB in 0.24 s (51.29 MiB/s); 1 refused`
+/// `3 files and 1 folder (1 was there already), 12.31 MiB in 0.24 s (51.29 MiB/s); 1 refused`
 pub(crate) fn sentence(counts: Counts, time: std::time::Duration) -> String {
-    let mut text = files(counts.completed);
+    let mut text = files(counts.completed - counts.folders);
+    match counts.folders {
+        0 => {}
+        1 => text += " and 1 folder",
+        n => text += &format!(" and {n} folders"),
+    }
     match counts.same {
         0 => {}
         1 => text += " (1 was there already)",

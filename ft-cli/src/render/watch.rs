@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ft_core::error::{Code, FileError, Retry};
 use ft_core::event::{Event, Report};
-use ft_core::frame::{Meta, StreamId};
+use ft_core::frame::{Kind, Meta, StreamId};
 use ft_core::path::RelPath;
 
 use super::bars::Position;
@@ -39,9 +39,10 @@ impl Tally {
         self.lock().done.contains(path)
     }
 
-    /// Whether some file failed in a way that another try, now, may cure.
-    pub fn wants_retry(&self) -> Option<FileError> {
-        self.lock().open.values().next().cloned()
+    /// Whether some file failed in a way that another try may cure, or is not known to be stored.
+    pub fn wants_retry(&self) -> bool {
+        let sums = self.lock();
+        !sums.open.is_empty() || !sums.unknown.is_empty()
     }
 
     /// A number pair that grows when something was achieved for good: files completed, and the farthest point, in bytes,
@@ -84,6 +85,7 @@ impl Sums {
             return;
         }
         self.counts.completed += 1;
+        self.counts.folders += u64::from(seen.meta.kind == Kind::Folder);
         self.counts.same += u64::from(seen.same);
         self.counts.kept += seen.kept;
         if self.done.len() < REMEMBERED {
@@ -98,10 +100,13 @@ impl Sums {
         }
         // A name that another session writes is most probably held by the session that has just broken.
         let open = error.retry == Retry::Now || error.code == Code::NameBusy;
-        if open {
+        if open && self.unknown.contains(path) {
+            // This try came to nothing before the receiver said what it has; an earlier one may have stored the file.
+        } else if open {
             self.open.insert(path.clone(), error.clone());
         } else {
             self.open.remove(path);
+            self.unknown.remove(path);
             self.counts.failed += 1;
             self.done.insert(path.clone());
         }
@@ -185,6 +190,7 @@ impl Watch {
                 self.show(*stream, |stream, path| Fact::stored(stream, path, ack));
                 if let Some(seen) = self.streams.remove(stream) {
                     self.counts.completed += 1;
+                    self.counts.folders += u64::from(seen.meta.kind == Kind::Folder);
                     self.counts.same += u64::from(seen.same);
                     self.counts.kept += seen.kept;
                     self.tally.lock().completed(&seen);
@@ -210,7 +216,9 @@ impl Watch {
             Event::Unknown(stream) => {
                 if let Some(seen) = self.streams.remove(stream) {
                     self.counts.unknown += 1;
-                    self.tally.lock().unknown.insert(seen.meta.path);
+                    let mut sums = self.tally.lock();
+                    sums.open.remove(&seen.meta.path);
+                    sums.unknown.insert(seen.meta.path);
                 }
             }
             Event::Frame(..) | Event::Progress(..) | Event::Listed(_) | Event::WantDone(..) | Event::Closed(_) => {}
@@ -242,6 +250,8 @@ impl Watch {
         self.screen.change(Change { offered: -i128::from(offset), ..Change::default() });
         let mut sums = self.tally.lock();
         sums.farthest = sums.farthest.max(offset);
+        // The receiver wants content, so what an earlier connection sent was not stored.
+        sums.unknown.remove(&seen.meta.path);
     }
 
     fn same(&mut self, stream: StreamId) {

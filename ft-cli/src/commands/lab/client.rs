@@ -97,8 +97,8 @@ async fn put_one(path: &Path, args: &put::Plan, screen: &Screen) -> Result<(u64,
     let transfer = &args.transfer;
     let stream = client::dial(&args.target.endpoint, &transfer.connection).await.map_err(Failure::Setup)?;
     let mut observer = |event: &LabEvent| log(screen, Some(1), event);
-    let end = text_end(transfer.text);
-    if transfer.lab == LabStyle::Naive {
+    let end = text_end(transfer.speak.text);
+    if transfer.speak.lab == LabStyle::Naive {
         if meta.len() > NAIVE_MAX {
             return Err(Failure::Setup(format!("{} is larger than a naive program is imitated with", shown(path))));
         }
@@ -106,7 +106,7 @@ async fn put_one(path: &Path, args: &put::Plan, screen: &Screen) -> Result<(u64,
         return Ok(put_naive(stream, &name, &data, args).await?);
     }
     let options = addfile::Options { text_end: end, ..addfile::Options::default() };
-    let sent = match (transfer.dialect, args.request) {
+    let sent = match (transfer.speak.dialect, args.request) {
         (ClientDialect::Pipe | ClientDialect::Ft1, _) => {
             let options = pipe::Options { text_end: end, ..pipe::Options::default() };
             let sent =
@@ -124,15 +124,10 @@ async fn put_one(path: &Path, args: &put::Plan, screen: &Screen) -> Result<(u64,
 }
 
 /// A naive program exits with 0 whatever became of the file; what we say of it is what can be known.
-async fn put_naive(
-    stream: Stream,
-    name: &LabName,
-    data: &[u8],
-    args: &put::Plan,
-) -> Result<(u64, Outcome), LabError> {
-    let end = text_end(args.transfer.text);
+async fn put_naive(stream: Stream, name: &LabName, data: &[u8], args: &put::Plan) -> Result<(u64, Outcome), LabError> {
+    let end = text_end(args.transfer.speak.text);
     let text = String::from_utf8_lossy(name.as_bytes());
-    match (args.transfer.dialect, args.request) {
+    match (args.transfer.speak.dialect, args.request) {
         (ClientDialect::Pipe | ClientDialect::Ft1, _) => {
             let says = pipe::naive::send(stream, name.as_bytes(), data, end).await?;
             Ok((says.body, if says.acked { Outcome::Unknown } else { Outcome::Failed }))
@@ -201,8 +196,8 @@ async fn get_one(
     screen: &Screen,
     folder: &Path,
 ) -> Result<u64, LabError> {
-    let end = text_end(transfer.text);
-    if transfer.lab == LabStyle::Naive {
+    let end = text_end(transfer.speak.text);
+    if transfer.speak.lab == LabStyle::Naive {
         use ft_core::dialect::RawFiles as _;
         let says = naive::download(stream, &String::from_utf8_lossy(name.as_bytes()), end).await?;
         if says.status != addfile::OK {

@@ -63,7 +63,11 @@ mod tests {
         let mut files = FolderFiles { dir: dir.path().join("in"), may_put: true, may_get: true };
         fs::create_dir(&files.dir).await.unwrap();
         for name in ["../x", "..", "/etc/x", "a/b"] {
-            assert_eq!(files.truncate(name.as_bytes()).await.unwrap_err().kind(), ErrorKind::PermissionDenied, "{name}");
+            assert_eq!(
+                files.truncate(name.as_bytes()).await.unwrap_err().kind(),
+                ErrorKind::PermissionDenied,
+                "{name}"
+            );
         }
         files.append_in_place(b"x", b"1").await.unwrap();
         files.append_in_place(b"x", b"2").await.unwrap();

@@ -67,13 +67,13 @@ pub(in crate::commands) async fn serve_addfile(stream: Stream, head: Vec<u8>, se
         LabStyle::Careful => {
             let mut files = serving.disk();
             let options = addfile::Options { text_end: text_end(serving.text), ..addfile::Options::default() };
-            addfile::careful_server::serve(stream, &mut files, &mut Silence, &mut observer, options)
-                .await
-                .map(|served| match served {
+            addfile::careful_server::serve(stream, &mut files, &mut Silence, &mut observer, options).await.map(
+                |served| match served {
                     Served::Stored { stored_as, len, .. } => format!("stored {stored_as}, {len} bytes"),
                     Served::Sent { name, len } => format!("sent {name}, {len} bytes"),
                     Served::NotFound { name } => format!("has no {name}"),
-                })
+                },
+            )
         }
         LabStyle::Naive => {
             let end = text_end(serving.text);

@@ -48,7 +48,8 @@ pub(super) async fn run(args: ServeArgs, screen: Screen) -> Result<Exit, Stop> {
         announce(&screen, args.dialect, address);
     }
     let shared = Arc::new(Shared { args, root, screen: screen.clone() });
-    let mut server = Server { shared, sessions: JoinSet::new(), busy: JoinSet::new(), worst: Exit::Completed, count: 0 };
+    let mut server =
+        Server { shared, sessions: JoinSet::new(), busy: JoinSet::new(), worst: Exit::Completed, count: 0 };
     let stopped_by_signal = server.accept(&listeners, &mut signals).await;
     // From here on a connection is refused by the system itself.
     drop(listeners);
