@@ -47,8 +47,8 @@ pub(crate) struct Core {
     pub(crate) now: u64,
     /// Polls so far.
     pub(crate) step: u64,
-    /// The task being polled, for notes.
-    pub(crate) task: Option<u8>,
+    /// The host whose task is being polled, for notes.
+    pub(crate) host: Option<HostId>,
     pub(crate) timers: BTreeMap<TimerKey, Timer>,
     timer_serial: u64,
     pub(crate) conns: Vec<Conn>,
@@ -80,7 +80,7 @@ impl Core {
             epoch: 0,
             now: 0,
             step: 0,
-            task: None,
+            host: None,
             timers: BTreeMap::new(),
             timer_serial: 0,
             conns: Vec::new(),
@@ -105,7 +105,7 @@ impl Core {
         self.epoch += 1;
         self.now = 0;
         self.step = 0;
-        self.task = None;
+        self.host = None;
         self.timers.clear();
         self.timer_serial = 0;
         self.open = 0;
@@ -204,9 +204,9 @@ impl Core {
             // Folding cannot fail; a Display that does is the caller's and loses only its own text.
             let _ = fmt::write(&mut Fold(&mut self.trace), text);
         }
-        let (now, step, task) = (self.now, self.step, self.task);
+        let (now, step, host) = (self.now, self.step, self.host);
         self.trace.keep(now, step, || What::Note {
-            task,
+            host,
             kind,
             text: text.to_string().escape_debug().to_string(),
         });

@@ -286,10 +286,12 @@ impl Exec {
         self.last = task;
         let number = u8::try_from(task).expect("at most 64 tasks");
         core.step += 1;
-        core.task = Some(number);
+        let host = tasks[task as usize].host();
+        core.host = Some(host);
         let (now, step) = (core.now, core.step);
         core.trace.fold(&[TAG_POLL | u64::from(task) << 8]);
-        core.trace.keep(now, step, || What::Poll { task: number });
+        core.trace
+            .keep(now, step, || What::Poll { host, task: number });
         drop(core);
         if step > limits::MAX_STEPS {
             return Turn::Endless("polls");
@@ -320,6 +322,7 @@ impl Exec {
         let (now, step) = (core.now, core.step);
         let number = u8::try_from(task).expect("at most 64 tasks");
         core.trace.keep(now, step, || What::Done {
+            host: state.host(),
             task: number,
             how: state.describe(),
         });

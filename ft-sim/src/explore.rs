@@ -265,7 +265,10 @@ impl<'p, F: Fn(&mut World)> Explorer<'p, F> {
         self.world.each_sometimes(|name, held| {
             *report.sometimes.entry(name).or_default() += u64::from(held)
         });
-        let runs = self.report.total_runs();
+        let deviations = self.world.deviations();
+        report.deviations += deviations;
+        report.deviating_runs += u64::from(deviations > 0);
+        let runs = report.total_runs();
         if let Some(progress) = &mut self.progress
             && runs.is_multiple_of(PROGRESS_EVERY)
         {

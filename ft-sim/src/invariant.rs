@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::limits;
+
 /// Which kind of promise was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -88,7 +90,7 @@ impl Properties {
             self.violation = Some(Violation {
                 kind,
                 name: name.to_owned(),
-                detail: detail(),
+                detail: shorten(detail()),
             });
         }
     }
@@ -96,4 +98,13 @@ impl Properties {
     pub(crate) fn sometimes(&mut self, name: &'static str, holds: bool) {
         *self.sometimes.entry(name).or_default() |= holds;
     }
+}
+
+/// Cuts a detail that would push everything else off the screen.
+fn shorten(mut detail: String) -> String {
+    if let Some((end, _)) = detail.char_indices().nth(limits::MAX_DETAIL) {
+        detail.truncate(end);
+        detail.push('…');
+    }
+    detail
 }

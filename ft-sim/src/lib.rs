@@ -9,6 +9,7 @@ mod faults;
 pub mod invariant;
 pub mod limits;
 mod link;
+pub mod prove;
 pub mod replay;
 pub mod report;
 pub mod schedule;

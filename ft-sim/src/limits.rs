@@ -39,6 +39,9 @@ pub const MAX_SHRINK_RUNS: u64 = 4_000;
 /// Longest name of a pick or a property, bytes: they are printed in one-line replays.
 pub const MAX_NAME: usize = 64;
 
+/// Characters of a violation's detail that are shown: a report should fit a screen, whatever values it compares.
+pub const MAX_DETAIL: usize = 400;
+
 /// A count of bytes already known to fit memory, as an index.
 ///
 /// # Panics

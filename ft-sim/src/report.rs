@@ -53,9 +53,9 @@ impl fmt::Display for Failure {
         writeln!(f, "{}", self.violation)?;
         writeln!(
             f,
-            "found after {} runs with {} deviations, shrunk to {} in {} runs",
-            self.after_runs,
+            "deviations: {} when found in run {}, {} after {} runs of shrinking",
             self.found.deviations(),
+            self.after_runs,
             self.minimal.schedule.deviations(),
             self.shrink_runs
         )?;
@@ -71,6 +71,10 @@ pub struct Report {
     pub case: String,
     /// Runs made, by kind of search.
     pub runs: BTreeMap<&'static str, u64>,
+    /// Runs that differed from the benign one.
+    pub deviating_runs: u64,
+    /// Deviations in all runs together.
+    pub deviations: u64,
     /// The failure that ended the search, if any.
     pub failure: Option<Failure>,
     /// How many runs each *sometimes* held in.

@@ -12,9 +12,10 @@ mod pcap;
 use std::fmt;
 
 pub use json::json_lines;
-pub use lanes::{lanes, name_of};
+pub use lanes::lanes;
 pub use pcap::pcapng;
 
+use crate::core::HostId;
 use crate::schedule::{Direction, Party, Step};
 
 /// One thing that happened.
@@ -35,8 +36,8 @@ pub enum What {
     Open {
         /// Its number.
         conn: u16,
-        /// Tasks at its two ends are named by these hosts.
-        hosts: [u8; 2],
+        /// The hosts of its client and its server.
+        hosts: [HostId; 2],
     },
     /// Bytes were accepted from the writer.
     Write {
@@ -108,6 +109,8 @@ pub enum What {
         dir: Direction,
         /// Offset reached.
         offset: u64,
+        /// Who was told.
+        by: Party,
         /// The error, in the words of `io::ErrorKind`.
         error: String,
     },
@@ -117,11 +120,15 @@ pub enum What {
     Timer,
     /// A task was polled.
     Poll {
+        /// The host it runs on.
+        host: HostId,
         /// The task's number.
         task: u8,
     },
     /// A task ended.
     Done {
+        /// The host it ran on.
+        host: HostId,
         /// The task's number.
         task: u8,
         /// How: `done`, `panicked: …`, `killed`, `crashed`.
@@ -129,8 +136,8 @@ pub enum What {
     },
     /// Something a party or a case said.
     Note {
-        /// The task that was running.
-        task: Option<u8>,
+        /// The host whose task was running; nobody's if the case itself spoke.
+        host: Option<HostId>,
         /// What sort of thing it is.
         kind: NoteKind,
         /// The text, already escaped.
@@ -196,10 +203,6 @@ impl Trace {
         h ^= h >> 32;
         h = h.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         TraceHash(h ^ (h >> 29))
-    }
-
-    pub(crate) fn events(&self) -> &[Event] {
-        self.kept.as_deref().unwrap_or_default()
     }
 
     pub(crate) fn take(&mut self) -> Vec<Event> {

@@ -277,7 +277,8 @@ impl World {
     ) {
         if got != expected {
             self.violate(Kind::Always, name, || {
-                format!("expected {expected:?}, got {got:?}")
+                let (expected, got) = (format!("{expected:?}"), format!("{got:?}"));
+                format!("expected {}, got {}", abridge(&expected), abridge(&got))
             });
         }
     }
@@ -332,7 +333,7 @@ impl World {
                 });
             }
         }
-        self.shared.lock().task = None;
+        self.shared.lock().host = None;
     }
 
     #[cfg(feature = "tokio-world")]
@@ -389,6 +390,13 @@ impl World {
         }
     }
 
+    /// How many deviations the run was told to make, or decided on.
+    pub(crate) fn deviations(&self) -> u64 {
+        let core = self.shared.lock();
+        let decided = core.steps.len() + core.picks.len();
+        core.script.as_ref().map_or(decided, Schedule::deviations) as u64
+    }
+
     pub(crate) fn take_path(&mut self) -> Option<Enumeration> {
         match std::mem::replace(&mut self.shared.lock().choices, Choices::Benign) {
             Choices::Enumerated(path) => Some(path),
@@ -426,6 +434,15 @@ impl World {
             .iter()
             .map(|conn| crate::schedule::Direction::BOTH.map(|dir| conn.pipe(dir).written_offset()))
             .collect()
+    }
+}
+
+/// A value in a report: its beginning, if it is long.
+fn abridge(value: &str) -> String {
+    const SHOWN: usize = 120;
+    match value.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}… ({} characters)", &value[..end], value.chars().count()),
+        None => value.to_owned(),
     }
 }
 

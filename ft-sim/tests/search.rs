@@ -198,3 +198,18 @@ fn silence_with_a_deadline_is_no_deadlock() {
     .report();
     assert!(report.passed(), "{report}");
 }
+
+#[test]
+fn swarm_deviates_in_most_runs() {
+    let report = explore("careful", careful).swarm(1, 1_000).report();
+    assert!(report.passed(), "{report}");
+    assert!(report.deviating_runs > 500, "{report}");
+}
+
+#[test]
+fn naive_receiver_report_fits_a_screen() {
+    let report = explore("naive", naive).exhaustive(1).report();
+    insta::with_settings!({ snapshot_path => "../../snapshots", prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("sim_naive_receiver", report.to_string());
+    });
+}

@@ -3,7 +3,7 @@
 use std::io;
 use std::task::{Poll, Waker};
 
-use super::{Pipe, Sink};
+use super::{Gate, Pipe, Sink};
 use crate::core::Core;
 use crate::limits;
 use crate::schedule::{Direction, Party};
@@ -80,7 +80,7 @@ impl Core {
         let end = state.end_mut(party);
         if end.reset || end.shut {
             let error = end.error.take().unwrap_or(io::ErrorKind::BrokenPipe);
-            return Poll::Ready(Err(self.failed(conn, dir, error)));
+            return Poll::Ready(Err(self.failed(conn, dir, party, error)));
         }
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
@@ -156,7 +156,7 @@ impl Core {
         let fin = pipe.fin_delivered;
         let end = state.end_mut(party);
         if !fin && let Some(error) = end.error.take() {
-            return Poll::Ready(Err(self.failed(conn, dir, error)));
+            return Poll::Ready(Err(self.failed(conn, dir, party, error)));
         }
         if fin || end.reset {
             let pipe = state.pipe_mut(dir);
@@ -196,6 +196,10 @@ impl Core {
         let incoming = state.pipe_mut(party.reads());
         incoming.reader_gone = true;
         incoming.reader = None;
+        // Nobody will take what a split waits for.
+        if incoming.gate == Gate::Drain(None) {
+            incoming.gate = Gate::Open;
+        }
         let unread = incoming.delivered > incoming.read;
         state.pipe_mut(party.writes()).writer = None;
         if dark {
@@ -213,7 +217,7 @@ impl Core {
         self.pump(conn, party.reads());
     }
 
-    fn failed(&mut self, conn: u16, dir: Direction, error: io::ErrorKind) -> io::Error {
+    fn failed(&mut self, conn: u16, dir: Direction, by: Party, error: io::ErrorKind) -> io::Error {
         let pipe = self.conns[usize::from(conn)].pipe(dir);
         let offset = if error == io::ErrorKind::BrokenPipe {
             pipe.written
@@ -227,6 +231,7 @@ impl Core {
             conn: conn + 1,
             dir,
             offset,
+            by,
             error: error.to_string(),
         });
         io::Error::from(error)
