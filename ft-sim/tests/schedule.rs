@@ -122,3 +122,20 @@ fn refusals_name_the_place_and_what_was_expected() {
         insta::assert_snapshot!("sim_schedule_refusals", refusals.join("\n"));
     });
 }
+
+#[test]
+fn every_worked_example_of_the_specification_is_a_schedule() {
+    let text = include_str!("../../docs/SCHEDULE.md");
+    let examples: Vec<&str> = text
+        .split("```schedule\n")
+        .skip(1)
+        .filter_map(|block| block.split("```").next())
+        .collect();
+    assert!(examples.len() >= 10, "{}", examples.len());
+    for example in examples {
+        let schedule: Schedule = example
+            .parse()
+            .unwrap_or_else(|error| panic!("{example}: {error}"));
+        assert!(schedule.deviations() > 0, "{example}");
+    }
+}
