@@ -4,6 +4,7 @@
 use std::io;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use ft_sim::turmoil_world::{Settings, TurmoilWorld};
 use ft_sim::{Endpoint, Faults, World, explore, explore_on_tokio};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -122,5 +123,37 @@ fn worlds(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, worlds);
+/// turmoil makes a world per run, which is part of what a schedule costs there.
+fn turmoil_worlds(c: &mut Criterion) {
+    const RUNS: u64 = 20;
+    let mut group = c.benchmark_group("handshake");
+    group.throughput(Throughput::Elements(RUNS)).sample_size(20);
+    group.bench_function("turmoil, latency 0", |b| {
+        b.iter(|| {
+            for seed in 0..RUNS {
+                let mut world = TurmoilWorld::new(Settings {
+                    seed,
+                    ..Settings::default()
+                });
+                let net = world.net();
+                world.host("server", move || {
+                    let net = net.clone();
+                    async move {
+                        let (stream, _) = net.listen(1).await?.accept().await?;
+                        assert_eq!(receive(stream).await?, BODY);
+                        Ok(())
+                    }
+                });
+                let net = world.net();
+                world.client("client", async move {
+                    Ok(send(net.connect("server", 1).await?).await?)
+                });
+                world.run().expect("a benign run");
+            }
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, worlds, turmoil_worlds);
 criterion_main!(benches);

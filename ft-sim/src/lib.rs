@@ -56,6 +56,8 @@ pub mod report;
 pub mod schedule;
 pub mod shrink;
 pub mod trace;
+#[cfg(feature = "turmoil-world")]
+pub mod turmoil_world;
 mod world;
 
 pub use clock::{Clock, Elapsed, Sleep};

@@ -168,12 +168,16 @@ impl File {
         }
     }
 
-    /// Remarks after the last packet ride on one more bare ACK, so that a stall at the end is not lost.
+    /// A step that no packet followed rides on one more bare ACK, so that a stall at the end is not lost.
     fn rest(&mut self, at: u64) {
         let Some(conn) = self.flows.last().map(|flow| flow.conn) else {
             return;
         };
-        if !self.remarks.is_empty() {
+        if self
+            .remarks
+            .iter()
+            .any(|remark| remark.starts_with("schedule: "))
+        {
             let segment = Segment {
                 dir: Direction::C2s,
                 flags: ACK,
