@@ -1,6 +1,8 @@
 //! How many schedules a second each executor makes of one case: a handshake in lab A's shape (header, acknowledgement,
 //! 100 bytes), without and with faults. Only ratios within one run mean anything on a shared machine.
 
+#![expect(missing_docs, reason = "criterion_group makes a public function")]
+
 use std::io;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

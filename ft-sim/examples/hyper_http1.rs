@@ -4,6 +4,8 @@
 //!
 //! `cargo run -p ft-sim --example hyper_http1`
 
+#![expect(clippy::disallowed_macros, reason = "an example shows what it found")]
+
 use bytes::Bytes;
 use ft_sim::{Endpoint, Fault, Faults, Report, World, explore};
 use http_body_util::{BodyExt, Full};

@@ -3,6 +3,8 @@
 //!
 //! `cargo run -p ft-sim --example length_delimited`
 
+#![expect(clippy::disallowed_macros, reason = "an example shows what it found")]
+
 use std::io;
 
 use bytes::Bytes;

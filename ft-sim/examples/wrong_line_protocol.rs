@@ -5,6 +5,8 @@
 //!
 //! `cargo run -p ft-sim --example wrong_line_protocol`
 
+#![expect(clippy::disallowed_macros, reason = "an example shows what it found")]
+
 use std::io;
 
 use ft_sim::{Endpoint, Report, World, explore};

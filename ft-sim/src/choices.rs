@@ -14,6 +14,10 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// Where decisions come from.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per world, and boxing the generator would cost each run an allocation"
+)]
 pub enum Choices {
     /// Always 0: the run in which nothing goes wrong.
     Benign,

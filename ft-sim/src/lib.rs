@@ -71,7 +71,7 @@ pub use faults::{Family, Faults};
 pub use invariant::Violation;
 pub use report::{Failure, Report, Run};
 pub use schedule::{Direction, Fault, Party, Schedule, Step};
-pub use world::{CLIENT, HostDeath, Pair, SERVER, Tracer, World};
+pub use world::{CLIENT, HostDeath, HostTask, Pair, SERVER, Tracer, World};
 
 /// The guide's code blocks are run as tests.
 #[cfg(doctest)]

@@ -20,7 +20,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use turmoil::net::{TcpListener, TcpStream};
@@ -29,6 +29,13 @@ use crate::limits;
 
 /// What a host's software returns; an error ends the run.
 pub type HostResult = turmoil::Result;
+
+/// When every run begins: the Unix epoch, a constant rather than a clock.
+#[expect(
+    clippy::disallowed_types,
+    reason = "turmoil asks for this type; no clock is read"
+)]
+const EPOCH: std::time::SystemTime = std::time::SystemTime::UNIX_EPOCH;
 
 /// How a world behaves; the fields that matter for a test are written out in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +76,7 @@ impl<'a> TurmoilWorld<'a> {
         let window = settings.window.max(1);
         let sim = turmoil::Builder::new()
             .rng_seed(settings.seed)
-            .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000))
+            .epoch(EPOCH)
             .simulation_duration(settings.limit)
             .tick_duration(Duration::from_millis(1))
             .min_message_latency(Duration::ZERO)

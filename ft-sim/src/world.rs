@@ -4,39 +4,37 @@
 //! build everything it needs from the world and nothing else; a case that reads a clock or draws random numbers of its
 //! own is found out and reported.
 
+mod drive;
+
 use std::fmt::{self, Debug};
 use std::future::Future;
 use std::pin::{Pin, pin};
 
-use crate::choices::{Choices, Enumeration, Seeded};
 use crate::clock::Clock;
 use crate::core::{Death, HostId, Shared};
 use crate::endpoint::Endpoint;
-use crate::exec::{Ended, Exec, Observer, RunEnd, Slot, Task};
+use crate::exec::{Ended, Exec, Observer, Slot, Task};
 use crate::faults::Faults;
-use crate::invariant::{Kind, Violation};
+use crate::invariant::Kind;
 use crate::limits;
 use crate::schedule::{Party, Schedule};
-use crate::trace::{Event, NoteKind, TraceHash};
+use crate::trace::NoteKind;
+
+pub(crate) use drive::Decide;
 
 /// Host number of the client in [`World::pair`] and [`World::connect`].
 pub const CLIENT: HostId = 0;
 /// Host number of the server in [`World::pair`] and [`World::connect`].
 pub const SERVER: HostId = 1;
 
-/// What decides in a run.
-#[derive(Debug)]
-pub(crate) enum Decide {
-    /// What a schedule says, else nothing.
-    Schedule(Schedule),
-    /// A seed, with every allowed fault in play at this rate.
-    Seed(u64),
-    /// The next path of an exhaustive search.
-    Path(Enumeration),
-}
-
 /// A hook that hears of a host's death before its tasks are dropped.
 type DeathHook = Box<dyn FnMut(HostId, HostDeath)>;
+
+/// A promise that is looked at after every step.
+type Watch = Box<dyn FnMut() -> bool>;
+
+/// A task for [`World::run`], and the host it lives on.
+pub type HostTask<'a, T> = (HostId, Pin<Box<dyn Future<Output = T> + 'a>>);
 
 /// How a host died, as a hook sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +47,7 @@ pub enum HostDeath {
 
 #[derive(Default)]
 struct Hooks {
-    watches: Vec<(&'static str, Box<dyn FnMut() -> bool>)>,
+    watches: Vec<(&'static str, Watch)>,
     deaths: Vec<DeathHook>,
     broken: Option<&'static str>,
 }
@@ -137,8 +135,6 @@ impl World {
         }
     }
 
-    // ----- what a case does -----
-
     /// Runs a client and a server over one connection until both have ended.
     ///
     /// A deadlock is a violation of `live`, unless [`World::tolerate_deadlock`] was called.
@@ -195,10 +191,7 @@ impl World {
     /// # Panics
     ///
     /// With more than [`limits::MAX_TASKS`] tasks.
-    pub fn run<T>(
-        &mut self,
-        tasks: Vec<(HostId, Pin<Box<dyn Future<Output = T> + '_>>)>,
-    ) -> Vec<Ended<T>> {
+    pub fn run<T>(&mut self, tasks: Vec<HostTask<'_, T>>) -> Vec<Ended<T>> {
         let mut futures: Vec<_> = tasks
             .into_iter()
             .map(|(host, future)| (host, Some(future)))
@@ -314,126 +307,6 @@ impl World {
     #[must_use]
     pub fn schedule(&self) -> Schedule {
         self.shared.lock().recorded()
-    }
-
-    // ----- what a search does -----
-
-    fn drive(&mut self, tasks: &mut [&mut dyn Task]) {
-        let end = self.execute(tasks);
-        if let Some(name) = self.hooks.broken {
-            self.violate(Kind::Always, name, String::new);
-        }
-        match end {
-            RunEnd::Complete => {}
-            RunEnd::Deadlock(_) if self.tolerate_deadlock => {}
-            RunEnd::Deadlock(who) => self.violate(Kind::Live, "no deadlock", || who),
-            RunEnd::Endless(bound) => {
-                self.violate(Kind::Live, "ends", || {
-                    format!("the run reached its bound on {bound}")
-                });
-            }
-        }
-        self.shared.lock().host = None;
-    }
-
-    #[cfg(feature = "tokio-world")]
-    fn execute(&mut self, tasks: &mut [&mut dyn Task]) -> RunEnd {
-        match &self.runtime {
-            None => self.exec.run(&self.shared, tasks, &mut self.hooks),
-            Some(runtime) => runtime.block_on(crate::exec::run_hosted(
-                &mut self.exec,
-                &self.shared,
-                tasks,
-                &mut self.hooks,
-            )),
-        }
-    }
-
-    #[cfg(not(feature = "tokio-world"))]
-    fn execute(&mut self, tasks: &mut [&mut dyn Task]) -> RunEnd {
-        self.exec.run(&self.shared, tasks, &mut self.hooks)
-    }
-
-    fn violate(&mut self, kind: Kind, name: &str, detail: impl FnOnce() -> String) {
-        self.shared.lock().properties.violate(kind, name, detail);
-    }
-
-    pub(crate) fn set_faults(&mut self, faults: &Faults) {
-        self.faults = faults.clone();
-        self.shared.lock().planner.configure(faults);
-    }
-
-    /// Makes the world new.
-    pub(crate) fn reset(&mut self, decide: Decide, keep_events: bool) {
-        self.hooks.watches.clear();
-        self.hooks.deaths.clear();
-        self.hooks.broken = None;
-        self.windows = [limits::DEFAULT_WINDOW; 2];
-        self.tolerate_deadlock = false;
-        let mut core = self.shared.lock();
-        core.reset(keep_events);
-        core.planner.serve_all();
-        match decide {
-            Decide::Schedule(schedule) => {
-                core.choices = Choices::Benign;
-                core.script = Some(schedule);
-            }
-            Decide::Seed(seed) => {
-                // Swarm: each run allows its own half of the faults, at its own rate.
-                let mut seeded = Seeded::new(seed, 1);
-                core.planner.serve_some(seeded.bits());
-                let one_in = 2 << seeded.below(4);
-                seeded.set_one_in(one_in);
-                core.choices = Choices::Seeded(seeded);
-            }
-            Decide::Path(path) => core.choices = Choices::Enumerated(path),
-        }
-    }
-
-    /// How many deviations the run was told to make, or decided on.
-    pub(crate) fn deviations(&self) -> u64 {
-        let core = self.shared.lock();
-        let decided = core.steps.len() + core.picks.len();
-        core.script.as_ref().map_or(decided, Schedule::deviations) as u64
-    }
-
-    pub(crate) fn take_path(&mut self) -> Option<Enumeration> {
-        match std::mem::replace(&mut self.shared.lock().choices, Choices::Benign) {
-            Choices::Enumerated(path) => Some(path),
-            Choices::Benign | Choices::Seeded(_) => None,
-        }
-    }
-
-    pub(crate) fn hash(&self) -> TraceHash {
-        self.shared.lock().trace.hash()
-    }
-
-    pub(crate) fn take_events(&mut self) -> Vec<Event> {
-        self.shared.lock().trace.take()
-    }
-
-    pub(crate) fn violation(&self) -> Option<Violation> {
-        self.shared.lock().properties.violation.clone()
-    }
-
-    pub(crate) fn panicked(&mut self, message: String) {
-        self.violate(Kind::Panic, "the case", || message);
-    }
-
-    /// Calls `see` for every *sometimes* of this run.
-    pub(crate) fn each_sometimes(&self, mut see: impl FnMut(&'static str, bool)) {
-        for (name, held) in &self.shared.lock().properties.sometimes {
-            see(name, *held);
-        }
-    }
-
-    /// How many bytes were written in each direction of each connection of the run.
-    pub(crate) fn written(&self) -> Vec<[u64; 2]> {
-        let core = self.shared.lock();
-        core.conns[..core.open]
-            .iter()
-            .map(|conn| crate::schedule::Direction::BOTH.map(|dir| conn.pipe(dir).written_offset()))
-            .collect()
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ft_sim::trace::{NoteKind, json_lines, lanes, pcapng};
 use ft_sim::{
-    CLIENT, Clock, Ended, Endpoint, Fault, Faults, HostDeath, Party, Schedule, World, explore,
-    explore_on_tokio, run,
+    CLIENT, Clock, Ended, Endpoint, Fault, Faults, HostDeath, HostTask, Party, Schedule, World,
+    explore, explore_on_tokio, run,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -242,7 +242,7 @@ fn a_dying_host_is_announced_before_its_tasks_are_dropped() {
 fn several_clients_share_a_world_and_are_cut_one_by_one() {
     let case = |world: &mut World| {
         let ends: Vec<_> = (0..3).map(|n| world.connect_hosts(10 + n, 1)).collect();
-        let mut tasks: Vec<(u8, std::pin::Pin<Box<dyn Future<Output = String>>>)> = Vec::new();
+        let mut tasks: Vec<HostTask<'_, String>> = Vec::new();
         for (n, (c, s)) in (10..).zip(ends) {
             tasks.push((n, Box::pin(client(c))));
             tasks.push((1, Box::pin(server(s))));

@@ -1,6 +1,12 @@
 //! The link against the kernel: the same moves over a simulated connection and over loopback TCP must look the same to
 //! the program: what each read and write returns, which error, and in which order.
 
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the kernel is what the link is held against"
+)]
+
 use std::future::Future;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};

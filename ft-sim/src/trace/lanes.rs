@@ -34,13 +34,12 @@ struct Row {
 /// Renders events as lanes, with a heading. Polls and timers are left out: time and order show them.
 #[must_use]
 pub fn lanes(events: &[Event]) -> String {
-    let clients: BTreeSet<HostId> = events
-        .iter()
-        .filter_map(|event| match &event.what {
-            What::Open { hosts, .. } => Some(hosts[0]),
-            _ => None,
-        })
-        .collect();
+    let mut clients = BTreeSet::new();
+    for event in events {
+        if let What::Open { hosts, .. } = &event.what {
+            clients.insert(hosts[0]);
+        }
+    }
     let lane_of = |host: HostId| {
         if clients.contains(&host) {
             Lane::Client
