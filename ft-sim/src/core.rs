@@ -1,0 +1,294 @@
+//! The state that one run's streams, clock and executor share, behind one lock.
+//!
+//! One lock for everything, and never held while foreign code runs: wakers are collected and woken after it is
+//! released, because waking may run code that comes back here. The lock is what lets streams be `Send`, so that code
+//! that hands them to `tokio::spawn` runs unchanged.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use crate::choices::Choices;
+use crate::faults::Planner;
+use crate::invariant::Properties;
+use crate::link::Conn;
+use crate::schedule::{Direction, Party, Pick, Schedule, Step};
+use crate::trace::{NoteKind, Trace, What};
+
+/// A host: the tasks that live and die together.
+pub type HostId = u8;
+
+/// What a timer does when it fires.
+#[derive(Debug)]
+pub(crate) enum Timer {
+    /// Wakes a task that sleeps.
+    Wake(Waker),
+    /// Looks again at a direction that delays or holds bytes.
+    Gate(u16, Direction),
+}
+
+/// When a timer fires, then which of those of that time comes first.
+pub(crate) type TimerKey = (u64, u64);
+
+/// How a host ends before its tasks do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Death {
+    /// The process is killed; its kernel closes its sockets.
+    Kill,
+    /// The host loses power; nothing more is heard of it.
+    Crash,
+}
+
+pub(crate) struct Core {
+    /// Counts runs; a stream left over from an earlier run is dead.
+    pub(crate) epoch: u64,
+    /// Virtual time, nanoseconds.
+    pub(crate) now: u64,
+    /// Polls so far.
+    pub(crate) step: u64,
+    /// The host whose task is being polled, for notes.
+    pub(crate) host: Option<HostId>,
+    pub(crate) timers: BTreeMap<TimerKey, Timer>,
+    timer_serial: u64,
+    pub(crate) conns: Vec<Conn>,
+    /// Connections of this run; `conns` behind it are spare buffers.
+    pub(crate) open: usize,
+    pub(crate) choices: Choices,
+    pub(crate) planner: Planner,
+    /// What the run was told to do; steps on connections are looked up when they open.
+    pub(crate) script: Option<Schedule>,
+    /// What the run decided.
+    pub(crate) steps: Vec<Step>,
+    pub(crate) picks: Vec<Pick>,
+    pick_counts: BTreeMap<&'static str, u32>,
+    order_count: u32,
+    /// True once faults have been lifted.
+    pub(crate) calm: bool,
+    pub(crate) to_wake: Vec<Waker>,
+    pub(crate) deaths: Vec<(HostId, Death)>,
+    pub(crate) trace: Trace,
+    pub(crate) properties: Properties,
+}
+
+/// The name under which the executor's choice of the next task is recorded.
+pub(crate) const ORDER: &str = "order";
+
+impl Core {
+    pub(crate) fn new() -> Self {
+        Self {
+            epoch: 0,
+            now: 0,
+            step: 0,
+            host: None,
+            timers: BTreeMap::new(),
+            timer_serial: 0,
+            conns: Vec::new(),
+            open: 0,
+            choices: Choices::Benign,
+            planner: Planner::default(),
+            script: None,
+            steps: Vec::new(),
+            picks: Vec::new(),
+            pick_counts: BTreeMap::new(),
+            order_count: 0,
+            calm: false,
+            to_wake: Vec::new(),
+            deaths: Vec::new(),
+            trace: Trace::default(),
+            properties: Properties::default(),
+        }
+    }
+
+    /// Forgets the last run, keeping its buffers.
+    pub(crate) fn reset(&mut self, keep_events: bool) {
+        self.epoch += 1;
+        self.now = 0;
+        self.step = 0;
+        self.host = None;
+        self.timers.clear();
+        self.timer_serial = 0;
+        self.open = 0;
+        self.script = None;
+        self.steps.clear();
+        self.picks.clear();
+        self.pick_counts.clear();
+        self.order_count = 0;
+        self.calm = false;
+        self.to_wake.clear();
+        self.deaths.clear();
+        self.trace.reset(keep_events);
+        self.properties.clear();
+    }
+
+    /// Everything in which this run differed from the benign one.
+    pub(crate) fn recorded(&self) -> Schedule {
+        match &self.script {
+            Some(script) => script.clone(),
+            None => Schedule::from_valid(self.steps.clone(), self.picks.clone()),
+        }
+    }
+
+    pub(crate) fn add_timer(&mut self, at: u64, timer: Timer) -> TimerKey {
+        let key = (at, self.timer_serial);
+        self.timer_serial += 1;
+        self.timers.insert(key, timer);
+        key
+    }
+
+    /// Fires the earliest timer and moves the clock there; false if there is none.
+    pub(crate) fn fire_next_timer(&mut self) -> bool {
+        let Some(((at, _), timer)) = self.timers.pop_first() else {
+            return false;
+        };
+        self.now = self.now.max(at);
+        let now = self.now;
+        self.trace.fold(&[TAG_TIMER, now]);
+        self.trace.keep(now, self.step, || What::Timer);
+        match timer {
+            Timer::Wake(waker) => self.to_wake.push(waker),
+            Timer::Gate(conn, dir) => self.pump(conn, dir),
+        }
+        true
+    }
+
+    /// Which of `n` woken tasks is polled next, counted in the fair order.
+    pub(crate) fn pick_order(&mut self, n: u32) -> u32 {
+        let nth = self.order_count;
+        self.order_count += 1;
+        let value = match &self.script {
+            Some(script) => script.picked(ORDER, nth).min(n - 1),
+            None if self.calm || !self.planner.reorders() => 0,
+            None => self.choices.pick(n),
+        };
+        self.record_pick(ORDER, nth, value);
+        value
+    }
+
+    /// A case's own decision.
+    pub(crate) fn pick_named(&mut self, name: &'static str, n: u32, free: bool) -> u32 {
+        let count = self.pick_counts.entry(name).or_default();
+        let nth = *count;
+        *count += 1;
+        let value = match &self.script {
+            Some(script) => script.picked(name, nth).min(n.saturating_sub(1)),
+            None if free => self.choices.branch(n),
+            None => self.choices.pick(n),
+        };
+        self.record_pick(name, nth, value);
+        value
+    }
+
+    fn record_pick(&mut self, name: &'static str, nth: u32, value: u32) {
+        if value > 0 && self.script.is_none() {
+            self.picks.push(Pick {
+                name: name.into(),
+                nth,
+                value,
+            });
+        }
+    }
+
+    pub(crate) fn note(&mut self, kind: NoteKind, text: fmt::Arguments<'_>) {
+        struct Fold<'a>(&'a mut Trace);
+        impl fmt::Write for Fold<'_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                self.0.fold_bytes(text.as_bytes());
+                Ok(())
+            }
+        }
+        self.trace.fold(&[TAG_NOTE, kind as u64]);
+        if let Some(text) = text.as_str() {
+            self.trace.fold_bytes(text.as_bytes());
+        } else {
+            // Folding cannot fail; a Display that does is the caller's and loses only its own text.
+            let _ = fmt::write(&mut Fold(&mut self.trace), text);
+        }
+        let (now, step, host) = (self.now, self.step, self.host);
+        self.trace.keep(now, step, || What::Note {
+            host,
+            kind,
+            text: text.to_string().escape_debug().to_string(),
+        });
+    }
+
+    /// Says who waits for what; empty if nobody does.
+    pub(crate) fn waiting(&self) -> String {
+        let mut parts = Vec::new();
+        for (number, conn) in (1_u32..).zip(&self.conns[..self.open]) {
+            for dir in Direction::BOTH {
+                let pipe = conn.pipe(dir);
+                let prefix = if number == 1 {
+                    String::new()
+                } else {
+                    format!("{number}:")
+                };
+                if pipe.has_reader_waiting() {
+                    parts.push(format!(
+                        "{} waits to read {prefix}{dir}@{}{}",
+                        dir.reader(),
+                        pipe.read_offset(),
+                        pipe.explain_silence()
+                    ));
+                }
+                if pipe.has_writer_waiting() {
+                    parts.push(format!(
+                        "{} waits to write {prefix}{dir}@{} (window full)",
+                        dir.writer(),
+                        pipe.written_offset()
+                    ));
+                }
+            }
+        }
+        if parts.is_empty() {
+            parts.push(
+                "a task waits for something that is neither a stream nor a timer of this world"
+                    .to_owned(),
+            );
+        }
+        parts.join("; ")
+    }
+
+    /// Marks both directions of a crashed host's connections silent.
+    pub(crate) fn darken(&mut self, host: HostId) {
+        for number in 0..self.open {
+            for party in [Party::Client, Party::Server] {
+                if self.conns[number].host(party) == host {
+                    self.conns[number].darken(party);
+                }
+            }
+        }
+    }
+}
+
+pub(crate) const TAG_TIMER: u64 = 1;
+pub(crate) const TAG_NOTE: u64 = 2;
+pub(crate) const TAG_POLL: u64 = 3;
+pub(crate) const TAG_DONE: u64 = 4;
+
+/// The shared core. A panic of code under test can poison the lock, but not the state: it is never held across foreign code.
+#[derive(Clone)]
+pub(crate) struct Shared(Arc<Mutex<Core>>);
+
+impl Shared {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Core::new())))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes whatever the last operation made ready, with the lock released.
+    pub(crate) fn unlock_and_wake<'a>(&'a self, mut core: MutexGuard<'a, Core>) {
+        while let Some(waker) = core.to_wake.pop() {
+            let more = !core.to_wake.is_empty();
+            drop(core);
+            waker.wake();
+            if !more {
+                return;
+            }
+            core = self.lock();
+        }
+    }
+}

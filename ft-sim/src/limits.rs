@@ -1,0 +1,57 @@
+//! Every bound of the simulator, with its unit and its reason, in one place.
+
+use std::time::Duration;
+
+/// Bytes that a direction may hold written and not yet read, unless a case or a schedule says otherwise.
+///
+/// The order of magnitude of a fresh Linux socket's receive buffer; small enough that a 1 MiB transfer blocks.
+pub const DEFAULT_WINDOW: u64 = 64 * 1024;
+
+/// Tasks in one run. One machine word of wake bits, which is what makes waking and choosing cheap.
+pub const MAX_TASKS: usize = 64;
+
+/// Connections in one run. Schedules address them by number; more than this is a load test, not a case.
+pub const MAX_CONNECTIONS: usize = 1024;
+
+/// Polls in one run before it is declared busy (a task that wakes itself for ever).
+///
+/// A 64 KiB transfer one byte at a time takes about 200,000.
+pub const MAX_STEPS: u64 = 2_000_000;
+
+/// Virtual time in one run before it is declared endless (a task that only re-arms timers).
+pub const MAX_VIRTUAL_TIME: Duration = Duration::from_secs(24 * 3600);
+
+/// How long `hold` without an offset waits for more bytes, in virtual time.
+///
+/// Long against a loopback round trip, short against any sane protocol deadline, so that the same schedule means the
+/// same when a proxy plays it over kernel TCP.
+pub const HOLD_QUIET: Duration = Duration::from_millis(50);
+
+/// Longest `delay` that a schedule may ask for.
+pub const MAX_DELAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Bytes of schedule text that are parsed. A recorded swarm run of 64 KiB in single bytes stays below it.
+pub const MAX_SCHEDULE_TEXT: usize = 4 * 1024 * 1024;
+
+/// Runs that one shrink may spend. Halving 1,000 deviations to one takes about 30; the rest is for stubborn pairs.
+pub const MAX_SHRINK_RUNS: u64 = 4_000;
+
+/// Longest name of a pick or a property, bytes: they are printed in one-line replays.
+pub const MAX_NAME: usize = 64;
+
+/// Characters of a violation's detail that are shown: a report should fit a screen, whatever values it compares.
+pub const MAX_DETAIL: usize = 400;
+
+/// A count of bytes already known to fit memory, as an index.
+///
+/// # Panics
+///
+/// On a 32-bit host, if a stream position beyond 4 GiB is used as an index: a bug of the simulator.
+pub(crate) fn index(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("a buffered byte count fits the address space")
+}
+
+/// Nanoseconds of a duration; every duration that reaches it was bounded by [`MAX_DELAY`] or saturates.
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
