@@ -98,8 +98,23 @@ impl Sandbox {
         self.serve_as(&format!("serve {args} --listen 127.0.0.1:{port}"))
     }
 
+    /// As [`Sandbox::serve`], with at most so many open files.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn serve_with_descriptors(&self, args: &str, most: usize) -> Server {
+        let ours = self.command(&format!("serve {args} --listen 127.0.0.1:0"));
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("ulimit -n {most}; exec \"$@\"")).arg("sh").arg(ours.get_program());
+        command.args(ours.get_args()).current_dir(self.dir.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::listening(command)
+    }
+
     fn serve_as(&self, line: &str) -> Server {
-        let mut child = self.command(line).spawn().expect("the server starts");
+        Self::listening(self.command(line))
+    }
+
+    fn listening(mut command: Command) -> Server {
+        let mut child = command.spawn().expect("the server starts");
         let lines = [follow(child.stdout.take()), follow(child.stderr.take())];
         let mut server = Server { child, port: 0, lines, seen: [Vec::new(), Vec::new()] };
         let end = Instant::now() + PATIENCE;

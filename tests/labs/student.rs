@@ -1,7 +1,7 @@
 //! Runs the Python programs of this folder.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -69,6 +69,6 @@ impl Drop for StudentServer {
 }
 
 /// A path as text, for command lines.
-pub(crate) fn text(path: &PathBuf) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("paths of tests are UTF-8")
 }
