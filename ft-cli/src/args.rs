@@ -71,7 +71,7 @@ pub enum Verb {
 Examples:
   ft-cli try                 send README.md
   ft-cli try photo.jpg       send something of yours
-  ft-cli try --into /tmp/x   choose where it lands")]
+  ft-cli try --into landed   choose where it lands")]
 pub struct TryArgs {
     /// The file to send
     #[arg(default_value = "README.md", value_hint = ValueHint::FilePath)]
