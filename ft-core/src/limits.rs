@@ -62,7 +62,7 @@ pub const MAX_STREAMS: u32 = 12 * 1024;
 pub const MAX_OFFER_BYTES: u32 = 2 * 1024 * 1024;
 
 /// Files synced together at most. Large, because a file-system sync costs nearly the same for one file as for thousands.
-pub const GROUP_FILES: usize = 4096;
+pub const GROUP_FILES: usize = 1024;
 
 /// Content of a sync group, bytes, at which it is committed without waiting for more.
 pub const GROUP_BYTES: u64 = 256 * 1024 * 1024;

@@ -9,6 +9,12 @@ pub const STAGING: &str = ".ft-staging";
 /// forgotten one does not hold disk space for ever.
 pub(super) const PARTIAL_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Staged files put on one shelf before the next one's turn: together they fit one block of a folder.
+pub(super) const SHELF_FILES: u64 = 64;
+
+/// Shelves of one process: with all in use, a full sync group has them to itself. At most 64, a bit each.
+pub(super) const SHELVES: u64 = 64;
+
 /// Time between two sweeps of the staging folder by a process that keeps running.
 pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 

@@ -3,8 +3,8 @@
 //! `.ft-staging` in the root, for its owner only, holds
 //! - `p-<hash of the final path>`: partials of files that can be resumed, found again by the next try, each locked
 //!   (`flock`) by the session that writes it;
-//! - `w-<process>-<n>/`: one folder for each process that works here, locked as long as it lives, for everything that
-//!   no later try could use: files below the resume unit, of unknown size, and links on their way.
+//! - `w-<process>-<n>/<shelf>/<n>`: one folder for each process that works here, locked as long as it lives, for
+//!   everything that no later try could use: files below the resume unit, of unknown size, and links on their way.
 //!
 //! Locks die with their process, so a sweep can tell what was abandoned: it takes each lock without waiting, and removes
 //! what it could lock and nobody can resume. The folder itself is locked shared by all, and alone by the last one who removes it.
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 use ft_core::limits::RESUME_UNIT;
 use ft_core::path::RelPath;
 
-use super::limits::{PARTIAL_AGE, STAGING, SWEEP_EVERY};
+use super::limits::{PARTIAL_AGE, SHELF_FILES, SHELVES, STAGING, SWEEP_EVERY};
 use super::sys::{self, Dir, Through, What};
 
 /// Tries to open a folder that another process removes at the same moment.
@@ -35,6 +35,8 @@ pub(super) struct Staging {
     pub(super) own: Dir,
     own_name: Vec<u8>,
     serial: AtomicU64,
+    /// Shelves of `own` that exist, a bit each.
+    shelves: Mutex<u64>,
     swept: Mutex<Instant>,
 }
 
@@ -73,16 +75,28 @@ impl Staging {
                 continue;
             };
             let swept = Mutex::new(Instant::now());
-            let staging = Self { root, partials, own, own_name, serial: AtomicU64::new(0), swept };
+            let staging =
+                Self { root, partials, own, own_name, serial: AtomicU64::new(0), shelves: Mutex::new(0), swept };
             staging.sweep();
             return Ok(staging);
         }
         Err(io::Error::new(ErrorKind::ResourceBusy, format!("{STAGING} is being removed by another process")))
     }
 
-    /// A name in `own` that was not used before.
-    pub(super) fn fresh_name(&self) -> Vec<u8> {
-        self.serial.fetch_add(1, Ordering::Relaxed).to_string().into_bytes()
+    /// A name in `own` that was not used before, `shelf/number`. A new name costs a search of its folder's block, so
+    /// thousands of files in one folder take twice as long to make as a few in each of several.
+    ///
+    /// # Errors
+    /// A new shelf could not be made.
+    pub(super) fn fresh_name(&self) -> io::Result<Vec<u8>> {
+        let n = self.serial.fetch_add(1, Ordering::Relaxed);
+        let shelf = n / SHELF_FILES % SHELVES;
+        let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        if *shelves & (1 << shelf) == 0 {
+            ignore(self.own.make_folder(shelf.to_string().as_bytes(), true), ErrorKind::AlreadyExists)?;
+            *shelves |= 1 << shelf;
+        }
+        Ok(format!("{shelf}/{n}").into_bytes())
     }
 
     /// Sweeps if that was long ago: a server may run for months.
@@ -178,9 +192,13 @@ fn sweep_partial(partials: &Dir, name: &[u8]) -> io::Result<()> {
     if st.stored > st.size { file.set_len(st.size) } else { Ok(()) }
 }
 
-fn empty(dir: &Dir) {
-    for (name, _) in dir.names().unwrap_or_default() {
-        drop(dir.remove_file(&name));
+/// Removes the shelves of a working folder and what lies on them.
+fn empty(own: &Dir) {
+    for (shelf, _) in own.names().unwrap_or_default() {
+        if let Ok(dir) = own.folder(std::slice::from_ref(&shelf), Through::NoLinks) {
+            dir.names().unwrap_or_default().iter().for_each(|(name, _)| drop(dir.remove_file(name)));
+        }
+        drop(own.remove_folder(&shelf));
     }
 }
 

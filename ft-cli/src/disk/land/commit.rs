@@ -291,7 +291,7 @@ impl Landing {
     fn stage_link(&self, meta: &Meta) -> Result<Temp, FileError> {
         let failed = |e: &io::Error| fault("create link", &meta.path, e);
         let staging = self.root.staging().map_err(|e| failed(&e))?;
-        let name = staging.fresh_name();
+        let name = staging.fresh_name().map_err(|e| failed(&e))?;
         staging.own.make_link(&meta.target, &name).map_err(|e| failed(&e))?;
         let temp = Temp { staging, name, partial: false, lasting: false, file: None, waits: false, closed: None };
         if let Some(mtime) = meta.mtime {

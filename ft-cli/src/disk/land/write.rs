@@ -174,8 +174,9 @@ impl Worker {
         }
         let path = &stream.meta.path;
         let staging = self.root.staging().map_err(|e| fault("open staging for", path, &e))?;
-        let name = staging.fresh_name();
-        let file = staging.own.create(&name).map_err(|e| fault("create", path, &e))?;
+        let failed = |e: io::Error| fault("create", path, &e);
+        let name = staging.fresh_name().map_err(failed)?;
+        let file = staging.own.create(&name).map_err(failed)?;
         stream.temp =
             Some(Temp { staging, name, partial: false, lasting: false, file: Some(file), waits: false, closed: None });
         Ok(())
