@@ -187,8 +187,9 @@ fn hundreds_of_large_files_may_wait_without_as_many_open_descriptors() {
 fn leftovers_that_nobody_can_use_are_swept_and_partials_stay() {
     let dir = tempfile::tempdir().unwrap();
     let staging = dir.path().join(".ft-staging");
-    fs::create_dir_all(staging.join("w-1-0")).unwrap();
-    fs::write(staging.join("w-1-0/17"), "left by a dead process").unwrap();
+    fs::create_dir_all(staging.join("w-1-0/3")).unwrap();
+    fs::write(staging.join("w-1-0/3/17"), "left by a dead process").unwrap();
+    fs::write(staging.join("w-1-0/odd"), "left by whom?").unwrap();
     fs::write(staging.join("p-short"), "too short to state anything").unwrap();
     fs::write(staging.join("p-useful"), content(MIB, 1)).unwrap();
     let root = Root::open(dir.path()).unwrap();
@@ -200,7 +201,7 @@ fn leftovers_that_nobody_can_use_are_swept_and_partials_stay() {
     let mut land = Land::new(&root2);
     land.fresh(offer("g", 1));
     let working = tree(dir.path()).into_iter().filter(|name| name.contains("/w-")).count();
-    assert_eq!(working, 2, "the folder of a living one is not swept");
+    assert_eq!(working, 3, "the folder of a living one, its shelf and its file are not swept");
     drop(land);
     assert!(root.settle(Duration::from_secs(10)) && root2.settle(Duration::from_secs(10)));
     drop((root, root2));

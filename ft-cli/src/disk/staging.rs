@@ -198,7 +198,7 @@ fn empty(own: &Dir) {
         if let Ok(dir) = own.folder(std::slice::from_ref(&shelf), Through::NoLinks) {
             dir.names().unwrap_or_default().iter().for_each(|(name, _)| drop(dir.remove_file(name)));
         }
-        drop(own.remove_folder(&shelf));
+        drop(own.remove_folder(&shelf).or_else(|_| own.remove_file(&shelf)));
     }
 }
 
