@@ -34,12 +34,7 @@ async fn receive<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> io::Result
 
 fn case(world: &mut World) {
     let pair = world.pair(send::<Endpoint>, receive::<Endpoint>);
-    world.always(
-        "intact",
-        pair.server
-            .done()
-            .is_some_and(|r| r.is_ok_and(|body| body == BODY)),
-    );
+    world.always("intact", pair.server.done().is_some_and(|r| r.is_ok_and(|body| body == BODY)));
 }
 
 /// Cuts included: the promise is only that what arrives whole is right.
@@ -57,58 +52,25 @@ fn worlds(c: &mut Criterion) {
     let cuts = Faults::cuts().headers(&[8]);
     let none = Faults::only(&[]);
     group.bench_function("own, no faults", |b| {
-        b.iter(|| {
-            explore("bench", case)
-                .faults(&none)
-                .swarm(0, RUNS)
-                .assert_passed()
-        });
+        b.iter(|| explore("bench", case).faults(&none).swarm(0, RUNS).assert_passed());
     });
     group.bench_function("own, segmentation", |b| {
-        b.iter(|| {
-            explore("bench", case)
-                .faults(&segmentation)
-                .swarm(0, RUNS)
-                .assert_passed()
-        });
+        b.iter(|| explore("bench", case).faults(&segmentation).swarm(0, RUNS).assert_passed());
     });
     group.bench_function("own, cuts", |b| {
-        b.iter(|| {
-            explore("bench", faulty_case)
-                .faults(&cuts)
-                .swarm(0, RUNS)
-                .assert_passed()
-        });
+        b.iter(|| explore("bench", faulty_case).faults(&cuts).swarm(0, RUNS).assert_passed());
     });
     group.bench_function("tokio paused, no faults", |b| {
-        b.iter(|| {
-            explore_on_tokio("bench", case)
-                .faults(&none)
-                .swarm(0, RUNS)
-                .assert_passed()
-        });
+        b.iter(|| explore_on_tokio("bench", case).faults(&none).swarm(0, RUNS).assert_passed());
     });
     group.bench_function("tokio paused, segmentation", |b| {
-        b.iter(|| {
-            explore_on_tokio("bench", case)
-                .faults(&segmentation)
-                .swarm(0, RUNS)
-                .assert_passed()
-        });
+        b.iter(|| explore_on_tokio("bench", case).faults(&segmentation).swarm(0, RUNS).assert_passed());
     });
     group.bench_function("tokio paused, cuts", |b| {
-        b.iter(|| {
-            explore_on_tokio("bench", faulty_case)
-                .faults(&cuts)
-                .swarm(0, RUNS)
-                .assert_passed()
-        });
+        b.iter(|| explore_on_tokio("bench", faulty_case).faults(&cuts).swarm(0, RUNS).assert_passed());
     });
     group.bench_function("tokio spawn and duplex, no faults", |b| {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a current-thread runtime");
         b.iter(|| {
             for _ in 0..RUNS {
@@ -133,10 +95,7 @@ fn turmoil_worlds(c: &mut Criterion) {
     group.bench_function("turmoil, latency 0", |b| {
         b.iter(|| {
             for seed in 0..RUNS {
-                let mut world = TurmoilWorld::new(Settings {
-                    seed,
-                    ..Settings::default()
-                });
+                let mut world = TurmoilWorld::new(Settings { seed, ..Settings::default() });
                 let net = world.net();
                 world.host("server", move || {
                     let net = net.clone();
@@ -147,9 +106,7 @@ fn turmoil_worlds(c: &mut Criterion) {
                     }
                 });
                 let net = world.net();
-                world.client("client", async move {
-                    Ok(send(net.connect("server", 1).await?).await?)
-                });
+                world.client("client", async move { Ok(send(net.connect("server", 1).await?).await?) });
                 world.run().expect("a benign run");
             }
         });

@@ -3,6 +3,7 @@
 //! Everything runs the real program over loopback TCP. Ports, temporary paths, times and rates are filtered from snapshots.
 
 #[path = "cli/harness.rs"]
+#[allow(dead_code, reason = "shared with other tests, which use the rest")]
 mod harness;
 #[path = "cli/help.rs"]
 mod help;

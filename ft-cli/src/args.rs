@@ -71,7 +71,7 @@ pub enum Verb {
 Examples:
   ft-cli try                 send README.md
   ft-cli try photo.jpg       send something of yours
-  ft-cli try --into /tmp/x   choose where it lands")]
+  ft-cli try --into landed   choose where it lands")]
 pub struct TryArgs {
     /// The file to send
     #[arg(default_value = "README.md", value_hint = ValueHint::FilePath)]
@@ -80,6 +80,9 @@ pub struct TryArgs {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub into: Option<PathBuf>,
 }
+
+const LISTEN_HELP: &str = "Address to listen on, port 0 for any free one; may be repeated \
+                           [default: 127.0.0.1:65432 and, if there is one, [::1]:65432]";
 
 /// `serve`
 #[derive(Args, Debug)]
@@ -96,8 +99,8 @@ pub struct ServeArgs {
     /// The folder to receive into and serve from
     #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
-    /// Address to listen on, port 0 for any free one; may be repeated [default: 127.0.0.1:65432 and, if there is one, [::1]:65432]
-    #[arg(long, value_name = "ADDR", value_parser = Endpoint::parse_listen)]
+    /// Where to listen; loopback if nothing is said.
+    #[arg(long, value_name = "ADDR", help = LISTEN_HELP, value_parser = Endpoint::parse_listen)]
     pub listen: Vec<Endpoint>,
     /// Serve one connection, then exit with its outcome
     #[arg(long)]
@@ -206,6 +209,8 @@ pub struct Speak {
     pub text: TextStyle,
 }
 
+const PUT_HELP: &str = "Files and folders to push (- is standard input), and last where to: HOST[:PORT][/DIR]";
+
 /// `put`
 #[derive(Args, Debug)]
 #[command(
@@ -222,8 +227,8 @@ A broken connection is made again and continues where it was. Names and contents
 server has already are not sent again. IPv6 addresses with a port go in brackets: [::1]:7000/dir"
 )]
 pub struct PutArgs {
-    /// Files and folders to push (- is standard input), and last where to: HOST[:PORT][/DIR]
-    #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    /// What to push, and last where to.
+    #[arg(required = true, value_name = "PATH", help = PUT_HELP, value_hint = ValueHint::AnyPath)]
     pub args: Vec<OsString>,
     /// Name for standard input at the other side
     #[arg(long, value_name = "NAME")]

@@ -85,3 +85,6 @@ pub const NAIVE_MAX: u64 = 64 * 1024 * 1024;
 
 /// Unfinished files of a broken session that are named one by one: a screen holds them, a tree of thousands would not fit.
 pub const LEFTOVERS_SHOWN: usize = 10;
+
+/// Time for the disk's threads to finish what they hold when a command ends: a sync that is under way may take seconds.
+pub const SETTLE: Duration = Duration::from_secs(10);

@@ -78,7 +78,7 @@ pub const IN_FLIGHT_BYTES: u64 = 4 * 1024 * 1024;
 pub const IN_FLIGHT_READS: usize = 64;
 
 /// Size of one content buffer, bytes.
-pub const CHUNK: usize = 256 * 1024;
+pub const CHUNK: usize = 1024 * 1024;
 
 /// Entries asked of a source at a time.
 pub const WALK_BATCH: usize = 256;

@@ -18,14 +18,11 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Posts two bodies and returns the answers.
 async fn client(stream: Endpoint) -> Result<Vec<Bytes>, BoxError> {
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let requests = async move {
         let mut answers = Vec::new();
         for body in ["hello", "a second request on the same connection"] {
-            let request = Request::post("/echo")
-                .header("host", "sim")
-                .body(Full::new(Bytes::from(body)))?;
+            let request = Request::post("/echo").header("host", "sim").body(Full::new(Bytes::from(body)))?;
             let response = sender.send_request(request).await?;
             answers.push(response.into_body().collect().await?.to_bytes());
         }
@@ -42,9 +39,7 @@ async fn client(stream: Endpoint) -> Result<Vec<Bytes>, BoxError> {
 async fn server(stream: Endpoint) -> Result<(), hyper::Error> {
     let shout = service_fn(|request: Request<Incoming>| async move {
         let body = request.into_body().collect().await?.to_bytes();
-        Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::from(
-            body.to_ascii_uppercase(),
-        ))))
+        Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::from(body.to_ascii_uppercase()))))
     });
     hyper::server::conn::http1::Builder::new()
         .auto_date_header(false)
@@ -53,18 +48,12 @@ async fn server(stream: Endpoint) -> Result<(), hyper::Error> {
 }
 
 fn expected() -> Vec<Bytes> {
-    ["HELLO", "A SECOND REQUEST ON THE SAME CONNECTION"]
-        .map(Bytes::from)
-        .to_vec()
+    ["HELLO", "A SECOND REQUEST ON THE SAME CONNECTION"].map(Bytes::from).to_vec()
 }
 
 fn answers(world: &mut World) {
     let pair = world.pair(client, server);
-    world.always_eq(
-        "answers",
-        pair.client.done().and_then(Result::ok),
-        Some(expected()),
-    );
+    world.always_eq("answers", pair.client.done().and_then(Result::ok), Some(expected()));
 }
 
 fn answers_or_error(world: &mut World) {
@@ -77,17 +66,9 @@ fn answers_or_error(world: &mut World) {
 }
 
 fn searches() -> [Report; 2] {
-    let segmentation = explore("hyper", answers)
-        .faults(&Faults::segmentation().headers(&[2]))
-        .swarm(1, 2_000)
-        .report();
+    let segmentation = explore("hyper", answers).faults(&Faults::segmentation().headers(&[2])).swarm(1, 2_000).report();
     let cuts = [Fault::HalfClose, Fault::Fin, Fault::Rst];
-    [
-        segmentation,
-        explore("hyper-cut", answers_or_error)
-            .every_cut(&cuts)
-            .report(),
-    ]
+    [segmentation, explore("hyper-cut", answers_or_error).every_cut(&cuts).report()]
 }
 
 fn main() {

@@ -13,12 +13,7 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncWriteExt;
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
-const FRAMES: [&[u8]; 4] = [
-    b"one",
-    b"",
-    b"three",
-    b"a longer frame, so that headers and bodies differ in size",
-];
+const FRAMES: [&[u8]; 4] = [b"one", b"", b"three", b"a longer frame, so that headers and bodies differ in size"];
 
 async fn client(stream: Endpoint) -> io::Result<Vec<Bytes>> {
     let mut framed = Framed::new(stream, LengthDelimitedCodec::new());
@@ -49,11 +44,7 @@ fn echo(world: &mut World) {
     world.window(48);
     let pair = world.pair(client, server);
     world.sometimes("echoed", pair.client.as_done().is_some_and(Result::is_ok));
-    world.always_eq(
-        "echo",
-        pair.client.done().and_then(Result::ok),
-        Some(FRAMES.map(Bytes::from_static).to_vec()),
-    );
+    world.always_eq("echo", pair.client.done().and_then(Result::ok), Some(FRAMES.map(Bytes::from_static).to_vec()));
 }
 
 /// Whatever happens to the connection, a client that reports success has every frame.
@@ -68,18 +59,9 @@ fn echo_or_error(world: &mut World) {
 
 fn searches() -> [Report; 2] {
     let header = Faults::segmentation().headers(&[4]);
-    let segmentation = explore("length-delimited", echo)
-        .faults(&header)
-        .exhaustive(1)
-        .swarm(1, 5_000)
-        .report();
+    let segmentation = explore("length-delimited", echo).faults(&header).exhaustive(1).swarm(1, 5_000).report();
     let cuts = [Fault::HalfClose, Fault::Fin, Fault::Rst];
-    [
-        segmentation,
-        explore("length-delimited-cut", echo_or_error)
-            .every_cut(&cuts)
-            .report(),
-    ]
+    [segmentation, explore("length-delimited-cut", echo_or_error).every_cut(&cuts).report()]
 }
 
 fn main() {

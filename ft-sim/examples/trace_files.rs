@@ -31,15 +31,8 @@ fn case(world: &mut World) {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
-    let folder = PathBuf::from(
-        args.next()
-            .ok_or("usage: trace_files FOLDER ['SCHEDULE']")?,
-    );
-    let schedule: Schedule = args
-        .next()
-        .as_deref()
-        .unwrap_or("c2s@4 split; s2c@1 delay 20ms; c2s@525 rst")
-        .parse()?;
+    let folder = PathBuf::from(args.next().ok_or("usage: trace_files FOLDER ['SCHEDULE']")?);
+    let schedule: Schedule = args.next().as_deref().unwrap_or("c2s@4 split; s2c@1 delay 20ms; c2s@525 rst").parse()?;
     let run = run(case, &schedule);
     std::fs::write(folder.join("trace.txt"), lanes(&run.events))?;
     std::fs::write(folder.join("trace.jsonl"), json_lines(&run.events))?;

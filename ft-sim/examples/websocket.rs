@@ -45,19 +45,13 @@ async fn server(stream: Endpoint) -> Result<(), Error> {
 
 fn echo(world: &mut World) {
     let pair = world.pair(client, server);
-    world.always(
-        "the server ends well",
-        pair.server.done().is_some_and(|end| end.is_ok()),
-    );
+    world.always("the server ends well", pair.server.done().is_some_and(|end| end.is_ok()));
     let echoed = pair.client.done().and_then(Result::ok);
     world.always_eq("echo", echoed, Some(TEXTS.map(str::to_owned).to_vec()));
 }
 
 fn search() -> Report {
-    explore("websocket", echo)
-        .faults(&Faults::segmentation().headers(&[2, 6, 8]))
-        .swarm(1, 2_000)
-        .report()
+    explore("websocket", echo).faults(&Faults::segmentation().headers(&[2, 6, 8])).swarm(1, 2_000).report()
 }
 
 fn main() {

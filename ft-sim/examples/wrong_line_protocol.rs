@@ -16,9 +16,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 async fn client(stream: Endpoint) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     for number in [12, 30] {
-        stream
-            .write_all(format!("add {number}\n").as_bytes())
-            .await?;
+        stream.write_all(format!("add {number}\n").as_bytes()).await?;
         stream.read_line(&mut String::new()).await?;
     }
     stream.shutdown().await
@@ -43,17 +41,11 @@ async fn server(mut stream: Endpoint) -> io::Result<u32> {
 
 fn case(world: &mut World) {
     let pair = world.pair(client, server);
-    world.always_eq(
-        "the sum is right",
-        pair.server.done().and_then(Result::ok),
-        Some(42),
-    );
+    world.always_eq("the sum is right", pair.server.done().and_then(Result::ok), Some(42));
 }
 
 fn search() -> Report {
-    explore("wrong-line-protocol", case)
-        .swarm(1, 10_000)
-        .report()
+    explore("wrong-line-protocol", case).swarm(1, 10_000).report()
 }
 
 fn main() {
@@ -62,15 +54,10 @@ fn main() {
 
 #[test]
 fn benign_run_of_the_wrong_protocol_passes() {
-    explore("wrong-line-protocol", case)
-        .exhaustive(0)
-        .assert_passed();
+    explore("wrong-line-protocol", case).exhaustive(0).assert_passed();
 }
 
 #[test]
 fn search_shrinks_the_fault_to_one_boundary_inside_the_line() {
-    assert_eq!(
-        search().expect_failure().replay_line(),
-        "wrong-line-protocol: c2s@1 split"
-    );
+    assert_eq!(search().expect_failure().replay_line(), "wrong-line-protocol: c2s@1 split");
 }

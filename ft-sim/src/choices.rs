@@ -65,10 +65,7 @@ impl Seeded {
     /// A generator for `seed`; every pick deviates with probability 1/`one_in` (at least 1).
     #[must_use]
     pub fn new(seed: u64, one_in: u32) -> Self {
-        let mut seeded = Self {
-            rng: ChaCha8Rng::seed_from_u64(seed),
-            rate: 0,
-        };
+        let mut seeded = Self { rng: ChaCha8Rng::seed_from_u64(seed), rate: 0 };
         seeded.set_one_in(one_in);
         seeded
     }
@@ -161,10 +158,7 @@ impl Enumeration {
     /// If `part` is not between 1 and `parts`.
     #[must_use]
     pub fn partition(mut self, part: u32, parts: u32) -> Self {
-        assert!(
-            (1..=parts).contains(&part),
-            "partition {part}/{parts}: the part must lie between 1 and {parts}"
-        );
+        assert!((1..=parts).contains(&part), "partition {part}/{parts}: the part must lie between 1 and {parts}");
         self.part = part - 1;
         self.parts = parts;
         self
@@ -193,11 +187,7 @@ impl Enumeration {
         }
         if let Some(taken) = self.path.get(self.cursor) {
             if taken.n != n || taken.free != free {
-                self.diverged.get_or_insert(Divergence {
-                    decision: self.cursor,
-                    expected: taken.n,
-                    got: n,
-                });
+                self.diverged.get_or_insert(Divergence { decision: self.cursor, expected: taken.n, got: n });
                 return 0;
             }
             self.cursor += 1;
@@ -306,14 +296,7 @@ mod tests {
         path.next(2, false);
         assert!(path.advance());
         path.next(4, false);
-        assert_eq!(
-            path.diverged(),
-            Some(Divergence {
-                decision: 0,
-                expected: 3,
-                got: 4
-            })
-        );
+        assert_eq!(path.diverged(), Some(Divergence { decision: 0, expected: 3, got: 4 }));
     }
 
     #[test]

@@ -36,12 +36,7 @@ impl Clock {
             let core = self.shared.lock();
             (core.now.saturating_add(limits::nanos(span)), core.epoch)
         };
-        Sleep {
-            shared: self.shared.clone(),
-            epoch,
-            deadline,
-            key: None,
-        }
+        Sleep { shared: self.shared.clone(), epoch, deadline, key: None }
     }
 
     /// Runs `future` for at most a span of virtual time.
@@ -53,11 +48,7 @@ impl Clock {
     /// # Cancel safety
     ///
     /// As that of `future`.
-    pub async fn timeout<F: Future>(
-        &self,
-        span: Duration,
-        future: F,
-    ) -> Result<F::Output, Elapsed> {
+    pub async fn timeout<F: Future>(&self, span: Duration, future: F) -> Result<F::Output, Elapsed> {
         let mut future = pin!(future);
         let mut sleep = pin!(self.sleep(span));
         poll_fn(move |cx| match future.as_mut().poll(cx) {

@@ -181,11 +181,7 @@ impl Core {
 
     fn record_pick(&mut self, name: &'static str, nth: u32, value: u32) {
         if value > 0 && self.script.is_none() {
-            self.picks.push(Pick {
-                name: name.into(),
-                nth,
-                value,
-            });
+            self.picks.push(Pick { name: name.into(), nth, value });
         }
     }
 
@@ -205,11 +201,7 @@ impl Core {
             let _ = fmt::write(&mut Fold(&mut self.trace), text);
         }
         let (now, step, host) = (self.now, self.step, self.host);
-        self.trace.keep(now, step, || What::Note {
-            host,
-            kind,
-            text: text.to_string().escape_debug().to_string(),
-        });
+        self.trace.keep(now, step, || What::Note { host, kind, text: text.to_string().escape_debug().to_string() });
     }
 
     /// Says who waits for what; empty if nobody does.
@@ -218,11 +210,7 @@ impl Core {
         for (number, conn) in (1_u32..).zip(&self.conns[..self.open]) {
             for dir in Direction::BOTH {
                 let pipe = conn.pipe(dir);
-                let prefix = if number == 1 {
-                    String::new()
-                } else {
-                    format!("{number}:")
-                };
+                let prefix = if number == 1 { String::new() } else { format!("{number}:") };
                 if pipe.has_reader_waiting() {
                     parts.push(format!(
                         "{} waits to read {prefix}{dir}@{}{}",
@@ -241,10 +229,7 @@ impl Core {
             }
         }
         if parts.is_empty() {
-            parts.push(
-                "a task waits for something that is neither a stream nor a timer of this world"
-                    .to_owned(),
-            );
+            parts.push("a task waits for something that is neither a stream nor a timer of this world".to_owned());
         }
         parts.join("; ")
     }

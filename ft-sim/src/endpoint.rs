@@ -26,12 +26,7 @@ pub struct Endpoint {
 
 impl Endpoint {
     pub(crate) fn new(shared: Shared, epoch: u64, conn: u16, party: Party) -> Self {
-        Self {
-            shared,
-            epoch,
-            conn,
-            party,
-        }
+        Self { shared, epoch, conn, party }
     }
 
     /// Which end this is.
@@ -55,37 +50,24 @@ impl std::fmt::Debug for Endpoint {
 
 /// A stream that outlived its run has no connection any more.
 fn stale() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::NotConnected,
-        "this stream belongs to a run that has ended",
-    )
+    io::Error::new(io::ErrorKind::NotConnected, "this stream belongs to a run that has ended")
 }
 
 impl AsyncRead for Endpoint {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut core = self.shared.lock();
         if core.epoch != self.epoch {
             return Poll::Ready(Err(stale()));
         }
         let room = buf.remaining();
-        let result = core.read(self.conn, self.party, room, cx.waker(), |bytes| {
-            buf.put_slice(bytes)
-        });
+        let result = core.read(self.conn, self.party, room, cx.waker(), |bytes| buf.put_slice(bytes));
         self.shared.unlock_and_wake(core);
         result
     }
 }
 
 impl AsyncWrite for Endpoint {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut core = self.shared.lock();
         if core.epoch != self.epoch {
             return Poll::Ready(Err(stale()));

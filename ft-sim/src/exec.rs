@@ -148,12 +148,7 @@ impl Wake for TaskWaker {
     fn wake_by_ref(self: &Arc<Self>) {
         self.wakes.bits.fetch_or(self.bit, Ordering::AcqRel);
         if self.wakes.hosted.load(Ordering::Acquire) {
-            let host = self
-                .wakes
-                .host
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
+            let host = self.wakes.host.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if let Some(waker) = host {
                 waker.wake();
             }
@@ -195,12 +190,7 @@ enum Turn {
 
 impl Exec {
     pub(crate) fn new() -> Self {
-        Self {
-            wakes: Arc::default(),
-            wakers: Vec::new(),
-            live: 0,
-            last: 0,
-        }
+        Self { wakes: Arc::default(), wakers: Vec::new(), live: 0, last: 0 }
     }
 
     /// Runs the tasks to the end.
@@ -208,12 +198,7 @@ impl Exec {
     /// # Panics
     ///
     /// With more than [`limits::MAX_TASKS`] tasks.
-    pub(crate) fn run(
-        &mut self,
-        shared: &Shared,
-        tasks: &mut [&mut dyn Task],
-        observer: &mut dyn Observer,
-    ) -> RunEnd {
+    pub(crate) fn run(&mut self, shared: &Shared, tasks: &mut [&mut dyn Task], observer: &mut dyn Observer) -> RunEnd {
         self.start(tasks.len());
         loop {
             match self.turn(shared, tasks, observer) {
@@ -222,9 +207,7 @@ impl Exec {
                 Turn::Endless(bound) => return RunEnd::Endless(bound),
                 Turn::NobodyWoken => {
                     let mut core = shared.lock();
-                    let moved = core.open_drained_gate(false)
-                        || core.fire_next_timer()
-                        || core.open_drained_gate(true);
+                    let moved = core.open_drained_gate(false) || core.fire_next_timer() || core.open_drained_gate(true);
                     if !moved {
                         return RunEnd::Deadlock(core.waiting());
                     }
@@ -238,35 +221,19 @@ impl Exec {
     }
 
     fn start(&mut self, tasks: usize) {
-        assert!(
-            tasks <= limits::MAX_TASKS,
-            "{tasks} tasks, at most {} in one run",
-            limits::MAX_TASKS
-        );
+        assert!(tasks <= limits::MAX_TASKS, "{tasks} tasks, at most {} in one run", limits::MAX_TASKS);
         while self.wakers.len() < tasks {
             let bit = 1 << self.wakers.len();
-            self.wakers.push(Waker::from(Arc::new(TaskWaker {
-                bit,
-                wakes: Arc::clone(&self.wakes),
-            })));
+            self.wakers.push(Waker::from(Arc::new(TaskWaker { bit, wakes: Arc::clone(&self.wakes) })));
         }
-        self.live = if tasks == 64 {
-            u64::MAX
-        } else {
-            (1 << tasks) - 1
-        };
+        self.live = if tasks == 64 { u64::MAX } else { (1 << tasks) - 1 };
         self.wakes.bits.store(self.live, Ordering::Release);
         // So that the first turn begins with the first task.
         self.last = 63;
     }
 
     /// Polls one woken task.
-    fn turn(
-        &mut self,
-        shared: &Shared,
-        tasks: &mut [&mut dyn Task],
-        observer: &mut dyn Observer,
-    ) -> Turn {
+    fn turn(&mut self, shared: &Shared, tasks: &mut [&mut dyn Task], observer: &mut dyn Observer) -> Turn {
         let mut core = shared.lock();
         if !core.deaths.is_empty() {
             drop(core);
@@ -290,8 +257,7 @@ impl Exec {
         core.host = Some(host);
         let (now, step) = (core.now, core.step);
         core.trace.fold(&[TAG_POLL | u64::from(task) << 8]);
-        core.trace
-            .keep(now, step, || What::Poll { host, task: number });
+        core.trace.keep(now, step, || What::Poll { host, task: number });
         drop(core);
         if step > limits::MAX_STEPS {
             return Turn::Endless("polls");
@@ -321,11 +287,7 @@ impl Exec {
         core.trace.fold(&[TAG_DONE | u64::from(task) << 8]);
         let (now, step) = (core.now, core.step);
         let number = u8::try_from(task).expect("at most 64 tasks");
-        core.trace.keep(now, step, || What::Done {
-            host: state.host(),
-            task: number,
-            how: state.describe(),
-        });
+        core.trace.keep(now, step, || What::Done { host: state.host(), task: number, how: state.describe() });
     }
 
     /// Ends the tasks of hosts that died since the last turn.

@@ -53,17 +53,8 @@ const PROGRESS_EVERY: u64 = 4096;
 
 impl<'p, F: Fn(&mut World)> Explorer<'p, F> {
     fn new(name: &str, case: F, world: World) -> Self {
-        let report = Report {
-            case: name.to_owned(),
-            ..Report::default()
-        };
-        let mut explorer = Self {
-            case,
-            world,
-            report,
-            part: (1, 1),
-            progress: None,
-        };
+        let report = Report { case: name.to_owned(), ..Report::default() };
+        let mut explorer = Self { case, world, report, part: (1, 1), progress: None };
         explorer.world.set_faults(&Faults::segmentation());
         explorer
     }
@@ -82,10 +73,7 @@ impl<'p, F: Fn(&mut World)> Explorer<'p, F> {
     /// If `part` is not between 1 and `parts`.
     #[must_use]
     pub fn partition(mut self, part: u32, parts: u32) -> Self {
-        assert!(
-            (1..=parts).contains(&part),
-            "partition {part}/{parts}: the part must lie between 1 and {parts}"
-        );
+        assert!((1..=parts).contains(&part), "partition {part}/{parts}: the part must lie between 1 and {parts}");
         self.part = (part, parts);
         self
     }
@@ -93,20 +81,8 @@ impl<'p, F: Fn(&mut World)> Explorer<'p, F> {
     /// Calls back every few thousand runs with the number made so far.
     #[must_use]
     pub fn progress<'q>(self, callback: impl FnMut(u64) + 'q) -> Explorer<'q, F> {
-        let Self {
-            case,
-            world,
-            report,
-            part,
-            progress: _,
-        } = self;
-        Explorer {
-            case,
-            world,
-            report,
-            part,
-            progress: Some(Box::new(callback)),
-        }
+        let Self { case, world, report, part, progress: _ } = self;
+        Explorer { case, world, report, part, progress: Some(Box::new(callback)) }
     }
 
     /// Every schedule with at most `deviations` deviations; the benign run is the first.
@@ -142,12 +118,7 @@ impl<'p, F: Fn(&mut World)> Explorer<'p, F> {
         if self.ended() {
             return self;
         }
-        let benign = run_once(
-            &mut self.world,
-            &self.case,
-            Decide::Schedule(Schedule::benign()),
-            false,
-        );
+        let benign = run_once(&mut self.world, &self.case, Decide::Schedule(Schedule::benign()), false);
         if self.settle("benign", &benign) {
             return self;
         }
@@ -158,26 +129,13 @@ impl<'p, F: Fn(&mut World)> Explorer<'p, F> {
                 for at in 0..=bytes {
                     for &fault in faults {
                         number += 1;
-                        let Ok(schedule) = Schedule::new(
-                            vec![Step {
-                                conn,
-                                dir: *dir,
-                                at,
-                                fault,
-                            }],
-                            Vec::new(),
-                        ) else {
+                        let Ok(schedule) = Schedule::new(vec![Step { conn, dir: *dir, at, fault }], Vec::new()) else {
                             continue;
                         };
                         if !self.owns(number) {
                             continue;
                         }
-                        let run = run_once(
-                            &mut self.world,
-                            &self.case,
-                            Decide::Schedule(schedule),
-                            false,
-                        );
+                        let run = run_once(&mut self.world, &self.case, Decide::Schedule(schedule), false);
                         if self.settle("cut", &run) {
                             return self;
                         }
@@ -198,12 +156,7 @@ impl<'p, F: Fn(&mut World)> Explorer<'p, F> {
             if !self.owns(i + 1) {
                 continue;
             }
-            let run = run_once(
-                &mut self.world,
-                &self.case,
-                Decide::Seed(seed.wrapping_add(i)),
-                false,
-            );
+            let run = run_once(&mut self.world, &self.case, Decide::Seed(seed.wrapping_add(i)), false);
             self.settle("swarm", &run);
         }
         self
@@ -217,12 +170,7 @@ impl<'p, F: Fn(&mut World)> Explorer<'p, F> {
                 return self;
             }
             if self.owns(number) {
-                let run = run_once(
-                    &mut self.world,
-                    &self.case,
-                    Decide::Schedule(schedule.clone()),
-                    false,
-                );
+                let run = run_once(&mut self.world, &self.case, Decide::Schedule(schedule.clone()), false);
                 self.settle("schedule", &run);
             }
         }
@@ -259,12 +207,9 @@ impl<'p, F: Fn(&mut World)> Explorer<'p, F> {
     /// Books a run; true if it ends the search.
     fn settle(&mut self, search: &'static str, run: &Run) -> bool {
         *self.report.runs.entry(search).or_default() += 1;
-        self.report.digest =
-            (self.report.digest.rotate_left(5) ^ run.hash.0).wrapping_mul(0x9fb2_1c65_1e98_df25);
+        self.report.digest = (self.report.digest.rotate_left(5) ^ run.hash.0).wrapping_mul(0x9fb2_1c65_1e98_df25);
         let report = &mut self.report;
-        self.world.each_sometimes(|name, held| {
-            *report.sometimes.entry(name).or_default() += u64::from(held)
-        });
+        self.world.each_sometimes(|name, held| *report.sometimes.entry(name).or_default() += u64::from(held));
         let deviations = self.world.deviations();
         report.deviations += deviations;
         report.deviating_runs += u64::from(deviations > 0);
@@ -286,8 +231,7 @@ impl<'p, F: Fn(&mut World)> Explorer<'p, F> {
         let (world, case) = (&mut self.world, &self.case);
         let (minimal, shrink_runs) = shrink(found, |candidate| {
             let run = run_once(world, case, Decide::Schedule(candidate.clone()), false);
-            run.violation
-                .is_some_and(|other| other.same_promise(&violation))
+            run.violation.is_some_and(|other| other.same_promise(&violation))
         });
         let minimal = run_once(world, case, Decide::Schedule(minimal), true);
         // A run that fails once and passes under its own recorded schedule depends on something that is not recorded.
@@ -299,32 +243,18 @@ impl<'p, F: Fn(&mut World)> Explorer<'p, F> {
                 detail: format!("under the same schedule it passed; it was: {violation}"),
             },
         };
-        Failure {
-            case: self.report.case.clone(),
-            violation,
-            found: found.clone(),
-            after_runs,
-            minimal,
-            shrink_runs,
-        }
+        Failure { case: self.report.case.clone(), violation, found: found.clone(), after_runs, minimal, shrink_runs }
     }
 }
 
 impl<F> std::fmt::Debug for Explorer<'_, F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Explorer")
-            .field("report", &self.report)
-            .finish_non_exhaustive()
+        f.debug_struct("Explorer").field("report", &self.report).finish_non_exhaustive()
     }
 }
 
 /// One run of a case.
-fn run_once(
-    world: &mut World,
-    case: &impl Fn(&mut World),
-    decide: Decide,
-    keep_events: bool,
-) -> Run {
+fn run_once(world: &mut World, case: &impl Fn(&mut World), decide: Decide, keep_events: bool) -> Run {
     world.reset(decide, keep_events);
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| case(world))) {
         world.panicked(panic_message(payload.as_ref()));
@@ -332,21 +262,7 @@ fn run_once(
     let violation = world.violation();
     // The schedule of a passing run is of no interest to a search, and copying it would be half its cost.
     let shown = violation.is_some() || keep_events;
-    let schedule = if shown {
-        world.schedule()
-    } else {
-        Schedule::benign()
-    };
-    let written = if keep_events {
-        world.written()
-    } else {
-        Vec::new()
-    };
-    Run {
-        violation,
-        schedule,
-        hash: world.hash(),
-        events: world.take_events(),
-        written,
-    }
+    let schedule = if shown { world.schedule() } else { Schedule::benign() };
+    let written = if keep_events { world.written() } else { Vec::new() };
+    Run { violation, schedule, hash: world.hash(), events: world.take_events(), written }
 }

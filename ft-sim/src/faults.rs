@@ -51,14 +51,7 @@ impl Faults {
     /// Only what TCP may do to any program at any time: split, clip, short, hold, delay, order.
     #[must_use]
     pub fn segmentation() -> Self {
-        Self::only(&[
-            Family::Split,
-            Family::Clip,
-            Family::Short,
-            Family::Hold,
-            Family::Delay,
-            Family::Order,
-        ])
+        Self::only(&[Family::Split, Family::Clip, Family::Short, Family::Hold, Family::Delay, Family::Order])
     }
 
     /// Segmentation, and the ways in which a connection ends early: half-close, FIN, RST.
@@ -173,12 +166,8 @@ impl Planner {
                 Family::HalfClose => self.allowed.push(Dish::Fixed(Fault::HalfClose)),
                 Family::Fin => self.allowed.push(Dish::Fixed(Fault::Fin)),
                 Family::Rst => self.allowed.push(Dish::Fixed(Fault::Rst)),
-                Family::Kill => self
-                    .allowed
-                    .extend(faults.parties.iter().map(|&p| Dish::Fixed(Fault::Kill(p)))),
-                Family::Crash => self
-                    .allowed
-                    .extend(faults.parties.iter().map(|&p| Dish::Fixed(Fault::Crash(p)))),
+                Family::Kill => self.allowed.extend(faults.parties.iter().map(|&p| Dish::Fixed(Fault::Kill(p)))),
+                Family::Crash => self.allowed.extend(faults.parties.iter().map(|&p| Dish::Fixed(Fault::Crash(p)))),
             }
         }
         self.delays.clone_from(&faults.delays);
@@ -186,8 +175,7 @@ impl Planner {
         self.sizes.push(1);
         for &header in &faults.headers {
             let header = u64::from(header);
-            self.sizes
-                .extend([header.saturating_sub(1), header, header + 1]);
+            self.sizes.extend([header.saturating_sub(1), header, header + 1]);
         }
         self.sizes.retain(|&size| size > 0);
         self.sizes.sort_unstable();
@@ -205,11 +193,7 @@ impl Planner {
     pub(crate) fn serve_some(&mut self, mask: u64) {
         self.menu.clear();
         self.menu.extend(
-            self.allowed
-                .iter()
-                .enumerate()
-                .filter(|(bit, _)| mask >> (bit % 63) & 1 == 1)
-                .map(|(_, dish)| *dish),
+            self.allowed.iter().enumerate().filter(|(bit, _)| mask >> (bit % 63) & 1 == 1).map(|(_, dish)| *dish),
         );
         self.reorder = self.may_reorder && mask >> 63 == 1;
     }
@@ -245,11 +229,7 @@ impl Planner {
                 return;
             }
             let dish = self.menu[chosen as usize - 1];
-            let at = if opening {
-                0
-            } else {
-                from + self.distance(choices, room)
-            };
+            let at = if opening { 0 } else { from + self.distance(choices, room) };
             let fault = match dish {
                 Dish::Fixed(fault) => fault,
                 Dish::Delay => {
@@ -257,15 +237,9 @@ impl Planner {
                     Fault::Delay(self.delays[choices.branch(n) as usize])
                 }
             };
-            let cuts_nothing =
-                at == 0 && matches!(fault, Fault::Split | Fault::Clip | Fault::Short);
+            let cuts_nothing = at == 0 && matches!(fault, Fault::Split | Fault::Clip | Fault::Short);
             if !cuts_nothing {
-                steps.push(Step {
-                    conn,
-                    dir,
-                    at,
-                    fault,
-                });
+                steps.push(Step { conn, dir, at, fault });
             }
             if opening || fault.is_terminal() {
                 return;

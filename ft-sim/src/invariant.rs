@@ -87,11 +87,7 @@ impl Properties {
 
     pub(crate) fn violate(&mut self, kind: Kind, name: &str, detail: impl FnOnce() -> String) {
         if self.violation.is_none() {
-            self.violation = Some(Violation {
-                kind,
-                name: name.to_owned(),
-                detail: shorten(detail()),
-            });
+            self.violation = Some(Violation { kind, name: name.to_owned(), detail: shorten(detail()) });
         }
     }
 

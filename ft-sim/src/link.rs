@@ -209,10 +209,7 @@ pub(crate) struct Conn {
 
 impl Conn {
     fn new() -> Self {
-        Self {
-            pipes: [Pipe::new(), Pipe::new()],
-            ends: [End::default(); 2],
-        }
+        Self { pipes: [Pipe::new(), Pipe::new()], ends: [End::default(); 2] }
     }
 
     pub(crate) fn pipe(&self, dir: Direction) -> &Pipe {
@@ -245,11 +242,7 @@ impl Conn {
         let end = self.end_mut(party);
         if !end.closed && !end.reset {
             end.reset = true;
-            end.error = Some(if fin_came {
-                io::ErrorKind::BrokenPipe
-            } else {
-                io::ErrorKind::ConnectionReset
-            });
+            end.error = Some(if fin_came { io::ErrorKind::BrokenPipe } else { io::ErrorKind::ConnectionReset });
         }
         self.pipe_mut(party.reads()).wake_reader(to_wake);
         self.pipe_mut(party.writes()).wake_writer(to_wake);

@@ -20,16 +20,9 @@ pub struct Proof {
 
 impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            bytes,
-            events,
-            checks,
-        } = self;
+        let Self { bytes, events, checks } = self;
         let cuts = bytes.saturating_sub(1);
-        write!(
-            f,
-            "{checks} checks stand for all 2^{cuts} segmentations of {bytes} bytes ({events} events)"
-        )
+        write!(f, "{checks} checks stand for all 2^{cuts} segmentations of {bytes} bytes ({events} events)")
     }
 }
 
@@ -46,15 +39,8 @@ pub struct Counterexample {
 
 impl fmt::Display for Counterexample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            from,
-            to,
-            difference,
-        } = self;
-        write!(
-            f,
-            "bytes {from}..{to} in one piece are not the same as one at a time: {difference}"
-        )
+        let Self { from, to, difference } = self;
+        write!(f, "bytes {from}..{to} in one piece are not the same as one at a time: {difference}")
     }
 }
 
@@ -102,25 +88,14 @@ where
             let difference = if produced != expected {
                 format!("events {produced:?} instead of {expected:?}")
             } else if state != states[to] {
-                format!(
-                    "the decoder is left as {state:?} instead of {:?}",
-                    states[to]
-                )
+                format!("the decoder is left as {state:?} instead of {:?}", states[to])
             } else {
                 continue;
             };
-            return Err(Counterexample {
-                from,
-                to,
-                difference,
-            });
+            return Err(Counterexample { from, to, difference });
         }
     }
-    Ok(Proof {
-        bytes: bytes.len(),
-        events: events.len(),
-        checks,
-    })
+    Ok(Proof { bytes: bytes.len(), events: events.len(), checks })
 }
 
 #[cfg(test)]
@@ -153,10 +128,7 @@ mod tests {
             }
         })
         .unwrap();
-        assert_eq!(
-            proof.to_string(),
-            "136 checks stand for all 2^14 segmentations of 15 bytes (4 events)"
-        );
+        assert_eq!(proof.to_string(), "136 checks stand for all 2^14 segmentations of 15 bytes (4 events)");
     }
 
     #[test]
@@ -184,17 +156,14 @@ mod tests {
     #[test]
     fn decoder_that_drops_a_partial_header_is_refuted() {
         // Two length bytes, thrown away if they do not come together.
-        let refuted = prove_segmentation(
-            &Vec::new(),
-            b"\x00\x01a",
-            |buffer: &mut Vec<u8>, bytes, out: &mut Vec<u8>| {
+        let refuted =
+            prove_segmentation(&Vec::new(), b"\x00\x01a", |buffer: &mut Vec<u8>, bytes, out: &mut Vec<u8>| {
                 if buffer.is_empty() && bytes.len() < 2 {
                     return;
                 }
                 buffer.extend(bytes);
                 out.extend_from_slice(buffer.get(2..).unwrap_or_default());
-            },
-        );
+            });
         assert!(refuted.is_err());
     }
 }

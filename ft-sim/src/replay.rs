@@ -36,10 +36,7 @@ mod tests {
         let text = line("line-echo", &schedule);
         assert_eq!(text, "line-echo: c2s@4 split; 2:s2c@3 rst; order#7=1");
         assert_eq!(parse(&text).unwrap(), ("line-echo", schedule.clone()));
-        assert_eq!(
-            parse(&format!("replay: {text}\n")).unwrap(),
-            ("line-echo", schedule)
-        );
+        assert_eq!(parse(&format!("replay: {text}\n")).unwrap(), ("line-echo", schedule));
     }
 
     #[test]

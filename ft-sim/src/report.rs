@@ -95,11 +95,7 @@ impl Report {
     /// The *sometimes* that never held: what the search did not show.
     #[must_use]
     pub fn vacuous(&self) -> Vec<&'static str> {
-        self.sometimes
-            .iter()
-            .filter(|(_, runs)| **runs == 0)
-            .map(|(name, _)| *name)
-            .collect()
+        self.sometimes.iter().filter(|(_, runs)| **runs == 0).map(|(name, _)| *name).collect()
     }
 
     /// True if nothing broke and nothing was vacuous.
@@ -126,9 +122,7 @@ impl Report {
     #[must_use]
     #[track_caller]
     pub fn expect_failure(&self) -> &Failure {
-        self.failure
-            .as_ref()
-            .unwrap_or_else(|| panic!("expected a failure: {self}"))
+        self.failure.as_ref().unwrap_or_else(|| panic!("expected a failure: {self}"))
     }
 }
 
@@ -147,19 +141,10 @@ impl fmt::Display for Report {
             write!(
                 f,
                 "\nsometimes {name:?}: in {runs} runs{}",
-                if *runs == 0 {
-                    ", so nothing was shown"
-                } else {
-                    ""
-                }
+                if *runs == 0 { ", so nothing was shown" } else { "" }
             )?;
         }
-        if let Some(Divergence {
-            decision,
-            expected,
-            got,
-        }) = self.divergence
-        {
+        if let Some(Divergence { decision, expected, got }) = self.divergence {
             write!(
                 f,
                 "\nthe case is not deterministic: decision {decision} had {expected} alternatives, then {got}; look for \

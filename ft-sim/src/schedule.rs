@@ -147,18 +147,8 @@ impl Fault {
     #[must_use]
     pub fn is_segmentation(self) -> bool {
         match self {
-            Self::Window(_)
-            | Self::Short
-            | Self::Clip
-            | Self::Hold { .. }
-            | Self::Delay(_)
-            | Self::Split => true,
-            Self::Kill(_)
-            | Self::Crash(_)
-            | Self::Stall
-            | Self::HalfClose
-            | Self::Fin
-            | Self::Rst => false,
+            Self::Window(_) | Self::Short | Self::Clip | Self::Hold { .. } | Self::Delay(_) | Self::Split => true,
+            Self::Kill(_) | Self::Crash(_) | Self::Stall | Self::HalfClose | Self::Fin | Self::Rst => false,
         }
     }
 }
@@ -180,12 +170,7 @@ impl Step {
     /// A step on the first connection.
     #[must_use]
     pub fn new(dir: Direction, at: u64, fault: Fault) -> Self {
-        Self {
-            conn: 1,
-            dir,
-            at,
-            fault,
-        }
+        Self { conn: 1, dir, at, fault }
     }
 }
 
@@ -267,9 +252,7 @@ impl Schedule {
 
     /// The steps of one direction of one connection, sorted by offset.
     pub(crate) fn steps_of(&self, conn: u16, dir: Direction) -> impl Iterator<Item = &Step> {
-        self.steps
-            .iter()
-            .filter(move |step| step.conn == conn && step.dir == dir)
+        self.steps.iter().filter(move |step| step.conn == conn && step.dir == dir)
     }
 
     /// What was picked the `nth` time a decision of that name came up; 0 if nothing was written down.

@@ -17,9 +17,7 @@ enum Item {
 
 fn items(schedule: &Schedule) -> Vec<Item> {
     let steps = schedule.steps().iter().map(|step| Item::Step(*step));
-    steps
-        .chain(schedule.picks().iter().cloned().map(Item::Pick))
-        .collect()
+    steps.chain(schedule.picks().iter().cloned().map(Item::Pick)).collect()
 }
 
 /// The schedule of these items, if they are a valid one.
@@ -118,41 +116,24 @@ fn simpler(item: &Item) -> Vec<Item> {
         Item::Step(step) => simpler_steps(step).into_iter().map(Item::Step).collect(),
         Item::Pick(pick) => {
             let values = [1, pick.value / 2, pick.value - 1];
-            let smaller = values
-                .into_iter()
-                .filter(|&value| value > 0 && value < pick.value);
-            smaller
-                .map(|value| {
-                    Item::Pick(Pick {
-                        value,
-                        ..pick.clone()
-                    })
-                })
-                .collect()
+            let smaller = values.into_iter().filter(|&value| value > 0 && value < pick.value);
+            smaller.map(|value| Item::Pick(Pick { value, ..pick.clone() })).collect()
         }
     }
 }
 
 fn simpler_steps(step: &Step) -> Vec<Step> {
-    let mut candidates: Vec<Step> = simpler_faults(step.fault)
-        .into_iter()
-        .map(|fault| Step { fault, ..*step })
-        .collect();
+    let mut candidates: Vec<Step> =
+        simpler_faults(step.fault).into_iter().map(|fault| Step { fault, ..*step }).collect();
     // Offsets: the start, then halves, then one less, the way a human narrows down.
-    let least = u64::from(matches!(
-        step.fault,
-        Fault::Split | Fault::Clip | Fault::Short
-    ));
+    let least = u64::from(matches!(step.fault, Fault::Split | Fault::Clip | Fault::Short));
     for at in [least, step.at / 2, step.at.saturating_sub(1)] {
         if at < step.at && at >= least {
             candidates.push(Step { at, ..*step });
         }
     }
     if step.conn > 1 {
-        candidates.push(Step {
-            conn: step.conn - 1,
-            ..*step
-        });
+        candidates.push(Step { conn: step.conn - 1, ..*step });
     }
     candidates
 }
@@ -172,9 +153,7 @@ fn simpler_faults(fault: Fault) -> Vec<Fault> {
             simpler
         }
         Fault::Window(bytes) => {
-            let rounder = [65_536, 4_096, 1_024]
-                .into_iter()
-                .filter(|&round| round > bytes);
+            let rounder = [65_536, 4_096, 1_024].into_iter().filter(|&round| round > bytes);
             rounder.map(Fault::Window).collect()
         }
         Fault::Stall => Vec::new(),
@@ -196,14 +175,11 @@ mod tests {
 
     #[test]
     fn shrinking_hundreds_of_steps_finds_the_two_that_matter() {
-        let noise: Vec<String> = (1..400)
-            .map(|at| format!("c2s@{at} clip; s2c@{at} delay 7ms; order#{at}=3"))
-            .collect();
+        let noise: Vec<String> =
+            (1..400).map(|at| format!("c2s@{at} clip; s2c@{at} delay 7ms; order#{at}=3")).collect();
         let failing = parse(&noise.join(";"));
         let needs = |s: &Schedule| {
-            s.steps()
-                .iter()
-                .any(|x| x.at >= 17 && x.dir == crate::schedule::Direction::C2s)
+            s.steps().iter().any(|x| x.at >= 17 && x.dir == crate::schedule::Direction::C2s)
                 && s.picks().iter().any(|p| p.value >= 2)
         };
         let (minimal, asked) = shrink(&failing, needs);

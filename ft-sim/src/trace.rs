@@ -229,11 +229,7 @@ impl Trace {
     /// Keeps an event, if events are kept.
     pub(crate) fn keep(&mut self, at: u64, step: u64, what: impl FnOnce() -> What) {
         if let Some(kept) = &mut self.kept {
-            kept.push(Event {
-                at,
-                step,
-                what: what(),
-            });
+            kept.push(Event { at, step, what: what() });
         }
     }
 }

@@ -31,10 +31,7 @@ use crate::limits;
 pub type HostResult = turmoil::Result;
 
 /// When every run begins: the Unix epoch, a constant rather than a clock.
-#[expect(
-    clippy::disallowed_types,
-    reason = "turmoil asks for this type; no clock is read"
-)]
+#[expect(clippy::disallowed_types, reason = "turmoil asks for this type; no clock is read")]
 const EPOCH: std::time::SystemTime = std::time::SystemTime::UNIX_EPOCH;
 
 /// How a world behaves; the fields that matter for a test are written out in it.
@@ -53,12 +50,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let window = u32::try_from(limits::DEFAULT_WINDOW).unwrap_or(u32::MAX);
-        Self {
-            seed: 0,
-            latency: Duration::ZERO,
-            window,
-            limit: Duration::from_secs(600),
-        }
+        Self { seed: 0, latency: Duration::ZERO, window, limit: Duration::from_secs(600) }
     }
 }
 
@@ -84,14 +76,7 @@ impl<'a> TurmoilWorld<'a> {
             // A segment has at least one byte, so that a full window leaves room for the FIN.
             .tcp_capacity(window as usize + 1)
             .build();
-        Self {
-            sim,
-            net: Net {
-                window: u64::from(window),
-                meters: Arc::default(),
-            },
-            names: Vec::new(),
-        }
+        Self { sim, net: Net { window: u64::from(window), meters: Arc::default() }, names: Vec::new() }
     }
 
     /// The network as hosts use it.
@@ -203,10 +188,7 @@ impl Net {
     /// If the port is taken.
     pub async fn listen(&self, port: u16) -> io::Result<Listener> {
         let listener = TcpListener::bind((IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)).await?;
-        Ok(Listener {
-            listener,
-            net: self.clone(),
-        })
+        Ok(Listener { listener, net: self.clone() })
     }
 
     fn meter(&self, inner: TcpStream) -> io::Result<Stream> {
@@ -215,12 +197,7 @@ impl Net {
         // Routes come back when ports are used again; what nobody holds any more has no say.
         meters.retain(|_, meter| Arc::strong_count(meter) > 1);
         let mut of = |route| Arc::clone(meters.entry(route).or_default());
-        Ok(Stream {
-            outgoing: of((here, there)),
-            incoming: of((there, here)),
-            inner,
-            window: self.window,
-        })
+        Ok(Stream { outgoing: of((here, there)), incoming: of((there, here)), inner, window: self.window })
     }
 }
 
@@ -262,11 +239,7 @@ pub struct Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.inner).poll_read(cx, buf);
         let read = (buf.filled().len() - before) as u64;
@@ -284,11 +257,7 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let room = {
             let mut meter = lock(&self.outgoing);
             let room = self.window.saturating_sub(meter.unread);
@@ -333,17 +302,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl std::fmt::Debug for TurmoilWorld<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TurmoilWorld")
-            .field("hosts", &self.names)
-            .finish_non_exhaustive()
+        f.debug_struct("TurmoilWorld").field("hosts", &self.names).finish_non_exhaustive()
     }
 }
 
 impl std::fmt::Debug for Net {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Net")
-            .field("window", &self.window)
-            .finish_non_exhaustive()
+        f.debug_struct("Net").field("window", &self.window).finish_non_exhaustive()
     }
 }
 
@@ -355,8 +320,6 @@ impl std::fmt::Debug for Listener {
 
 impl std::fmt::Debug for Stream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream")
-            .field("window", &self.window)
-            .finish_non_exhaustive()
+        f.debug_struct("Stream").field("window", &self.window).finish_non_exhaustive()
     }
 }

@@ -129,10 +129,7 @@ impl World {
             .start_paused(true)
             .build()
             .expect("a current-thread runtime needs no more than memory");
-        Self {
-            runtime: Some(runtime),
-            ..Self::new()
-        }
+        Self { runtime: Some(runtime), ..Self::new() }
     }
 
     /// Runs a client and a server over one connection until both have ended.
@@ -150,21 +147,10 @@ impl World {
         let (client_end, server_end) = self.connect();
         let client = pin!(Some(client(client_end)));
         let server = pin!(Some(server(server_end)));
-        let mut client = Slot {
-            host: CLIENT,
-            future: client,
-            ended: Ended::Waiting,
-        };
-        let mut server = Slot {
-            host: SERVER,
-            future: server,
-            ended: Ended::Waiting,
-        };
+        let mut client = Slot { host: CLIENT, future: client, ended: Ended::Waiting };
+        let mut server = Slot { host: SERVER, future: server, ended: Ended::Waiting };
         self.drive(&mut [&mut client, &mut server]);
-        Pair {
-            client: client.ended,
-            server: server.ended,
-        }
+        Pair { client: client.ended, server: server.ended }
     }
 
     /// Opens a connection between [`CLIENT`] and [`SERVER`].
@@ -192,20 +178,12 @@ impl World {
     ///
     /// With more than [`limits::MAX_TASKS`] tasks.
     pub fn run<T>(&mut self, tasks: Vec<HostTask<'_, T>>) -> Vec<Ended<T>> {
-        let mut futures: Vec<_> = tasks
-            .into_iter()
-            .map(|(host, future)| (host, Some(future)))
-            .collect();
+        let mut futures: Vec<_> = tasks.into_iter().map(|(host, future)| (host, Some(future))).collect();
         let mut slots: Vec<_> = futures
             .iter_mut()
-            .map(|(host, future)| Slot {
-                host: *host,
-                future: Pin::new(future),
-                ended: Ended::Waiting,
-            })
+            .map(|(host, future)| Slot { host: *host, future: Pin::new(future), ended: Ended::Waiting })
             .collect();
-        let mut tasks: Vec<&mut dyn Task> =
-            slots.iter_mut().map(|slot| slot as &mut dyn Task).collect();
+        let mut tasks: Vec<&mut dyn Task> = slots.iter_mut().map(|slot| slot as &mut dyn Task).collect();
         self.drive(&mut tasks);
         slots.into_iter().map(|slot| slot.ended).collect()
     }
@@ -224,9 +202,7 @@ impl World {
     /// A handle with which parties put notes into the trace.
     #[must_use]
     pub fn tracer(&self) -> Tracer {
-        Tracer {
-            shared: self.shared.clone(),
-        }
+        Tracer { shared: self.shared.clone() }
     }
 
     /// Lifts the faults: later connections behave.
@@ -262,12 +238,7 @@ impl World {
     }
 
     /// States that two values must be equal in every run, and shows both if they are not.
-    pub fn always_eq<A: PartialEq<B> + Debug, B: Debug>(
-        &mut self,
-        name: &str,
-        got: A,
-        expected: B,
-    ) {
+    pub fn always_eq<A: PartialEq<B> + Debug, B: Debug>(&mut self, name: &str, got: A, expected: B) {
         if got != expected {
             self.violate(Kind::Always, name, || {
                 let (expected, got) = (format!("{expected:?}"), format!("{got:?}"));
@@ -328,9 +299,7 @@ fn check_name(name: &str) {
 
 impl Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("World")
-            .field("faults", &self.faults)
-            .finish_non_exhaustive()
+        f.debug_struct("World").field("faults", &self.faults).finish_non_exhaustive()
     }
 }
 

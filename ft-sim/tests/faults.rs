@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ft_sim::trace::{NoteKind, json_lines, lanes, pcapng};
 use ft_sim::{
-    CLIENT, Clock, Ended, Endpoint, Fault, Faults, HostDeath, HostTask, Party, Schedule, World,
-    explore, explore_on_tokio, run,
+    CLIENT, Clock, Ended, Endpoint, Fault, Faults, HostDeath, HostTask, Party, Schedule, World, explore,
+    explore_on_tokio, run,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -46,31 +46,21 @@ async fn server(mut stream: Endpoint) -> String {
 }
 
 async fn with_deadline(clock: Clock, party: impl Future<Output = String>) -> String {
-    let told = clock
-        .timeout(Duration::from_secs(60), party)
-        .await
-        .unwrap_or_else(|_| "deadline".to_owned());
+    let told = clock.timeout(Duration::from_secs(60), party).await.unwrap_or_else(|_| "deadline".to_owned());
     format!("{told} ({:?})", clock.now())
 }
 
 /// Runs both under a schedule and returns what each saw.
 fn both(world: &mut World) -> String {
     let (one, two) = (world.clock(), world.clock());
-    let end = world.pair(
-        |s| with_deadline(one, client(s)),
-        |s| with_deadline(two, server(s)),
-    );
+    let end = world.pair(|s| with_deadline(one, client(s)), |s| with_deadline(two, server(s)));
     let tell = |ended: Ended<String>| match ended {
         Ended::Done(told) => told,
         early @ (Ended::Panicked(_) | Ended::Killed | Ended::Crashed | Ended::Waiting) => {
             format!("{early:?}").to_lowercase()
         }
     };
-    format!(
-        "  client: {}\n  server: {}",
-        tell(end.client),
-        tell(end.server)
-    )
+    format!("  client: {}\n  server: {}", tell(end.client), tell(end.server))
 }
 
 const SCHEDULES: [&str; 22] = [
@@ -103,10 +93,7 @@ fn each_step_does_to_programs_what_the_specification_says() {
     let told = RefCell::new(String::new());
     for text in SCHEDULES {
         let schedule: Schedule = text.parse().unwrap();
-        let run = run(
-            |world| *told.borrow_mut() += &format!("{text}\n{}\n", both(world)),
-            &schedule,
-        );
+        let run = run(|world| *told.borrow_mut() += &format!("{text}\n{}\n", both(world)), &schedule);
         assert_eq!(run.violation, None, "{text}");
     }
     insta::with_settings!({ snapshot_path => "../../snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
@@ -116,14 +103,7 @@ fn each_step_does_to_programs_what_the_specification_says() {
 
 /// What both saw, without the times: a paused tokio clock counts whole milliseconds.
 fn without_times(told: &str) -> String {
-    told.lines()
-        .map(|line| {
-            line.rsplit_once(" (")
-                .map_or(line, |(line, _)| line)
-                .to_owned()
-                + "\n"
-        })
-        .collect()
+    told.lines().map(|line| line.rsplit_once(" (").map_or(line, |(line, _)| line).to_owned() + "\n").collect()
 }
 
 #[test]
@@ -131,13 +111,9 @@ fn both_executors_show_programs_the_same() {
     for text in SCHEDULES {
         let schedule: Schedule = text.parse().unwrap();
         let (own, tokio) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
-        let report = explore("own", |world| {
-            own.borrow_mut().push(without_times(&both(world)))
-        });
+        let report = explore("own", |world| own.borrow_mut().push(without_times(&both(world))));
         report.schedules([&schedule]).assert_passed();
-        let report = explore_on_tokio("tokio", |world| {
-            tokio.borrow_mut().push(without_times(&both(world)))
-        });
+        let report = explore_on_tokio("tokio", |world| tokio.borrow_mut().push(without_times(&both(world))));
         report.schedules([&schedule]).assert_passed();
         assert_eq!(own, tokio, "{text}");
     }
@@ -157,12 +133,7 @@ fn tokio_world_runs_parties_that_spawn_and_sleep() {
             |mut s| async move { read_all(&mut s).await },
         );
         world.always_eq("client", end.client.done(), Some(true));
-        world.always(
-            "server",
-            end.server
-                .done()
-                .is_some_and(|told| told.replace(' ', "") == "lateEOF"),
-        );
+        world.always("server", end.server.done().is_some_and(|told| told.replace(' ', "") == "lateEOF"));
     })
     .exhaustive(1)
     .report();
@@ -172,9 +143,7 @@ fn tokio_world_runs_parties_that_spawn_and_sleep() {
 #[test]
 fn tokio_world_reports_a_deadlock_instead_of_hanging() {
     let read = |mut s: Endpoint| async move { read_all(&mut s).await };
-    let report = explore_on_tokio("both-read", |world| drop(world.pair(read, read)))
-        .exhaustive(0)
-        .report();
+    let report = explore_on_tokio("both-read", |world| drop(world.pair(read, read))).exhaustive(0).report();
     assert_eq!(report.expect_failure().violation.name, "no deadlock");
 }
 
@@ -223,10 +192,7 @@ fn a_dying_host_is_announced_before_its_tasks_are_dropped() {
             server,
         );
     };
-    run(
-        case,
-        &Schedule::single(ft_sim::Direction::C2s, 2, Fault::Crash(Party::Client)).unwrap(),
-    );
+    run(case, &Schedule::single(ft_sim::Direction::C2s, 2, Fault::Crash(Party::Client)).unwrap());
     assert_eq!(*log.borrow(), ["disk told", "dropped"]);
 }
 
@@ -239,11 +205,7 @@ fn several_clients_share_a_world_and_are_cut_one_by_one() {
             tasks.push((n, Box::pin(client(c))));
             tasks.push((1, Box::pin(server(s))));
         }
-        let ended: Vec<_> = world
-            .run(tasks)
-            .into_iter()
-            .map(|end| end.done().unwrap_or_default())
-            .collect();
+        let ended: Vec<_> = world.run(tasks).into_iter().map(|end| end.done().unwrap_or_default()).collect();
         world.always_eq("first", ended[0].as_str(), " ok EOF");
         world.always("second is cut", ended[2].contains("reset"));
         world.always_eq("third", ended[4].as_str(), " ok EOF");
@@ -271,10 +233,7 @@ fn a_watch_is_asked_after_every_step() {
         world.pair(count, count);
     };
     let report = explore("watch", case).exhaustive(0).report();
-    assert_eq!(
-        report.expect_failure().violation.name,
-        "never more than one"
-    );
+    assert_eq!(report.expect_failure().violation.name, "never more than one");
 }
 
 #[test]
@@ -288,10 +247,7 @@ fn every_rendering_of_a_trace_names_the_schedule_and_the_notes() {
     };
     let run = run(case, &"c2s@2 delay 5ms".parse().unwrap());
     let text = lanes(&run.events);
-    assert!(
-        text.lines().all(|line| line.chars().count() <= 80),
-        "{text}"
-    );
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     insta::with_settings!({ snapshot_path => "../../snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!("sim_lanes", text);
         insta::assert_snapshot!("sim_json_lines", json_lines(&run.events));
@@ -305,25 +261,15 @@ fn every_rendering_of_a_trace_names_the_schedule_and_the_notes() {
 fn every_cut_of_every_byte_leaves_only_prefixes() {
     let case = |world: &mut World| {
         let (one, two) = (world.clock(), world.clock());
-        let end = world.pair(
-            |s| with_deadline(one, client(s)),
-            |s| with_deadline(two, server(s)),
-        );
+        let end = world.pair(|s| with_deadline(one, client(s)), |s| with_deadline(two, server(s)));
         if let Some(told) = end.server.done() {
             let ends = ["EOF", "connection reset", "broken pipe", "deadline"];
-            let read = ends
-                .iter()
-                .filter_map(|end| told.find(end))
-                .min()
-                .map_or(&told[..], |end| &told[..end]);
+            let read = ends.iter().filter_map(|end| told.find(end)).min().map_or(&told[..], |end| &told[..end]);
             world.always(
                 "a prefix arrives",
                 told.starts_with("deadline") || "abcdef".starts_with(&read.replace(' ', "")),
             );
-            world.sometimes(
-                "it arrives in part",
-                (1..6).contains(&read.replace(' ', "").len()),
-            );
+            world.sometimes("it arrives in part", (1..6).contains(&read.replace(' ', "").len()));
         }
     };
     let faults = [
@@ -334,11 +280,7 @@ fn every_cut_of_every_byte_leaves_only_prefixes() {
         Fault::Kill(Party::Server),
         Fault::Crash(Party::Client),
     ];
-    let report = explore("cut", case)
-        .every_cut(&faults)
-        .faults(&Faults::all())
-        .swarm(3, 3_000)
-        .report();
+    let report = explore("cut", case).every_cut(&faults).faults(&Faults::all()).swarm(3, 3_000).report();
     assert!(report.passed(), "{report}");
     // (6 + 1 bytes' places and 3 + 1) × 6 faults.
     assert_eq!(report.runs["cut"], 66);

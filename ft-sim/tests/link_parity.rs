@@ -1,11 +1,7 @@
 //! The link against the kernel: the same moves over a simulated connection and over loopback TCP must look the same to
 //! the program: what each read and write returns, which error, and in which order.
 
-#![expect(
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "the kernel is what the link is held against"
-)]
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the kernel is what the link is held against")]
 
 use std::future::Future;
 use std::io::{self, ErrorKind, Read, Write};
@@ -49,22 +45,14 @@ fn on_the_link(moves: &[Move]) -> Vec<String> {
     let (client, server) = world.connect();
     let mut ends: [Option<Endpoint>; 2] = [Some(client), Some(server)];
     let open = |end: &mut Option<Endpoint>, act: &dyn Fn(&mut Endpoint) -> io::Result<usize>| {
-        show(&act(end
-            .as_mut()
-            .expect("scripts use a socket only before closing it")))
+        show(&act(end.as_mut().expect("scripts use a socket only before closing it")))
     };
     moves
         .iter()
         .map(|step| match *step {
-            Put(who, len) => open(&mut ends[who], &|end| {
-                now_or_would_block(end.write(&vec![1; len]))
-            }),
-            Take(who, len) => open(&mut ends[who], &|end| {
-                now_or_would_block(end.read(&mut vec![0; len]))
-            }),
-            Shut(who) => open(&mut ends[who], &|end| {
-                now_or_would_block(async { end.shutdown().await.map(|()| 0) })
-            }),
+            Put(who, len) => open(&mut ends[who], &|end| now_or_would_block(end.write(&vec![1; len]))),
+            Take(who, len) => open(&mut ends[who], &|end| now_or_would_block(end.read(&mut vec![0; len]))),
+            Shut(who) => open(&mut ends[who], &|end| now_or_would_block(async { end.shutdown().await.map(|()| 0) })),
             Close(who) => {
                 ends[who] = None;
                 "closed".to_owned()
@@ -127,133 +115,50 @@ fn agree(moves: &[Move]) {
 
 #[test]
 fn bytes_merge_and_partial_reads_leave_the_rest() {
-    agree(&[
-        Put(0, 3),
-        Put(0, 4),
-        Take(1, 5),
-        Take(1, 5),
-        Take(1, 5),
-        Put(1, 2),
-        Take(0, 9),
-    ]);
+    agree(&[Put(0, 3), Put(0, 4), Take(1, 5), Take(1, 5), Take(1, 5), Put(1, 2), Take(0, 9)]);
 }
 
 #[test]
 fn half_close_ends_one_direction_and_leaves_the_other() {
-    agree(&[
-        Put(0, 3),
-        Shut(0),
-        Take(1, 9),
-        Take(1, 9),
-        Put(1, 4),
-        Take(0, 9),
-        Put(0, 1),
-        Take(1, 9),
-        Take(0, 9),
-    ]);
+    agree(&[Put(0, 3), Shut(0), Take(1, 9), Take(1, 9), Put(1, 4), Take(0, 9), Put(0, 1), Take(1, 9), Take(0, 9)]);
 }
 
 #[test]
 fn close_without_unread_bytes_is_a_fin_and_a_late_write_succeeds_once() {
-    agree(&[
-        Put(1, 2),
-        Take(0, 9),
-        Close(1),
-        Take(0, 9),
-        Put(0, 5),
-        Put(0, 5),
-        Take(0, 9),
-        Put(0, 5),
-    ]);
+    agree(&[Put(1, 2), Take(0, 9), Close(1), Take(0, 9), Put(0, 5), Put(0, 5), Take(0, 9), Put(0, 5)]);
 }
 
 #[test]
 fn close_with_unread_bytes_is_a_rst_and_what_had_arrived_stays_readable() {
-    agree(&[
-        Put(1, 3),
-        Put(0, 5),
-        Close(1),
-        Take(0, 2),
-        Take(0, 2),
-        Take(0, 2),
-        Take(0, 2),
-        Put(0, 1),
-    ]);
+    agree(&[Put(1, 3), Put(0, 5), Close(1), Take(0, 2), Take(0, 2), Take(0, 2), Take(0, 2), Put(0, 1)]);
 }
 
 #[test]
 fn first_write_after_a_rst_fails_as_reset_and_later_ones_as_broken_pipe() {
-    agree(&[
-        Put(0, 5),
-        Close(1),
-        Put(0, 1),
-        Put(0, 1),
-        Take(0, 1),
-        Shut(0),
-    ]);
+    agree(&[Put(0, 5), Close(1), Put(0, 1), Put(0, 1), Take(0, 1), Shut(0)]);
 }
 
 #[test]
 fn reset_is_reported_once_and_then_reads_give_end_of_stream() {
-    agree(&[
-        Put(0, 5),
-        Close(1),
-        Take(0, 1),
-        Take(0, 1),
-        Take(0, 1),
-        Put(0, 1),
-    ]);
+    agree(&[Put(0, 5), Close(1), Take(0, 1), Take(0, 1), Take(0, 1), Put(0, 1)]);
 }
 
 #[test]
 fn close_after_fin_and_reply_to_it_is_an_ordinary_end() {
-    agree(&[
-        Put(0, 3),
-        Shut(0),
-        Take(1, 9),
-        Take(1, 9),
-        Put(1, 3),
-        Close(1),
-        Take(0, 9),
-        Take(0, 9),
-        Close(0),
-    ]);
+    agree(&[Put(0, 3), Shut(0), Take(1, 9), Take(1, 9), Put(1, 3), Close(1), Take(0, 9), Take(0, 9), Close(0)]);
 }
 
 #[test]
 fn close_with_unread_bytes_after_the_peers_fin_resets_it_too() {
-    agree(&[
-        Put(0, 3),
-        Shut(0),
-        Put(1, 2),
-        Close(1),
-        Take(0, 9),
-        Take(0, 9),
-        Take(0, 9),
-        Put(0, 1),
-    ]);
+    agree(&[Put(0, 3), Shut(0), Put(1, 2), Close(1), Take(0, 9), Take(0, 9), Take(0, 9), Put(0, 1)]);
 }
 
 #[test]
 fn both_half_closed_reads_end_and_writes_are_broken_pipes() {
-    agree(&[
-        Shut(0),
-        Shut(1),
-        Take(0, 1),
-        Take(1, 1),
-        Put(0, 1),
-        Put(1, 1),
-    ]);
+    agree(&[Shut(0), Shut(1), Take(0, 1), Take(1, 1), Put(0, 1), Put(1, 1)]);
 }
 
 #[test]
 fn rst_after_a_fin_was_received_is_a_broken_pipe_and_never_a_reset() {
-    agree(&[
-        Close(1),
-        Take(0, 1),
-        Put(0, 1),
-        Take(0, 1),
-        Put(0, 1),
-        Put(0, 1),
-    ]);
+    agree(&[Close(1), Take(0, 1), Put(0, 1), Take(0, 1), Put(0, 1), Put(0, 1)]);
 }

@@ -28,12 +28,7 @@ fn fault() -> impl Strategy<Value = Fault> {
 fn step() -> impl Strategy<Value = Step> {
     let dir = prop_oneof![Just(Direction::C2s), Just(Direction::S2c)];
     let offset = prop_oneof![1_u64..20, 1_u64..1 << 40];
-    (1_u16..=1024, dir, offset, fault()).prop_map(|(conn, dir, at, fault)| Step {
-        conn,
-        dir,
-        at,
-        fault,
-    })
+    (1_u16..=1024, dir, offset, fault()).prop_map(|(conn, dir, at, fault)| Step { conn, dir, at, fault })
 }
 
 fn pick() -> impl Strategy<Value = Pick> {
@@ -82,10 +77,7 @@ proptest! {
 fn comments_lines_and_order_of_writing_do_not_matter() {
     let text = "\n# the header arrives in two pieces\ns2c@3 kill server   # after its ACK\nc2s@4 split; order#2=1\n";
     let schedule: Schedule = text.parse().unwrap();
-    assert_eq!(
-        schedule.to_string(),
-        "c2s@4 split; s2c@3 kill server; order#2=1"
-    );
+    assert_eq!(schedule.to_string(), "c2s@4 split; s2c@3 kill server; order#2=1");
     assert_eq!("".parse::<Schedule>().unwrap().to_string(), "benign");
     assert_eq!("benign".parse::<Schedule>().unwrap(), Schedule::benign());
 }
@@ -126,16 +118,11 @@ fn refusals_name_the_place_and_what_was_expected() {
 #[test]
 fn every_worked_example_of_the_specification_is_a_schedule() {
     let text = include_str!("../../docs/SCHEDULE.md");
-    let examples: Vec<&str> = text
-        .split("```schedule\n")
-        .skip(1)
-        .filter_map(|block| block.split("```").next())
-        .collect();
+    let examples: Vec<&str> =
+        text.split("```schedule\n").skip(1).filter_map(|block| block.split("```").next()).collect();
     assert!(examples.len() >= 10, "{}", examples.len());
     for example in examples {
-        let schedule: Schedule = example
-            .parse()
-            .unwrap_or_else(|error| panic!("{example}: {error}"));
+        let schedule: Schedule = example.parse().unwrap_or_else(|error| panic!("{example}: {error}"));
         assert!(schedule.deviations() > 0, "{example}");
     }
 }

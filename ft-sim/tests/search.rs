@@ -8,9 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Lab A's handshake: `name|size` without a terminator, `ACK`, then the bytes.
 async fn send(mut stream: Endpoint, body: &[u8]) -> io::Result<()> {
-    stream
-        .write_all(format!("f|{:03}", body.len()).as_bytes())
-        .await?;
+    stream.write_all(format!("f|{:03}", body.len()).as_bytes()).await?;
     let mut ack = [0; 3];
     stream.read_exact(&mut ack).await?;
     assert_eq!(&ack, b"ACK");
@@ -72,9 +70,7 @@ fn naive_receiver_falls_and_the_schedule_is_one_split_in_the_header() {
     let report = explore("naive", naive).swarm(1, 2_000).report();
     let failure = report.expect_failure();
     assert_eq!(failure.replay_line(), "naive: c2s@1 split");
-    let (case, schedule) = replay::parse(&failure.replay_line())
-        .map(|(c, s)| (c.to_owned(), s))
-        .unwrap();
+    let (case, schedule) = replay::parse(&failure.replay_line()).map(|(c, s)| (c.to_owned(), s)).unwrap();
     assert_eq!(case, "naive");
     let again = run(naive, &schedule);
     assert_eq!(again.hash, failure.minimal.hash);
@@ -96,10 +92,7 @@ fn equal_searches_have_equal_digests_and_other_seeds_have_others() {
 
 #[test]
 fn digest_of_a_search_is_the_same_in_every_build_and_process() {
-    let report = explore("careful", careful)
-        .exhaustive(1)
-        .swarm(1, 500)
-        .report();
+    let report = explore("careful", careful).exhaustive(1).swarm(1, 500).report();
     assert_eq!(format!("{:016x}", report.digest), "54118a6eaab91d74");
 }
 
@@ -107,10 +100,7 @@ fn digest_of_a_search_is_the_same_in_every_build_and_process() {
 fn partitions_of_a_search_make_each_run_once() {
     let runs = |part, parts| {
         let search = explore("careful", careful).partition(part, parts);
-        let report = search
-            .faults(&Faults::only(&[Family::Split]))
-            .exhaustive(2)
-            .report();
+        let report = search.faults(&Faults::only(&[Family::Split])).exhaustive(2).report();
         report.runs["exhaustive"]
     };
     assert_eq!((1..=3).map(|part| runs(part, 3)).sum::<u64>(), runs(1, 1));
@@ -121,9 +111,7 @@ fn two_readers_without_a_writer_are_a_deadlock_that_says_who_waits() {
     async fn read(mut stream: Endpoint) -> io::Result<u8> {
         stream.read_u8().await
     }
-    let report = explore("both-read", |world| drop(world.pair(read, read)))
-        .exhaustive(0)
-        .report();
+    let report = explore("both-read", |world| drop(world.pair(read, read))).exhaustive(0).report();
     let failure = report.expect_failure();
     assert_eq!(
         failure.violation.to_string(),
@@ -137,30 +125,19 @@ fn a_future_that_forgets_its_waker_is_a_deadlock_not_a_pass() {
     let forgets = |stream: Endpoint| async move {
         let mut asked = false;
         std::future::poll_fn(|_| {
-            if std::mem::replace(&mut asked, true) {
-                std::task::Poll::Ready(())
-            } else {
-                std::task::Poll::Pending
-            }
+            if std::mem::replace(&mut asked, true) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
         })
         .await;
         drop(stream);
     };
-    let report = explore("forgets", |world| {
-        drop(world.pair(forgets, |s| async move { drop(s) }))
-    })
-    .exhaustive(0)
-    .report();
+    let report =
+        explore("forgets", |world| drop(world.pair(forgets, |s| async move { drop(s) }))).exhaustive(0).report();
     assert_eq!(report.expect_failure().violation.name, "no deadlock");
 }
 
 #[test]
 fn a_search_that_never_saw_its_sometimes_does_not_pass() {
-    let report = explore("vacuous", |world| {
-        world.sometimes("a transfer succeeds", false)
-    })
-    .exhaustive(0)
-    .report();
+    let report = explore("vacuous", |world| world.sometimes("a transfer succeeds", false)).exhaustive(0).report();
     assert!(report.failure.is_none());
     assert_eq!(report.vacuous(), ["a transfer succeeds"]);
     assert!(!report.passed());
@@ -187,19 +164,12 @@ fn silence_with_a_deadline_is_no_deadlock() {
         let pair = world.pair(
             |mut s| async move {
                 let clock = clock;
-                let late = clock
-                    .timeout(Duration::from_secs(30), s.read_u8())
-                    .await
-                    .is_err();
+                let late = clock.timeout(Duration::from_secs(30), s.read_u8()).await.is_err();
                 (late, clock.now())
             },
             |mut s| async move { s.read_u8().await.is_err() },
         );
-        world.always_eq(
-            "times out after 30 s",
-            pair.client.done(),
-            Some((true, Duration::from_secs(30))),
-        );
+        world.always_eq("times out after 30 s", pair.client.done(), Some((true, Duration::from_secs(30))));
     })
     .exhaustive(0)
     .report();

@@ -18,18 +18,13 @@ const CHANNEL: usize = 64;
 /// Reads to the end of stream; `None` if it never comes.
 async fn read_to_end(mut stream: impl AsyncRead + Unpin) -> (usize, bool) {
     let mut got = Vec::new();
-    let ended = timeout(Duration::from_secs(5), stream.read_to_end(&mut got))
-        .await
-        .is_ok();
+    let ended = timeout(Duration::from_secs(5), stream.read_to_end(&mut got)).await.is_ok();
     (got.len(), ended)
 }
 
 #[test]
 fn bare_turmoil_never_delivers_a_fin_behind_a_full_channel() {
-    let mut sim = turmoil::Builder::new()
-        .rng_seed(1)
-        .simulation_duration(Duration::from_secs(60))
-        .build();
+    let mut sim = turmoil::Builder::new().rng_seed(1).simulation_duration(Duration::from_secs(60)).build();
     sim.host("server", || async {
         let listener = TcpListener::bind((ANY, 1)).await?;
         let (mut stream, _) = listener.accept().await?;
@@ -43,11 +38,7 @@ fn bare_turmoil_never_delivers_a_fin_behind_a_full_channel() {
     sim.client("client", async {
         let stream = TcpStream::connect(("server", 1)).await?;
         sleep(Duration::from_secs(1)).await;
-        assert_eq!(
-            read_to_end(stream).await,
-            (CHANNEL, false),
-            "the bytes come, the end never does"
-        );
+        assert_eq!(read_to_end(stream).await, (CHANNEL, false), "the bytes come, the end never does");
         Ok(())
     });
     sim.run().unwrap();
@@ -56,10 +47,7 @@ fn bare_turmoil_never_delivers_a_fin_behind_a_full_channel() {
 #[test]
 fn end_of_stream_behind_a_full_window_is_delivered_in_our_world() {
     for bytes in [CHANNEL, 100, 300] {
-        let mut world = TurmoilWorld::new(Settings {
-            window: 100,
-            ..Settings::default()
-        });
+        let mut world = TurmoilWorld::new(Settings { window: 100, ..Settings::default() });
         let net = world.net();
         world.host("server", move || {
             let net = net.clone();
@@ -86,10 +74,7 @@ fn end_of_stream_behind_a_full_window_is_delivered_in_our_world() {
 
 #[test]
 fn bare_turmoil_loses_what_is_sent_into_a_partition_for_ever() {
-    let mut sim = turmoil::Builder::new()
-        .rng_seed(1)
-        .simulation_duration(Duration::from_secs(60))
-        .build();
+    let mut sim = turmoil::Builder::new().rng_seed(1).simulation_duration(Duration::from_secs(60)).build();
     sim.host("server", || async {
         let listener = TcpListener::bind((ANY, 1)).await?;
         let (mut stream, _) = listener.accept().await?;
@@ -105,10 +90,7 @@ fn bare_turmoil_loses_what_is_sent_into_a_partition_for_ever() {
     sim.client("client", async {
         let mut stream = TcpStream::connect(("server", 1)).await?;
         let read = timeout(Duration::from_secs(20), stream.read_u8()).await;
-        assert!(
-            read.is_err(),
-            "not even what was sent after the repair arrives"
-        );
+        assert!(read.is_err(), "not even what was sent after the repair arrives");
         Ok(())
     });
     sim.run().unwrap();
@@ -138,10 +120,7 @@ fn what_is_sent_while_a_path_is_held_arrives_after_its_release() {
         let mut text = [0; 4];
         stream.read_exact(&mut text).await?;
         assert_eq!(&text, b"held");
-        assert!(
-            turmoil::elapsed() >= Duration::from_secs(3),
-            "not before the release"
-        );
+        assert!(turmoil::elapsed() >= Duration::from_secs(3), "not before the release");
         Ok(())
     });
     world.step_until(|| connected.get()).unwrap();
@@ -156,10 +135,7 @@ fn what_is_sent_while_a_path_is_held_arrives_after_its_release() {
 
 #[test]
 fn power_loss_is_silence_and_a_restarted_host_serves_again() {
-    let mut world = TurmoilWorld::new(Settings {
-        latency: Duration::from_millis(2),
-        ..Settings::default()
-    });
+    let mut world = TurmoilWorld::new(Settings { latency: Duration::from_millis(2), ..Settings::default() });
     let net = world.net();
     world.host("server", move || {
         let net = net.clone();
@@ -180,11 +156,7 @@ fn power_loss_is_silence_and_a_restarted_host_serves_again() {
         stream.read_exact(&mut [0; 5]).await?;
         told.borrow_mut().push("greeted");
         let silence = timeout(Duration::from_secs(2), stream.read_u8()).await;
-        told.borrow_mut().push(if silence.is_err() {
-            "silence"
-        } else {
-            "an answer"
-        });
+        told.borrow_mut().push(if silence.is_err() { "silence" } else { "an answer" });
         sleep(Duration::from_secs(5)).await;
         let mut stream = net.connect("server", 1).await?;
         stream.read_exact(&mut [0; 5]).await?;
@@ -203,11 +175,7 @@ fn power_loss_is_silence_and_a_restarted_host_serves_again() {
 #[test]
 fn equal_seeds_give_equal_latencies_and_other_seeds_others() {
     let arrivals = |seed| {
-        let mut world = TurmoilWorld::new(Settings {
-            seed,
-            latency: Duration::from_millis(5),
-            ..Settings::default()
-        });
+        let mut world = TurmoilWorld::new(Settings { seed, latency: Duration::from_millis(5), ..Settings::default() });
         let net = world.net();
         world.host("server", move || {
             let net = net.clone();

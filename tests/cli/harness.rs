@@ -90,22 +90,39 @@ impl Sandbox {
 
     /// Starts `serve` with these arguments on a free port, and waits until it listens.
     pub(crate) fn serve(&self, args: &str) -> Server {
-        self.serve_as(&format!("serve {args} --listen 127.0.0.1:0"))
+        self.serve_on(args, 0)
+    }
+
+    /// As [`Sandbox::serve`], on this port.
+    pub(crate) fn serve_on(&self, args: &str, port: u16) -> Server {
+        self.serve_as(&format!("serve {args} --listen 127.0.0.1:{port}"))
+    }
+
+    /// As [`Sandbox::serve`], with at most so many open files.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn serve_with_descriptors(&self, args: &str, most: usize) -> Server {
+        let ours = self.command(&format!("serve {args} --listen 127.0.0.1:0"));
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("ulimit -n {most}; exec \"$@\"")).arg("sh").arg(ours.get_program());
+        command.args(ours.get_args()).current_dir(self.dir.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::listening(command)
     }
 
     fn serve_as(&self, line: &str) -> Server {
-        let mut child = self.command(line).spawn().expect("the server starts");
+        Self::listening(self.command(line))
+    }
+
+    fn listening(mut command: Command) -> Server {
+        let mut child = command.spawn().expect("the server starts");
         let lines = [follow(child.stdout.take()), follow(child.stderr.take())];
-        let mut server = Server { child, port: 0, lines, seen: Vec::new() };
+        let mut server = Server { child, port: 0, lines, seen: [Vec::new(), Vec::new()] };
         let end = Instant::now() + PATIENCE;
         while server.port == 0 {
             assert!(Instant::now() < end, "the server listens");
             server.drain();
-            let address = server.seen.iter().find_map(|line| line.split_once("127.0.0.1:"));
-            if let Some((_, rest)) = address {
-                let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-                server.port = digits.parse().expect("a port");
-            }
+            server.port = server.find_port("listening on 127.0.0.1:").unwrap_or(0);
+            server.port = if server.port == 0 { server.find_port("\":\"127.0.0.1:").unwrap_or(0) } else { server.port };
             thread::sleep(Duration::from_millis(5));
         }
         server
@@ -192,14 +209,31 @@ pub(crate) struct Server {
     child: Child,
     pub(crate) port: u16,
     lines: [Receiver<String>; 2],
-    seen: Vec<String>,
+    /// What it said on standard output, and on standard error.
+    seen: [Vec<String>; 2],
 }
 
 impl Server {
     fn drain(&mut self) {
-        for lines in &self.lines {
-            self.seen.extend(lines.try_iter());
+        for (lines, seen) in self.lines.iter().zip(&mut self.seen) {
+            seen.extend(lines.try_iter());
         }
+    }
+
+    fn find_port(&self, before: &str) -> Option<u16> {
+        let rest = self.seen.iter().flatten().find_map(|line| line.split_once(before))?.1;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    }
+
+    /// The port behind these words in what it said.
+    pub(crate) fn port_of(&self, before: &str) -> u16 {
+        self.find_port(before).unwrap_or_else(|| panic!("{before} in {:#?}", self.seen))
+    }
+
+    /// What it said on standard output so far.
+    pub(crate) fn stdout_lines(&mut self) -> Vec<String> {
+        self.drain();
+        self.seen[0].clone()
     }
 
     /// `127.0.0.1:PORT`
@@ -219,7 +253,7 @@ impl Server {
         let end = Instant::now() + PATIENCE;
         loop {
             self.drain();
-            if let Some(line) = self.seen.iter().find(|line| line.contains(words)) {
+            if let Some(line) = self.seen.iter().flatten().find(|line| line.contains(words)) {
                 return line.clone();
             }
             assert!(Instant::now() < end, "the server says \"{words}\"; it said {:#?}", self.seen);

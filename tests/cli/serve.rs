@@ -146,6 +146,19 @@ fn stranger_who_speaks_http_is_named_and_serving_goes_on() {
     sandbox.run(&format!("put a {}", server.address())).expect(0);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn server_that_runs_out_of_descriptors_goes_on_when_there_are_some_again() {
+    let sandbox = Sandbox::new();
+    sandbox.folder("pub");
+    sandbox.file("a", "a");
+    let mut server = sandbox.serve_with_descriptors("pub -v --dialect ft1", 40);
+    let crowd: Vec<_> = (0..60).map(|_| std::net::TcpStream::connect(server.address()).unwrap()).collect();
+    server.await_line("accept failed");
+    drop(crowd);
+    sandbox.run(&format!("put a {}", server.address())).expect(0);
+}
+
 #[test]
 fn json_log_of_a_server_numbers_its_sessions() {
     let sandbox = Sandbox::new();

@@ -80,7 +80,20 @@ fn tree_put_listed_and_got_back_is_the_same() {
     assert_eq!(tree(&sandbox.path("pub/tree")), tree(&sandbox.path("tree")));
     assert_eq!(tree(&sandbox.path("copy")), tree(&sandbox.path("tree")));
     assert_eq!(tree(&sandbox.path("got/sub")), tree(&sandbox.path("tree/sub")));
+    let got: Vec<_> = fs::read_dir(sandbox.path("got")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(got.len(), 2, "nothing is left beside what was asked for: {got:?}");
     assert!(sandbox.path("pub/new/folders/a.txt").is_file());
+}
+
+#[test]
+fn folder_with_a_dot_behind_it_means_what_is_in_it() {
+    let sandbox = Sandbox::new();
+    sandbox.folder("pub");
+    sandbox.file("t/a", "a");
+    sandbox.file("t/b/c", "c");
+    let server = sandbox.serve("pub");
+    sandbox.run(&format!("put t/. {}", server.address())).expect(0);
+    assert_eq!(tree(&sandbox.path("pub")), tree(&sandbox.path("t")));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ft_core::error::{Code, Retry};
 use ft_core::event::Report;
@@ -12,9 +12,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::args::{CompareArg, Connection, Durability, LinksArg, OverwriteArg, Transfer};
-use crate::disk::{Filter, Notes};
+use crate::disk::{Filter, Notes, Root};
 use crate::exit::{Exit, Stop};
-use crate::limits::{LEFTOVERS_SHOWN, PULSE};
+use crate::limits::{LEFTOVERS_SHOWN, PULSE, SETTLE};
 use crate::net::{Backoff, Beat, Deadline, Endpoint, connect};
 use crate::render::{Counts, Fact, Mode, Screen, Tally};
 
@@ -221,4 +221,20 @@ pub(super) fn wanted(wants: &[Want], number: u32) -> Option<&Want> {
 pub(super) fn notes(screen: &Screen) -> Notes {
     let screen = screen.clone();
     Arc::new(move |note| screen.fact(None, &Fact::Note { text: note.to_string() }))
+}
+
+/// Waits, boundedly, until the disk's threads have let go of a folder, so that nothing of ours is left in it: the staging
+/// folder goes with its last user.
+pub(super) async fn release(root: Arc<Root>) {
+    let end = Instant::now() + SETTLE;
+    let settled = tokio::task::spawn_blocking(move || {
+        root.settle(SETTLE);
+        // A thread that has said that it is done still drops what it holds.
+        while Arc::strong_count(&root) > 1 && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    if let Err(error) = settled.await {
+        tracing::warn!(%error, "cannot wait for the disk");
+    }
 }

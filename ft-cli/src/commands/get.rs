@@ -167,7 +167,9 @@ async fn to_folder(
     policy: Policy,
 ) -> Result<Exit, Stop> {
     let root = open(folder)?;
-    let (ended, counts) = fetch(plan, transfer, screen, &root, &policy).await?;
+    let fetched = fetch(plan, transfer, screen, &root, &policy).await;
+    client::release(root).await;
+    let (ended, counts) = fetched?;
     if transfer.dry_run && screen.mode() != Mode::Json {
         screen.line("nothing was received");
         return ended.map(|()| client::exit_for(&Ok(()), counts)).map_err(Stop::failed);
@@ -184,7 +186,9 @@ async fn to_stdout(plan: &Plan, transfer: &Transfer, screen: Screen) -> Result<E
         .map_err(|e| Stop::failed(format_args!("cannot make a temporary folder: {e}")))?;
     let root = open(spool.path())?;
     let policy = Policy { least: Level::Cached, ..policy(transfer, &screen, None)? };
-    let (ended, mut counts) = fetch(plan, transfer, &screen, &root, &policy).await?;
+    let fetched = fetch(plan, transfer, &screen, &root, &policy).await;
+    client::release(root).await;
+    let (ended, mut counts) = fetched?;
     let name = plan.wants.first().and_then(|want| want.path.name()).map(local_name).unwrap_or_default();
     let landed = spool.path().join(name);
     if ended.is_ok() && counts.failed == 0 && !transfer.dry_run {

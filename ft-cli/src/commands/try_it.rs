@@ -5,6 +5,7 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ft_core::event::{Direction, Event, Report};
@@ -52,10 +53,11 @@ pub(super) async fn run(args: TryArgs, screen: Screen) -> Result<Exit, Stop> {
 
     let (told, facts) = unbounded_channel();
     let begun = Instant::now();
-    let receiver = receive(listener, root, Teller { side: Side::Receiver, begun, told: told.clone() });
+    let receiver = receive(listener, Arc::clone(&root), Teller { side: Side::Receiver, begun, told: told.clone() });
     let watch = Watch::sender(screen.clone(), Tally::default(), 1);
     let sender = send(&args, address.port(), Teller { side: Side::Sender, begun, told }, watch);
     let (received, sent, frames) = tokio::join!(receiver, sender, tell(facts, &screen));
+    client::release(root).await;
     let (received, (sent, tally)) = (received?, sent?);
     for (side, report) in [("receiver", &received), ("sender", &sent)] {
         if let Err(error) = &report.end {
@@ -113,11 +115,7 @@ impl Teller {
     }
 }
 
-async fn receive(
-    listener: tokio::net::TcpListener,
-    root: std::sync::Arc<Root>,
-    teller: Teller,
-) -> Result<Report, Stop> {
+async fn receive(listener: tokio::net::TcpListener, root: Arc<Root>, teller: Teller) -> Result<Report, Stop> {
     let failed = |e: &dyn std::fmt::Display| Stop::failed(format_args!("the receiver could not begin: {e}"));
     let accepted = tokio::time::timeout(CONNECT_TIMEOUT, listener.accept()).await.map_err(|e| failed(&e))?;
     let (stream, _) = accepted.map_err(|e| failed(&e))?;

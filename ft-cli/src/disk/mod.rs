@@ -3,7 +3,7 @@
 //! [`Root`] is an opened folder, shared by sessions. [`DiskStorage`] lands files beneath it, [`DiskSource`] reads them, each with
 //! threads of its own, so that nothing here ever blocks a session. Names are resolved beneath the held folder only;
 //! content waits in a staging folder until it is whole, verified and synced, and gets its final name in one step
-//! (DESIGN §4).
+//! (PROTOCOL §6.5).
 
 mod fault;
 mod filter;

@@ -119,6 +119,10 @@ impl Screen {
                 self.say(&format!("{reason}; retry {attempt} in {} s", *wait_ms as f64 / 1000.0));
             }
             Fact::Lab { text } => self.line(text),
+            // The log of a lab's server is its own, to the letter; what it does not have goes beside.
+            Fact::Listening { address, dialect } if matches!(dialect.as_str(), "pipe" | "addfile") => {
+                self.say(&format!("listening on {address} ({dialect})"));
+            }
             Fact::Listening { address, dialect } => self.line(&format!("listening on {address} ({dialect})")),
             Fact::Error { text, hint } => {
                 self.complain(&format!("error: {text}"));

@@ -33,11 +33,7 @@ pub(crate) async fn run_hosted(
     exec.wakes.hosted.store(true, Ordering::Release);
     let end = drive(exec, shared, tasks, observer, began).await;
     exec.wakes.hosted.store(false, Ordering::Release);
-    *exec
-        .wakes
-        .host
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner) = None;
+    *exec.wakes.host.lock().unwrap_or_else(PoisonError::into_inner) = None;
     end
 }
 
@@ -60,11 +56,7 @@ async fn drive(
             Turn::Endless(bound) => return RunEnd::Endless(bound),
             Turn::NobodyWoken => {}
         }
-        let next = shared
-            .lock()
-            .timers
-            .first_key_value()
-            .map(|((at, _), _)| Duration::from_nanos(*at));
+        let next = shared.lock().timers.first_key_value().map(|((at, _), _)| Duration::from_nanos(*at));
         let wait = match (settled, next) {
             (false, Some(at)) => at.saturating_sub(began.elapsed()).min(SETTLE),
             (false, None) => SETTLE,
@@ -77,10 +69,7 @@ async fn drive(
         }
         let mut core = shared.lock();
         core.now = limits::nanos(began.elapsed());
-        let due = core
-            .timers
-            .first_key_value()
-            .is_some_and(|((at, _), _)| *at <= core.now);
+        let due = core.timers.first_key_value().is_some_and(|((at, _), _)| *at <= core.now);
         let moved = core.open_drained_gate(false)
             || due && core.fire_next_timer()
             || settled && next.is_none() && core.open_drained_gate(true);
@@ -99,11 +88,7 @@ async fn drive(
 async fn sleep_or_wake(exec: &Exec, wait: Duration) -> bool {
     let mut sleep = pin!(tokio::time::sleep(wait));
     poll_fn(|cx| {
-        *exec
-            .wakes
-            .host
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+        *exec.wakes.host.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
         if exec.wakes.bits.load(Ordering::Acquire) & exec.live != 0 {
             return Poll::Ready(true);
         }

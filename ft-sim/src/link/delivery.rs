@@ -13,11 +13,7 @@ impl Core {
     ///
     /// Beyond [`limits::MAX_CONNECTIONS`] in one run.
     pub(crate) fn open_conn(&mut self, hosts: [HostId; 2], windows: [u64; 2]) -> u16 {
-        assert!(
-            self.open < limits::MAX_CONNECTIONS,
-            "more than {} connections in one run",
-            limits::MAX_CONNECTIONS
-        );
+        assert!(self.open < limits::MAX_CONNECTIONS, "more than {} connections in one run", limits::MAX_CONNECTIONS);
         let index = self.open;
         self.open += 1;
         if self.conns.len() <= index {
@@ -27,17 +23,11 @@ impl Core {
         for (pipe, window) in conn.pipes.iter_mut().zip(windows) {
             pipe.recycle(window.max(1));
         }
-        conn.ends = hosts.map(|host| End {
-            host,
-            ..End::default()
-        });
+        conn.ends = hosts.map(|host| End { host, ..End::default() });
         let index = u16::try_from(index).expect("bounded by MAX_CONNECTIONS");
         self.trace.fold(&[TAG_OPEN, u64::from(index)]);
         let (now, step) = (self.now, self.step);
-        self.trace.keep(now, step, || What::Open {
-            conn: index + 1,
-            hosts,
-        });
+        self.trace.keep(now, step, || What::Open { conn: index + 1, hosts });
         for dir in Direction::BOTH {
             if let (Some(script), false) = (&self.script, self.calm) {
                 let pipe = self.conns[usize::from(index)].pipe_mut(dir);
@@ -66,13 +56,7 @@ impl Core {
         let from = pipe.planned;
         pipe.planned = to;
         let first = self.steps.len();
-        self.planner.plan(
-            &mut self.choices,
-            (conn + 1, dir),
-            from,
-            to,
-            &mut self.steps,
-        );
+        self.planner.plan(&mut self.choices, (conn + 1, dir), from, to, &mut self.steps);
         for step in &self.steps[first..] {
             if step.fault.is_terminal() {
                 pipe.planned = u64::MAX;
@@ -99,10 +83,7 @@ impl Core {
                         if quiet.is_none() && pipe.written > pipe.delivered {
                             let time = self.now.saturating_add(limits::nanos(limits::HOLD_QUIET));
                             let key = self.add_timer(time, Timer::Gate(conn, dir));
-                            self.conns[usize::from(conn)].pipe_mut(dir).gate = Gate::Hold {
-                                until,
-                                quiet: Some(key),
-                            };
+                            self.conns[usize::from(conn)].pipe_mut(dir).gate = Gate::Hold { until, quiet: Some(key) };
                         }
                         return;
                     }
@@ -129,12 +110,7 @@ impl Core {
             }
             if let (Some((at, fault)), true) = (next, stop == pipe.delivered) {
                 pipe.plan_next += 1;
-                self.apply(Step {
-                    conn: conn + 1,
-                    dir,
-                    at,
-                    fault,
-                });
+                self.apply(Step { conn: conn + 1, dir, at, fault });
                 continue;
             }
             if pipe.fin_queued && pipe.delivered == pipe.written {
@@ -150,12 +126,7 @@ impl Core {
         let pipe = state.pipe_mut(dir);
         let offset = pipe.delivered;
         pipe.delivered = upto;
-        self.trace.fold(&[
-            TAG_DELIVER | u64::from(conn) << 8 | (dir as u64) << 32,
-            offset,
-            upto,
-            self.now,
-        ]);
+        self.trace.fold(&[TAG_DELIVER | u64::from(conn) << 8 | (dir as u64) << 32, offset, upto, self.now]);
         let start = pipe.head + limits::index(offset - pipe.read);
         let end = pipe.head + limits::index(upto - pipe.read);
         self.trace.keep(self.now, self.step, || What::Deliver {
@@ -179,16 +150,8 @@ impl Core {
         let pipe = self.conns[usize::from(conn)].pipe_mut(dir);
         pipe.fin_delivered = true;
         let offset = pipe.delivered;
-        self.trace.fold(&[
-            TAG_FIN | u64::from(conn) << 8 | (dir as u64) << 32,
-            offset,
-            self.now,
-        ]);
-        self.trace.keep(self.now, self.step, || What::Fin {
-            conn: conn + 1,
-            dir,
-            offset,
-        });
+        self.trace.fold(&[TAG_FIN | u64::from(conn) << 8 | (dir as u64) << 32, offset, self.now]);
+        self.trace.keep(self.now, self.step, || What::Fin { conn: conn + 1, dir, offset });
         pipe.wake_reader(&mut self.to_wake);
     }
 
@@ -199,34 +162,17 @@ impl Core {
         for pipe in &mut state.pipes {
             pipe.lose_undelivered(Sink::Swallow);
         }
-        self.trace.fold(&[
-            TAG_RST | u64::from(conn) << 8 | (party as u64) << 32,
-            offset,
-            self.now,
-        ]);
-        self.trace.keep(self.now, self.step, || What::Rst {
-            conn: conn + 1,
-            to: party,
-            offset,
-        });
+        self.trace.fold(&[TAG_RST | u64::from(conn) << 8 | (party as u64) << 32, offset, self.now]);
+        self.trace.keep(self.now, self.step, || What::Rst { conn: conn + 1, to: party, offset });
         state.reset_end(party, &mut self.to_wake);
     }
 
     /// A step takes effect.
     fn apply(&mut self, step: Step) {
-        let Step {
-            conn: number,
-            dir,
-            at,
-            fault,
-        } = step;
+        let Step { conn: number, dir, at, fault } = step;
         let conn = number - 1;
         let now = self.now;
-        self.trace.fold(&[
-            TAG_FAULT | u64::from(conn) << 8 | (dir as u64) << 32,
-            at,
-            now,
-        ]);
+        self.trace.fold(&[TAG_FAULT | u64::from(conn) << 8 | (dir as u64) << 32, at, now]);
         self.trace.keep(now, self.step, || What::Fault(step));
         let pipe = self.conns[usize::from(conn)].pipe_mut(dir);
         match fault {
@@ -237,10 +183,7 @@ impl Core {
                 pipe.wake_writer(&mut self.to_wake);
             }
             Fault::Hold { until } => {
-                pipe.gate = Gate::Hold {
-                    until: until.unwrap_or(u64::MAX),
-                    quiet: None,
-                };
+                pipe.gate = Gate::Hold { until: until.unwrap_or(u64::MAX), quiet: None };
             }
             Fault::Delay(span) => pipe.gate = Gate::DelayArmed(limits::nanos(span)),
             Fault::Split => pipe.gate = Gate::Drain(None),

@@ -19,9 +19,7 @@ impl Pipe {
             Sink::Deliver => self.window.saturating_sub(self.written - self.read),
             Sink::Swallow | Sink::Refuse => u64::MAX,
         };
-        asked
-            .min(room)
-            .min(up_to_next(&self.shorts, &mut self.short_next, self.written))
+        asked.min(room).min(up_to_next(&self.shorts, &mut self.short_next, self.written))
     }
 
     /// Bytes that a read may return now: what has been delivered, and no further than a `clip` step.
@@ -68,13 +66,7 @@ impl Core {
     }
 
     /// write(2) on a non-blocking socket.
-    pub(crate) fn write(
-        &mut self,
-        conn: u16,
-        party: Party,
-        bytes: &[u8],
-        waker: &Waker,
-    ) -> Poll<io::Result<usize>> {
+    pub(crate) fn write(&mut self, conn: u16, party: Party, bytes: &[u8], waker: &Waker) -> Poll<io::Result<usize>> {
         let dir = party.writes();
         let state = &mut self.conns[usize::from(conn)];
         let end = state.end_mut(party);
@@ -98,17 +90,10 @@ impl Core {
         let offset = pipe.written;
         let accepted = &bytes[..limits::index(taken)];
         pipe.push(accepted);
-        self.trace
-            .fold(&[Self::place(conn, dir, TAG_WRITE), offset, asked, self.now]);
+        self.trace.fold(&[Self::place(conn, dir, TAG_WRITE), offset, asked, self.now]);
         self.trace.fold_bytes(accepted);
         let (now, step) = (self.now, self.step);
-        self.trace.keep(now, step, || What::Write {
-            conn: conn + 1,
-            dir,
-            offset,
-            bytes: accepted.to_vec(),
-            asked,
-        });
+        self.trace.keep(now, step, || What::Write { conn: conn + 1, dir, offset, bytes: accepted.to_vec(), asked });
         if pipe.sink == Sink::Refuse {
             self.rst_arrives(conn, party);
         } else {
@@ -141,15 +126,9 @@ impl Core {
             pipe.read += len;
             pipe.reader = None;
             pipe.wake_writer(&mut self.to_wake);
-            self.trace
-                .fold(&[Self::place(conn, dir, TAG_READ), offset, len, self.now]);
+            self.trace.fold(&[Self::place(conn, dir, TAG_READ), offset, len, self.now]);
             let (now, step) = (self.now, self.step);
-            self.trace.keep(now, step, || What::Read {
-                conn: conn + 1,
-                dir,
-                offset,
-                len,
-            });
+            self.trace.keep(now, step, || What::Read { conn: conn + 1, dir, offset, len });
             return Poll::Ready(Ok(()));
         }
         let offset = pipe.read;
@@ -161,14 +140,9 @@ impl Core {
         if fin || end.reset {
             let pipe = state.pipe_mut(dir);
             if !std::mem::replace(&mut pipe.eof_seen, true) {
-                self.trace
-                    .fold(&[Self::place(conn, dir, TAG_EOF), offset, self.now]);
+                self.trace.fold(&[Self::place(conn, dir, TAG_EOF), offset, self.now]);
                 let (now, step) = (self.now, self.step);
-                self.trace.keep(now, step, || What::Eof {
-                    conn: conn + 1,
-                    dir,
-                    offset,
-                });
+                self.trace.keep(now, step, || What::Eof { conn: conn + 1, dir, offset });
             }
             return Poll::Ready(Ok(()));
         }
@@ -219,21 +193,10 @@ impl Core {
 
     fn failed(&mut self, conn: u16, dir: Direction, by: Party, error: io::ErrorKind) -> io::Error {
         let pipe = self.conns[usize::from(conn)].pipe(dir);
-        let offset = if error == io::ErrorKind::BrokenPipe {
-            pipe.written
-        } else {
-            pipe.read
-        };
-        self.trace
-            .fold(&[Self::place(conn, dir, TAG_ERROR), offset, self.now]);
+        let offset = if error == io::ErrorKind::BrokenPipe { pipe.written } else { pipe.read };
+        self.trace.fold(&[Self::place(conn, dir, TAG_ERROR), offset, self.now]);
         let (now, step) = (self.now, self.step);
-        self.trace.keep(now, step, || What::Error {
-            conn: conn + 1,
-            dir,
-            offset,
-            by,
-            error: error.to_string(),
-        });
+        self.trace.keep(now, step, || What::Error { conn: conn + 1, dir, offset, by, error: error.to_string() });
         io::Error::from(error)
     }
 }

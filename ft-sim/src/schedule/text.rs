@@ -18,10 +18,7 @@ pub struct ScheduleError {
 
 impl ScheduleError {
     pub(crate) fn invalid(offset: usize, what: impl Into<String>) -> Self {
-        Self {
-            offset,
-            what: what.into(),
-        }
+        Self { offset, what: what.into() }
     }
 }
 
@@ -58,9 +55,7 @@ impl fmt::Display for Fault {
             Self::Short => f.write_str("short"),
             Self::Clip => f.write_str("clip"),
             Self::Hold { until: None } => f.write_str("hold"),
-            Self::Hold {
-                until: Some(offset),
-            } => write!(f, "hold {offset}"),
+            Self::Hold { until: Some(offset) } => write!(f, "hold {offset}"),
             Self::Delay(duration) => write!(f, "delay {}", Span(*duration)),
             Self::Split => f.write_str("split"),
             Self::Kill(party) => write!(f, "kill {party}"),
@@ -132,12 +127,8 @@ pub(super) fn validate_step(step: &Step) -> Result<(), &'static str> {
             Err("nothing lies before offset 0, so nothing can be cut there")
         }
         Fault::Window(0) => Err("a window of 0 bytes never opens; say stall"),
-        Fault::Hold { until: Some(until) } if until <= step.at => {
-            Err("hold needs an offset behind its own")
-        }
-        Fault::Delay(span) if span > limits::MAX_DELAY || span.is_zero() => {
-            Err("a delay lies between 1us and 24h")
-        }
+        Fault::Hold { until: Some(until) } if until <= step.at => Err("hold needs an offset behind its own"),
+        Fault::Delay(span) if span > limits::MAX_DELAY || span.is_zero() => Err("a delay lies between 1us and 24h"),
         Fault::Delay(span) if !span.subsec_nanos().is_multiple_of(1_000) => {
             Err("a delay is a whole number of microseconds")
         }
@@ -170,9 +161,7 @@ pub(super) fn validate_pick(pick: &Pick) -> Result<(), &'static str> {
 pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= limits::MAX_NAME
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// Reads `;`- or newline-separated steps; `#` at the start of a word begins a comment that ends with its line.
@@ -181,10 +170,7 @@ impl FromStr for Schedule {
 
     fn from_str(text: &str) -> Result<Self, ScheduleError> {
         if text.len() > limits::MAX_SCHEDULE_TEXT {
-            return Err(ScheduleError::invalid(
-                limits::MAX_SCHEDULE_TEXT,
-                "text longer than 4 MiB",
-            ));
+            return Err(ScheduleError::invalid(limits::MAX_SCHEDULE_TEXT, "text longer than 4 MiB"));
         }
         let (mut steps, mut picks) = (Vec::new(), Vec::new());
         let mut line_start = 0;
@@ -211,12 +197,7 @@ fn strip_comment(line: &str) -> &str {
     line
 }
 
-fn read_part(
-    part: &str,
-    start: usize,
-    steps: &mut Vec<Step>,
-    picks: &mut Vec<Pick>,
-) -> Result<(), ScheduleError> {
+fn read_part(part: &str, start: usize, steps: &mut Vec<Step>, picks: &mut Vec<Pick>) -> Result<(), ScheduleError> {
     let offset = start + part.len() - part.trim_start().len();
     let part = part.trim();
     let error = |what: String| ScheduleError::invalid(offset, what);
@@ -234,10 +215,7 @@ fn read_part(
     }
     let pick = read_pick(part).map_err(error)?;
     validate_pick(&pick).map_err(|what| error(format!("{what}: {part:?}")))?;
-    if picks
-        .iter()
-        .any(|other| other.name == pick.name && other.nth == pick.nth)
-    {
+    if picks.iter().any(|other| other.name == pick.name && other.nth == pick.nth) {
         return Err(error(format!("the same pick twice: {part:?}")));
     }
     picks.push(pick);
@@ -247,9 +225,8 @@ fn read_part(
 fn read_step(part: &str) -> Result<Step, String> {
     let mut words = part.split_ascii_whitespace();
     let address = words.next().unwrap_or_default();
-    let (side, at) = address
-        .split_once('@')
-        .ok_or_else(|| format!("expected c2s@OFFSET or s2c@OFFSET, got {address:?}"))?;
+    let (side, at) =
+        address.split_once('@').ok_or_else(|| format!("expected c2s@OFFSET or s2c@OFFSET, got {address:?}"))?;
     let (conn, dir) = match side.split_once(':') {
         None => (1, side),
         Some((conn, dir)) => (number(conn, "a connection number")?, dir),
@@ -260,20 +237,13 @@ fn read_step(part: &str) -> Result<Step, String> {
         other => return Err(format!("expected the direction c2s or s2c, got {other:?}")),
     };
     let at = number(at, "a byte offset")?;
-    let verb = words
-        .next()
-        .ok_or("expected what happens there: split, hold, delay, rst …")?;
+    let verb = words.next().ok_or("expected what happens there: split, hold, delay, rst …")?;
     let argument = words.next();
     if let Some(extra) = words.next() {
         return Err(format!("expected the end of the step, got {extra:?}"));
     }
     let fault = read_fault(verb, argument)?;
-    Ok(Step {
-        conn,
-        dir,
-        at,
-        fault,
-    })
+    Ok(Step { conn, dir, at, fault })
 }
 
 fn read_fault(verb: &str, argument: Option<&str>) -> Result<Fault, String> {
@@ -283,17 +253,10 @@ fn read_fault(verb: &str, argument: Option<&str>) -> Result<Fault, String> {
     };
     let needed = |what: &str| argument.ok_or_else(|| format!("{verb} needs {what}"));
     match verb {
-        "window" => Ok(Fault::Window(number(
-            needed("a number of bytes")?,
-            "a number of bytes",
-        )?)),
+        "window" => Ok(Fault::Window(number(needed("a number of bytes")?, "a number of bytes")?)),
         "short" => plain(Fault::Short),
         "clip" => plain(Fault::Clip),
-        "hold" => Ok(Fault::Hold {
-            until: argument
-                .map(|text| number(text, "a byte offset"))
-                .transpose()?,
-        }),
+        "hold" => Ok(Fault::Hold { until: argument.map(|text| number(text, "a byte offset")).transpose()? }),
         "delay" => Ok(Fault::Delay(span(needed("a time such as 40ms")?)?)),
         "split" => plain(Fault::Split),
         "kill" => Ok(Fault::Kill(party(needed("client or server")?)?)),
@@ -321,12 +284,8 @@ fn read_pick(part: &str) -> Result<Pick, String> {
 
 /// A decimal number without sign or leading zero: one value has one spelling.
 fn number<T: FromStr>(text: &str, what: &str) -> Result<T, String> {
-    let canonical =
-        text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-    canonical
-        .then(|| text.parse().ok())
-        .flatten()
-        .ok_or_else(|| format!("expected {what}, got {text:?}"))
+    let canonical = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    canonical.then(|| text.parse().ok()).flatten().ok_or_else(|| format!("expected {what}, got {text:?}"))
 }
 
 fn party(text: &str) -> Result<Party, String> {
@@ -347,7 +306,5 @@ fn span(text: &str) -> Result<Duration, String> {
         "s" => count.checked_mul(1_000_000),
         _ => return Err(format!("expected the unit us, ms or s, got {unit:?}")),
     };
-    micros
-        .map(Duration::from_micros)
-        .ok_or_else(|| format!("a time beyond 24h: {text:?}"))
+    micros.map(Duration::from_micros).ok_or_else(|| format!("a time beyond 24h: {text:?}"))
 }

@@ -44,8 +44,7 @@ struct Line<'a> {
 pub fn json_lines(events: &[Event]) -> String {
     let mut text = String::new();
     for event in events {
-        let line = serde_json::to_string(&line(event))
-            .unwrap_or_else(|_| unreachable!("strings and numbers are JSON"));
+        let line = serde_json::to_string(&line(event)).unwrap_or_else(|_| unreachable!("strings and numbers are JSON"));
         text.push_str(&line);
         text.push('\n');
     }
@@ -53,25 +52,10 @@ pub fn json_lines(events: &[Event]) -> String {
 }
 
 fn line(event: &Event) -> Line<'_> {
-    let base = Line {
-        ns: event.at,
-        step: event.step,
-        ..Line::default()
-    };
+    let base = Line { ns: event.at, step: event.step, ..Line::default() };
     match &event.what {
-        What::Open { conn, hosts } => Line {
-            event: "open",
-            conn: Some(*conn),
-            hosts: Some(*hosts),
-            ..base
-        },
-        What::Write {
-            conn,
-            dir,
-            offset,
-            bytes,
-            asked,
-        } => Line {
+        What::Open { conn, hosts } => Line { event: "open", conn: Some(*conn), hosts: Some(*hosts), ..base },
+        What::Write { conn, dir, offset, bytes, asked } => Line {
             event: "write",
             conn: Some(*conn),
             dir: Some(dir.to_string()),
@@ -81,12 +65,7 @@ fn line(event: &Event) -> Line<'_> {
             data: Some(escape(bytes)),
             ..base
         },
-        What::Deliver {
-            conn,
-            dir,
-            offset,
-            bytes,
-        } => Line {
+        What::Deliver { conn, dir, offset, bytes } => Line {
             event: "deliver",
             conn: Some(*conn),
             dir: Some(dir.to_string()),
@@ -95,12 +74,7 @@ fn line(event: &Event) -> Line<'_> {
             data: Some(escape(bytes)),
             ..base
         },
-        What::Read {
-            conn,
-            dir,
-            offset,
-            len,
-        } => Line {
+        What::Read { conn, dir, offset, len } => Line {
             event: "read",
             conn: Some(*conn),
             dir: Some(dir.to_string()),
@@ -108,34 +82,16 @@ fn line(event: &Event) -> Line<'_> {
             len: Some(*len),
             ..base
         },
-        What::Eof { conn, dir, offset } => Line {
-            event: "eof",
-            conn: Some(*conn),
-            dir: Some(dir.to_string()),
-            offset: Some(*offset),
-            ..base
-        },
-        What::Fin { conn, dir, offset } => Line {
-            event: "fin",
-            conn: Some(*conn),
-            dir: Some(dir.to_string()),
-            offset: Some(*offset),
-            ..base
-        },
-        What::Rst { conn, to, offset } => Line {
-            event: "rst",
-            conn: Some(*conn),
-            party: Some(to.to_string()),
-            offset: Some(*offset),
-            ..base
-        },
-        What::Error {
-            conn,
-            dir,
-            offset,
-            error,
-            by,
-        } => Line {
+        What::Eof { conn, dir, offset } => {
+            Line { event: "eof", conn: Some(*conn), dir: Some(dir.to_string()), offset: Some(*offset), ..base }
+        }
+        What::Fin { conn, dir, offset } => {
+            Line { event: "fin", conn: Some(*conn), dir: Some(dir.to_string()), offset: Some(*offset), ..base }
+        }
+        What::Rst { conn, to, offset } => {
+            Line { event: "rst", conn: Some(*conn), party: Some(to.to_string()), offset: Some(*offset), ..base }
+        }
+        What::Error { conn, dir, offset, error, by } => Line {
             event: "error",
             conn: Some(*conn),
             dir: Some(dir.to_string()),
@@ -144,33 +100,12 @@ fn line(event: &Event) -> Line<'_> {
             text: Some(error),
             ..base
         },
-        What::Fault(step) => Line {
-            event: "fault",
-            schedule: Some(step.to_string()),
-            ..base
-        },
-        What::Timer => Line {
-            event: "timer",
-            ..base
-        },
-        What::Poll { host, task } => Line {
-            event: "poll",
-            host: Some(*host),
-            task: Some(*task),
-            ..base
-        },
-        What::Done { host, task, how } => Line {
-            event: "done",
-            host: Some(*host),
-            task: Some(*task),
-            text: Some(how),
-            ..base
-        },
-        What::Note { host, kind, text } => Line {
-            event: kind.as_str(),
-            host: *host,
-            text: Some(text),
-            ..base
-        },
+        What::Fault(step) => Line { event: "fault", schedule: Some(step.to_string()), ..base },
+        What::Timer => Line { event: "timer", ..base },
+        What::Poll { host, task } => Line { event: "poll", host: Some(*host), task: Some(*task), ..base },
+        What::Done { host, task, how } => {
+            Line { event: "done", host: Some(*host), task: Some(*task), text: Some(how), ..base }
+        }
+        What::Note { host, kind, text } => Line { event: kind.as_str(), host: *host, text: Some(text), ..base },
     }
 }

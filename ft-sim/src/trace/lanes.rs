@@ -41,18 +41,10 @@ pub fn lanes(events: &[Event]) -> String {
         }
     }
     let lane_of = |host: HostId| {
-        if clients.contains(&host) {
-            Lane::Client
-        } else {
-            Lane::Server
-        }
+        if clients.contains(&host) { Lane::Client } else { Lane::Server }
     };
     let mut text = String::new();
-    line(
-        &mut text,
-        "time",
-        &["client", "wire", "server"].map(str::to_owned),
-    );
+    line(&mut text, "time", &["client", "wire", "server"].map(str::to_owned));
     let mut row = Row::default();
     for event in events {
         let Some((lane, cell, follows)) = cell(&event.what, lane_of) else {
@@ -127,11 +119,7 @@ type Follows = Option<(u16, Direction, u64, u64)>;
 /// Which lane an event is shown in, its text, and the bytes it belongs to.
 fn cell(what: &What, lane_of: impl Fn(HostId) -> Lane) -> Option<(Lane, String, Follows)> {
     let number = |conn: u16| {
-        if conn == 1 {
-            String::new()
-        } else {
-            format!("{conn}:")
-        }
+        if conn == 1 { String::new() } else { format!("{conn}:") }
     };
     let side = |party: Party| match party {
         Party::Client => Lane::Client,
@@ -139,43 +127,18 @@ fn cell(what: &What, lane_of: impl Fn(HostId) -> Lane) -> Option<(Lane, String, 
     };
     Some(match what {
         What::Open { conn, .. } => (Lane::Wire, format!("{}open", number(*conn)), None),
-        What::Write {
-            conn,
-            dir,
-            offset,
-            bytes,
-            asked,
-        } => {
+        What::Write { conn, dir, offset, bytes, asked } => {
             let len = bytes.len() as u64;
-            let short = if len < *asked {
-                format!(" of {asked}")
-            } else {
-                String::new()
-            };
-            let text = format!(
-                "{}write {}{short} {}",
-                number(*conn),
-                range(*offset, len),
-                quote(bytes)
-            );
+            let short = if len < *asked { format!(" of {asked}") } else { String::new() };
+            let text = format!("{}write {}{short} {}", number(*conn), range(*offset, len), quote(bytes));
             (side(dir.writer()), text, Some((*conn, *dir, *offset, len)))
         }
-        What::Deliver {
-            conn,
-            dir,
-            offset,
-            bytes,
-        } => {
+        What::Deliver { conn, dir, offset, bytes } => {
             let len = bytes.len() as u64;
             let text = format!("{}{}", number(*conn), arrow(*dir, &range(*offset, len)));
             (Lane::Wire, text, Some((*conn, *dir, *offset, len)))
         }
-        What::Read {
-            conn,
-            dir,
-            offset,
-            len,
-        } => {
+        What::Read { conn, dir, offset, len } => {
             let text = format!("{}read {}", number(*conn), range(*offset, *len));
             (side(dir.reader()), text, Some((*conn, *dir, *offset, *len)))
         }
@@ -184,31 +147,15 @@ fn cell(what: &What, lane_of: impl Fn(HostId) -> Lane) -> Option<(Lane, String, 
             format!("{}{}", number(*conn), arrow(*dir, &format!("FIN {offset}"))),
             Some((*conn, *dir, *offset, 0)),
         ),
-        What::Eof { conn, dir, offset } => (
-            side(dir.reader()),
-            format!("{}read EOF {offset}", number(*conn)),
-            Some((*conn, *dir, *offset, 0)),
-        ),
-        What::Rst { conn, to, offset } => (
-            Lane::Wire,
-            format!(
-                "{}{}",
-                number(*conn),
-                arrow(to.reads(), &format!("RST {offset}"))
-            ),
-            None,
-        ),
-        What::Error {
-            conn,
-            dir,
-            offset,
-            error,
-            by,
-        } => (
-            side(*by),
-            format!("{}{dir}@{offset}: {error}", number(*conn)),
-            None,
-        ),
+        What::Eof { conn, dir, offset } => {
+            (side(dir.reader()), format!("{}read EOF {offset}", number(*conn)), Some((*conn, *dir, *offset, 0)))
+        }
+        What::Rst { conn, to, offset } => {
+            (Lane::Wire, format!("{}{}", number(*conn), arrow(to.reads(), &format!("RST {offset}"))), None)
+        }
+        What::Error { conn, dir, offset, error, by } => {
+            (side(*by), format!("{}{dir}@{offset}: {error}", number(*conn)), None)
+        }
         What::Fault(step) => (Lane::Wire, format!("* {step}"), None),
         What::Done { host, how, .. } => (lane_of(*host), how.clone(), None),
         What::Note { host, kind, text } => {

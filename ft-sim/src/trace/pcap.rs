@@ -25,11 +25,7 @@ const ACK: u8 = 0x10;
 /// Renders events as a pcapng file.
 #[must_use]
 pub fn pcapng(events: &[Event]) -> Vec<u8> {
-    let mut file = File {
-        out: Vec::new(),
-        flows: Vec::new(),
-        remarks: Vec::new(),
-    };
+    let mut file = File { out: Vec::new(), flows: Vec::new(), remarks: Vec::new() };
     file.head();
     for event in events {
         file.event(event);
@@ -91,80 +87,34 @@ impl File {
     fn event(&mut self, event: &Event) {
         match &event.what {
             What::Open { conn, hosts } => {
-                self.flows.push(Flow {
-                    conn: *conn,
-                    hosts: *hosts,
-                    next: [0; 2],
-                });
-                let plain = |dir, flags, takes| Segment {
-                    dir,
-                    flags,
-                    payload: &[],
-                    takes,
-                };
+                self.flows.push(Flow { conn: *conn, hosts: *hosts, next: [0; 2] });
+                let plain = |dir, flags, takes| Segment { dir, flags, payload: &[], takes };
                 self.packet(event.at, *conn, &plain(Direction::C2s, SYN, 1), "connect");
-                self.packet(
-                    event.at,
-                    *conn,
-                    &plain(Direction::S2c, SYN | ACK, 1),
-                    "accept",
-                );
+                self.packet(event.at, *conn, &plain(Direction::S2c, SYN | ACK, 1), "accept");
                 self.packet(event.at, *conn, &plain(Direction::C2s, ACK, 0), "connected");
             }
-            What::Deliver {
-                conn,
-                dir,
-                offset,
-                bytes,
-            } => {
+            What::Deliver { conn, dir, offset, bytes } => {
                 let end = offset + bytes.len() as u64;
                 for payload in bytes.chunks(MAX_PAYLOAD) {
                     let takes = payload.len() as u64;
-                    let segment = Segment {
-                        dir: *dir,
-                        flags: PSH | ACK,
-                        payload,
-                        takes,
-                    };
+                    let segment = Segment { dir: *dir, flags: PSH | ACK, payload, takes };
                     self.packet(event.at, *conn, &segment, &format!("{dir} {offset}..{end}"));
                 }
             }
             What::Fin { conn, dir, offset } => {
-                let segment = Segment {
-                    dir: *dir,
-                    flags: FIN | ACK,
-                    payload: &[],
-                    takes: 1,
-                };
+                let segment = Segment { dir: *dir, flags: FIN | ACK, payload: &[], takes: 1 };
                 self.packet(event.at, *conn, &segment, &format!("{dir}@{offset} FIN"));
             }
             What::Rst { conn, to, offset } => {
                 let dir = to.reads();
-                let segment = Segment {
-                    dir,
-                    flags: RST | ACK,
-                    payload: &[],
-                    takes: 0,
-                };
+                let segment = Segment { dir, flags: RST | ACK, payload: &[], takes: 0 };
                 self.packet(event.at, *conn, &segment, &format!("{dir}@{offset} RST"));
             }
             What::Fault(step) => self.remarks.push(format!("schedule: {step}")),
-            What::Note { kind, text, .. } => {
-                self.remarks.push(format!("{}: {text}", kind.as_str()))
-            }
-            What::Error {
-                dir,
-                offset,
-                error,
-                by,
-                ..
-            } => self.remarks.push(format!("{by}: {dir}@{offset} {error}")),
+            What::Note { kind, text, .. } => self.remarks.push(format!("{}: {text}", kind.as_str())),
+            What::Error { dir, offset, error, by, .. } => self.remarks.push(format!("{by}: {dir}@{offset} {error}")),
             What::Done { host, how, .. } => self.remarks.push(format!("host {host}: {how}")),
-            What::Write { .. }
-            | What::Read { .. }
-            | What::Eof { .. }
-            | What::Timer
-            | What::Poll { .. } => {}
+            What::Write { .. } | What::Read { .. } | What::Eof { .. } | What::Timer | What::Poll { .. } => {}
         }
     }
 
@@ -173,17 +123,8 @@ impl File {
         let Some(conn) = self.flows.last().map(|flow| flow.conn) else {
             return;
         };
-        if self
-            .remarks
-            .iter()
-            .any(|remark| remark.starts_with("schedule: "))
-        {
-            let segment = Segment {
-                dir: Direction::C2s,
-                flags: ACK,
-                payload: &[],
-                takes: 0,
-            };
+        if self.remarks.iter().any(|remark| remark.starts_with("schedule: ")) {
+            let segment = Segment { dir: Direction::C2s, flags: ACK, payload: &[], takes: 0 };
             self.packet(at, conn, &segment, "end of the trace");
         }
     }
@@ -225,11 +166,7 @@ impl Flow {
         let (from, from_port) = self.address(segment.dir.writer());
         let (to, to_port) = self.address(segment.dir.reader());
         let seq = low32(self.next[segment.dir.index()]);
-        let ack = if segment.flags & ACK == 0 {
-            0
-        } else {
-            low32(self.next[segment.dir.reverse().index()])
-        };
+        let ack = if segment.flags & ACK == 0 { 0 } else { low32(self.next[segment.dir.reverse().index()]) };
         self.next[segment.dir.index()] += segment.takes;
 
         let mut tcp = Vec::with_capacity(20 + segment.payload.len());
@@ -273,10 +210,7 @@ fn low32(value: u64) -> u32 {
 fn checksum(bytes: &[u8]) -> u16 {
     let mut sum: u32 = 0;
     for pair in bytes.chunks(2) {
-        sum += u32::from(u16::from_be_bytes([
-            pair[0],
-            pair.get(1).copied().unwrap_or(0),
-        ]));
+        sum += u32::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
     }
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
@@ -286,11 +220,7 @@ fn checksum(bytes: &[u8]) -> u16 {
 
 fn option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
     body.extend(code.to_le_bytes());
-    body.extend(
-        u16::try_from(value.len())
-            .expect("cut to fit")
-            .to_le_bytes(),
-    );
+    body.extend(u16::try_from(value.len()).expect("cut to fit").to_le_bytes());
     body.extend(value);
     pad(body);
 }
@@ -314,37 +244,15 @@ mod tests {
 
     #[test]
     fn checksum_of_the_example_in_rfc_1071_is_right() {
-        assert_eq!(
-            checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]),
-            !0xddf2
-        );
+        assert_eq!(checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2);
     }
 
     #[test]
     fn blocks_have_equal_lengths_at_both_ends_and_fill_the_file() {
-        let deliver = What::Deliver {
-            conn: 1,
-            dir: Direction::C2s,
-            offset: 0,
-            bytes: vec![1; 70_001],
-        };
-        let events = [
-            What::Open {
-                conn: 1,
-                hosts: [0, 1],
-            },
-            deliver,
-            What::Rst {
-                conn: 1,
-                to: Party::Client,
-                offset: 0,
-            },
-        ]
-        .map(|what| Event {
-            at: 5_000_000_000,
-            step: 0,
-            what,
-        });
+        let deliver = What::Deliver { conn: 1, dir: Direction::C2s, offset: 0, bytes: vec![1; 70_001] };
+        let events =
+            [What::Open { conn: 1, hosts: [0, 1] }, deliver, What::Rst { conn: 1, to: Party::Client, offset: 0 }]
+                .map(|what| Event { at: 5_000_000_000, step: 0, what });
         let file = pcapng(&events);
         let mut at = 0;
         let mut kinds = Vec::new();

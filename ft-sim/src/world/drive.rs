@@ -31,9 +31,7 @@ impl World {
             RunEnd::Deadlock(_) if self.tolerate_deadlock => {}
             RunEnd::Deadlock(who) => self.violate(Kind::Live, "no deadlock", || who),
             RunEnd::Endless(bound) => {
-                self.violate(Kind::Live, "ends", || {
-                    format!("the run reached its bound on {bound}")
-                });
+                self.violate(Kind::Live, "ends", || format!("the run reached its bound on {bound}"));
             }
         }
         self.shared.lock().host = None;
@@ -43,12 +41,9 @@ impl World {
     fn execute(&mut self, tasks: &mut [&mut dyn Task]) -> RunEnd {
         match &self.runtime {
             None => self.exec.run(&self.shared, tasks, &mut self.hooks),
-            Some(runtime) => runtime.block_on(crate::exec::run_hosted(
-                &mut self.exec,
-                &self.shared,
-                tasks,
-                &mut self.hooks,
-            )),
+            Some(runtime) => {
+                runtime.block_on(crate::exec::run_hosted(&mut self.exec, &self.shared, tasks, &mut self.hooks))
+            }
         }
     }
 

@@ -184,6 +184,7 @@ pub(in crate::commands) async fn get(plan: &Plan, transfer: &Transfer, screen: &
             }
         }
     }
+    client::release(root).await;
     conclude(screen, "received", Ok(()), counts)
 }
 

@@ -16,6 +16,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 
 use crate::disk::{DiskSource, DiskStorage, Policy, Root, WalkOptions};
 
+/// Permissions of what a lab sends, which has none: what `open(name, "wb")` gives on most systems.
+const LAB_MODE: u16 = 0o644;
+
 /// [`LabFiles`] beneath a [`Root`].
 pub(super) struct DiskFiles {
     root: Arc<Root>,
@@ -116,7 +119,8 @@ impl LabFiles for DiskFiles {
         }
         self.last += 1;
         let stream = self.last;
-        let meta = Meta { path: path(name)?, kind: Kind::File, size, mode: None, mtime: None, target: Vec::new() };
+        let mode = Some(LAB_MODE);
+        let meta = Meta { path: path(name)?, kind: Kind::File, size, mode, mtime: None, target: Vec::new() };
         let offer =
             Offer { want: 0, meta, overwrite: Overwrite::Default, compare: Compare::None, level: Level::Cached };
         let done = self.run(LandOp::Prepare(stream, offer), None).await?;

@@ -32,6 +32,8 @@ pub(super) fn announce(screen: &Screen, dialect: ServeDialect, address: SocketAd
 fn log(screen: &Screen, session: Option<u64>, event: &LabEvent) {
     if event.is_log_line() {
         screen.fact(session, &Fact::Lab { text: event.to_string() });
+    } else if matches!(event, LabEvent::Progress(_)) {
+        tracing::trace!(?session, %event, "lab");
     } else {
         tracing::debug!(?session, %event, "lab");
     }

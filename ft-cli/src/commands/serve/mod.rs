@@ -21,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::client;
 use super::get::open_existing;
 use crate::args::{ServeArgs, ServeDialect};
 use crate::disk::Root;
@@ -47,13 +48,15 @@ pub(super) async fn run(args: ServeArgs, screen: Screen) -> Result<Exit, Stop> {
         let address = listener.local_addr().map_err(|e| Stop::failed(format_args!("cannot listen: {e}")))?;
         announce(&screen, args.dialect, address);
     }
-    let shared = Arc::new(Shared { args, root, screen: screen.clone() });
+    let shared = Arc::new(Shared { args, root: Arc::clone(&root), screen: screen.clone() });
     let mut server =
         Server { shared, sessions: JoinSet::new(), busy: JoinSet::new(), worst: Exit::Completed, count: 0 };
     let stopped_by_signal = server.accept(&listeners, &mut signals).await;
     // From here on a connection is refused by the system itself.
     drop(listeners);
-    server.finish(stopped_by_signal, &mut signals).await
+    let exit = server.finish(stopped_by_signal, &mut signals).await;
+    client::release(root).await;
+    exit
 }
 
 /// The addresses asked for, or loopback: whoever serves strangers says so.

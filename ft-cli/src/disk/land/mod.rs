@@ -1,4 +1,4 @@
-//! Landing (DESIGN §4): the storage of one session, and its threads.
+//! Landing (PROTOCOL §6.5): the storage of one session, and its threads.
 //!
 //! - The *worker* takes the operations in order: decides offers, writes, and hashes small files itself.
 //! - The *hasher* (see `hashing`) starts with the first large file and hashes beside the writing.

@@ -123,8 +123,10 @@ impl Walk {
                     let named = fault("open", &RelPath::root(), e);
                     FileError::new(named.code, named.retry, format!("open {shown}: {e}"))
                 };
-                let Some(name) = path.file_name() else {
-                    // `.`, `..` or `/`: what is in it.
+                // `Path` forgets a trailing `/.`, which whoever typed it meant.
+                let whole = path.as_os_str().as_encoded_bytes().ends_with(b"/.");
+                let Some(name) = path.file_name().filter(|_| !whole) else {
+                    // `.`, `..`, `/` or `folder/.`: what is in it.
                     let base = Arc::new(Dir::open_ambient(&path).map_err(|e| bad(system(&e)))?);
                     return self.enter(&base, Vec::new(), into.clone(), u16::MAX, false).map(|()| None).map_err(bad);
                 };

@@ -1,5 +1,5 @@
 //! Linux: every name is resolved by the kernel beneath a held descriptor (`openat2`), so that no rename of a folder on
-//! the way can lead outside (DESIGN §4, invariant INSIDE).
+//! the way can lead outside (PROTOCOL §6.5, invariant INSIDE).
 
 use std::ffi::OsStr;
 use std::fs::File;
