@@ -37,7 +37,6 @@ fn a2_server_takes_one_client_after_another_and_starts_again_at_once_on_the_same
     let s = sides();
     let path = file(&s.here, "data.txt", b"first");
     let mut server = Server::start(&s.there, ["--dialect", "pipe"]);
-    server.running.line(|line| line == "[LISTENING] Waiting for connection...");
     for text in ["first", "second"] {
         file(&s.here, "data.txt", text.as_bytes());
         python_client("lab_a_client.py", &server.address, &[&path]);
@@ -49,7 +48,8 @@ fn a2_server_takes_one_client_after_another_and_starts_again_at_once_on_the_same
     assert_eq!(take(&mut client, 3), b"ACK");
     let (port, address) = (server.port().to_owned(), server.address.clone());
     server.running.kill();
-    server.running.finish();
+    let log = server.running.finish().out;
+    assert!(log.contains(&"[LISTENING] Waiting for connection...".to_owned()), "{log:?}");
     assert_eq!(take_all(&mut client), b"");
     drop(client);
     let until = Instant::now() + support::PATIENCE;

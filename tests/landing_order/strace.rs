@@ -94,8 +94,9 @@ pub(super) fn parse(record: &str) -> Vec<Call> {
     let mut calls = Vec::new();
     let mut begun: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
     for (number, line) in record.lines().enumerate() {
-        let mut fields = line.splitn(3, ' ');
-        let (Some(thread), Some(_time), Some(rest)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        // Short thread numbers are filled up with spaces.
+        let Some((thread, rest)) = line.split_once(' ') else { continue };
+        let Some((_time, rest)) = rest.trim_start().split_once(' ') else { continue };
         if rest.starts_with("---") || rest.starts_with("+++") {
             continue;
         }

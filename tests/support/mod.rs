@@ -1,13 +1,12 @@
 //! What the tests of the whole program share: child processes that never outlive a test, and no wait without a deadline.
 #![allow(dead_code, reason = "each test uses its part")]
 
-use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -94,58 +93,45 @@ impl Ended {
     }
 }
 
+/// Where a child said something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pipe {
+    Out,
+    Err,
+}
+
 /// A child that does not outlive the test.
 pub(crate) struct Running {
     child: Child,
     shown: String,
-    out: Receiver<String>,
-    err: Receiver<String>,
-    seen: Vec<String>,
-    fresh: VecDeque<String>,
+    /// Ends when both pipes have.
+    lines: Receiver<(Pipe, String)>,
+    seen: Vec<(Pipe, String)>,
 }
 
 impl Running {
+    #[track_caller]
     pub(crate) fn start(command: &mut Command) -> Self {
         let shown = format!("{command:?}");
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().unwrap_or_else(|e| panic!("{shown} does not start: {e}; is it installed?"));
-        let (stdout, stderr) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
-        let (tell, out) = channel();
-        std::thread::spawn(move || {
-            BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
-        });
-        let (tell, err) = channel();
-        std::thread::spawn(move || {
-            let mut all = Vec::new();
-            let _ = BufReader::new(stderr).read_to_end(&mut all);
-            tell.send(String::from_utf8_lossy(&all).into_owned())
-        });
-        Self { child, shown, out, err, seen: Vec::new(), fresh: VecDeque::new() }
+        let (tell, lines) = channel();
+        read_lines(Pipe::Out, child.stdout.take().expect("piped"), tell.clone());
+        read_lines(Pipe::Err, child.stderr.take().expect("piped"), tell);
+        Self { child, shown, lines, seen: Vec::new() }
     }
 
-    /// The next line of standard output that satisfies, from where the last call stopped.
+    /// The next line, of either pipe, that satisfies; lines before it are only kept.
     #[track_caller]
     pub(crate) fn line(&mut self, mut wanted: impl FnMut(&str) -> bool) -> String {
         let until = Instant::now() + PATIENCE;
-        loop {
-            let line = match self.fresh.pop_front() {
-                Some(line) => line,
-                None => match self.out.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                    Ok(line) => {
-                        self.seen.push(line.clone());
-                        line
-                    }
-                    Err(_) => {
-                        let _ = self.child.kill();
-                        let err = self.err.recv_timeout(PATIENCE).unwrap_or_default();
-                        panic!("{} never said it; it said\n{}\n{err}", self.shown, self.seen.join("\n"));
-                    }
-                },
-            };
+        while let Ok((pipe, line)) = self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            self.seen.push((pipe, line.clone()));
             if wanted(&line) {
                 return line;
             }
         }
+        panic!("{} never said it; it said {:#?}", self.shown, self.seen);
     }
 
     /// Whether it still runs.
@@ -170,13 +156,10 @@ impl Running {
     pub(crate) fn finish(mut self) -> Ended {
         let until = Instant::now() + PATIENCE;
         loop {
-            match self.out.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(line) => self.seen.push(line),
                 Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {
-                    let _ = self.child.kill();
-                    panic!("{} does not end; it said\n{}", self.shown, self.seen.join("\n"));
-                }
+                Err(RecvTimeoutError::Timeout) => panic!("{} does not end; it said {:#?}", self.shown, self.seen),
             }
         }
         let status = loop {
@@ -186,9 +169,24 @@ impl Running {
                 None => std::thread::sleep(Duration::from_millis(1)),
             }
         };
-        let err = self.err.recv_timeout(PATIENCE).expect("an end of standard error");
-        Ended { status, out: std::mem::take(&mut self.seen), err }
+        let of = |pipe| self.seen.iter().filter(move |(from, _)| *from == pipe).map(|(_, line)| line.clone());
+        let err = of(Pipe::Err).map(|line| line + "\n").collect();
+        Ended { status, out: of(Pipe::Out).collect(), err }
     }
+}
+
+fn read_lines(pipe: Pipe, from: impl Read + Send + 'static, tell: Sender<(Pipe, String)>) {
+    std::thread::spawn(move || {
+        let mut from = BufReader::new(from);
+        let mut line = Vec::new();
+        while from.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+            let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line)).into_owned();
+            line.clear();
+            if tell.send((pipe, text)).is_err() {
+                return;
+            }
+        }
+    });
 }
 
 impl Drop for Running {
