@@ -341,3 +341,16 @@ fn filter_refuses_and_rename_rule_replaces_the_first_component() {
     assert_eq!(land.land(offer("a/b", 1), b"x").unwrap().path, path("mine/b"));
     assert_eq!(land.refused(offer("a", 1)).code, Code::WrongKind);
 }
+
+#[test]
+fn file_without_a_stated_mode_gets_what_any_program_here_would_give() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("plain"), "made here").unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    let mut bare = offer("bare", 3);
+    bare.meta.mode = None;
+    land.land(bare, b"abc").unwrap();
+    let mode = |name: &str| fs::metadata(dir.path().join(name)).unwrap().mode() & 0o777;
+    assert_eq!(mode("bare"), mode("plain"));
+}

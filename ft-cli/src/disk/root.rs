@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use ft_core::frame::Meta;
 use ft_core::path::RelPath;
 
 use super::land::DiskStorage;
 use super::limits::{SPACE_AGE, SPACE_MARGIN};
 use super::source::{DiskSource, WalkOptions};
 use super::staging::Staging;
-use super::sys::Dir;
+use super::sys::{self, Dir};
 use super::{Policy, fault};
 
 /// An opened destination or served folder. Held by descriptor: renaming or replacing it while it is open leads nobody
@@ -26,6 +27,8 @@ pub struct Root {
     staging: Mutex<Option<Arc<Staging>>>,
     /// Hashes of the paths: thousands of streams wait, and each has its path already.
     busy: Mutex<BTreeSet<[u8; 32]>>,
+    /// Of new files whose sender states none.
+    default_mode: u16,
     space: Mutex<Space>,
     activity: Arc<Activity>,
 }
@@ -59,6 +62,7 @@ impl Root {
             path: dir.to_owned(),
             staging: Mutex::default(),
             busy: Mutex::default(),
+            default_mode: sys::default_mode(),
             space: Mutex::default(),
             activity: Arc::default(),
         }))
@@ -67,6 +71,11 @@ impl Root {
     /// The path by which it was opened, for showing.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The mode for a new file: as offered, or what any program here would give.
+    pub(super) fn mode_for(&self, meta: &Meta) -> u16 {
+        meta.mode.unwrap_or(self.default_mode)
     }
 
     /// A storage for one session that lands files here.

@@ -184,7 +184,7 @@ impl Landing {
                     temp.reopen().map_err(|e| fault("open the staged content of", path, &e))?;
                 }
                 if let (true, Some(file)) = (temp.partial, &temp.file) {
-                    sys::set_file_meta(file, stream.meta.mode, stream.meta.mtime)
+                    sys::set_file_meta(file, Some(self.root.mode_for(&stream.meta)), stream.meta.mtime)
                         .map_err(|e| fault("set mode and time of", path, &e))?;
                 }
                 if let (true, Some(file)) = (open, &temp.file) {

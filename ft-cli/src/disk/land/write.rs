@@ -266,7 +266,7 @@ impl Worker {
         }
         // A partial keeps its own mode and times until it is committed: they are what a later try goes by.
         if !*partial {
-            sys::set_file_meta(file, stream.meta.mode, stream.meta.mtime)
+            sys::set_file_meta(file, Some(self.root.mode_for(&stream.meta)), stream.meta.mtime)
                 .map_err(|e| fault("set mode and time of", path, &e))?;
         }
         self.wait(stream)

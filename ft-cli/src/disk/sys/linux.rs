@@ -252,6 +252,15 @@ pub(in super::super) fn stat_file(file: &File) -> io::Result<Stat> {
     Ok(convert(&rustix::fs::fstat(file)?))
 }
 
+/// The mode of files that programs make here: 0666 less the umask. Read, not asked by `umask(2)`, which would change it
+/// for all threads.
+pub(in super::super) fn default_mode() -> u16 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    let mask = mask.and_then(|mask| u16::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o022);
+    0o666 & !mask
+}
+
 /// Mode and modification time of an open file.
 pub(in super::super) fn set_file_meta(file: &File, mode: Option<u16>, mtime: Option<Mtime>) -> io::Result<()> {
     set_meta_of(file, mode, mtime)

@@ -223,6 +223,11 @@ pub(in super::super) fn stat_file(file: &File) -> io::Result<Stat> {
     Ok(convert(&file.metadata()?))
 }
 
+/// The mode of new files whose sender states none: the umask cannot be read here without changing it.
+pub(in super::super) fn default_mode() -> u16 {
+    0o644
+}
+
 pub(in super::super) fn set_file_meta(file: &File, mode: Option<u16>, mtime: Option<Mtime>) -> io::Result<()> {
     if let Some(mode) = mode {
         set_mode(file, u32::from(mode & 0o777))?;
