@@ -75,7 +75,7 @@ fn b4_client_that_vanishes_leaves_the_old_file_and_the_server_serving() {
     let path = file(&s.here, "after", b"still here");
     python_client("lab_a_client.py", &server.address, &[&path]);
     server.stop().expect(COMPLETED);
-    assert_eq!(std::fs::read_to_string(s.there.join("after")).expect("stored"), "still here");
+    assert_arrives(&s.there.join("after"), b"still here");
     assert_eq!(std::fs::read_to_string(s.there.join("data")).expect("there"), "the old file");
     assert!(!s.there.join(".ft-staging").exists(), "nothing is left of what was cut");
 }

@@ -9,7 +9,7 @@ fn a1_one_to_one_transfer_client_sends_server_receives() {
         let path = file(&s.here, "data.bin", &content(10_000, 1));
         let server = Server::start(&s.there, ["--dialect", "pipe"]);
         python_client("lab_a_client.py", &server.address, &["--text", theirs, &path]);
-        assert!(std::fs::read(s.there.join("data.bin")).expect("stored") == content(10_000, 1));
+        assert_arrives(&s.there.join("data.bin"), &content(10_000, 1));
         server.stop().expect(COMPLETED);
 
         let path = file(&s.here, "back.bin", &content(10_000, 2));
@@ -18,7 +18,7 @@ fn a1_one_to_one_transfer_client_sends_server_receives() {
         run(&mut put("pipe", &["--text", ours], &[&path], &server.address())).expect(UNKNOWN);
         let log = server.finish();
         assert!(log.contains(&"[SAVED] back.bin: 10000 of 10000 bytes".to_owned()), "{log:?}");
-        assert!(std::fs::read(s.there.join("back.bin")).expect("stored") == content(10_000, 2));
+        assert_arrives(&s.there.join("back.bin"), &content(10_000, 2));
     }
 }
 
@@ -40,7 +40,7 @@ fn a2_server_takes_one_client_after_another_and_starts_again_at_once_on_the_same
     for text in ["first", "second"] {
         file(&s.here, "data.txt", text.as_bytes());
         python_client("lab_a_client.py", &server.address, &[&path]);
-        assert_eq!(std::fs::read_to_string(s.there.join("data.txt")).expect("stored"), text);
+        assert_arrives(&s.there.join("data.txt"), text.as_bytes());
     }
     // The side that closes first keeps the connection for a minute: killed in the middle of one, that is the server.
     let mut client = connect(&server.address);
@@ -63,7 +63,7 @@ fn a2_server_takes_one_client_after_another_and_starts_again_at_once_on_the_same
     assert_eq!(std::fs::read_to_string(s.there.join("data.txt")).expect("the old file"), "second");
     file(&s.here, "data.txt", b"third");
     python_client("lab_a_client.py", &server.address, &[&path]);
-    assert_eq!(std::fs::read_to_string(s.there.join("data.txt")).expect("stored"), "third");
+    assert_arrives(&s.there.join("data.txt"), b"third");
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a3_metadata_ack_and_data_are_the_listings_bytes_in_both_roles() {
         client.shutdown(std::net::Shutdown::Write).expect("a half-close");
         assert_eq!(take_all(&mut client), b"", "the listing's server says nothing but ACK");
         server.stop().expect(COMPLETED);
-        assert!(std::fs::read(s.there.join(name)).expect("stored") == bytes);
+        assert_arrives(&s.there.join(name), &bytes);
     }
 
     let path = file(&s.here, "data.txt", &bytes);
@@ -132,7 +132,7 @@ fn a4_host_names_lead_to_ipv4_and_ipv6() {
     let s = sides();
     let path = file(&s.here, "data.txt", b"by name");
     let arrived = |name: &str| {
-        assert_eq!(std::fs::read_to_string(s.there.join(name)).expect("stored"), "by name");
+        assert_arrives(&s.there.join(name), b"by name");
         std::fs::remove_file(s.there.join(name)).expect("removed");
     };
     TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).expect("this test needs ::1, the loopback address of IPv6");
@@ -173,10 +173,10 @@ fn a4_default_endpoint_is_port_65432_of_this_machine() {
     let server = Server::at(&own, &s.there, ["--dialect", "pipe"]);
     assert_eq!(server.address, format!("{own}:65432"));
     run(python("lab_a_client.py").args(["--host", &own, &path])).expect(0);
-    assert_eq!(std::fs::read_to_string(s.there.join("data.txt")).expect("stored"), "by default");
+    assert_arrives(&s.there.join("data.txt"), b"by default");
     let path = file(&s.here, "ours.txt", b"by default");
     run(&mut put("pipe", &[], &[&path], &own)).expect(UNKNOWN);
-    assert_eq!(std::fs::read_to_string(s.there.join("ours.txt")).expect("stored"), "by default");
+    assert_arrives(&s.there.join("ours.txt"), b"by default");
 
     // Without an address: it listens there, or says that somebody else does.
     let mut command = ft_cli(["serve", "--dialect", "pipe", utf8(&s.there)]);
