@@ -54,6 +54,7 @@ mod link;
 pub mod prove;
 pub mod replay;
 pub mod report;
+pub mod scenario;
 pub mod schedule;
 pub mod shrink;
 pub mod trace;

@@ -11,17 +11,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::clock::{Clock, Sleep};
 use crate::endpoint::Endpoint;
 
-/// An endpoint whose operations fail with `TimedOut` when no byte has moved in either direction for a while.
+/// An endpoint whose operations fail with `TimedOut` when no byte has moved in either direction for a while, if a while
+/// is given.
 pub(super) struct Deadline {
     inner: Endpoint,
     clock: Clock,
-    idle: Duration,
+    idle: Option<Duration>,
     moved: Duration,
     sleep: Option<Sleep>,
 }
 
 impl Deadline {
-    pub(super) fn new(inner: Endpoint, clock: Clock, idle: Duration) -> Self {
+    pub(super) fn new(inner: Endpoint, clock: Clock, idle: Option<Duration>) -> Self {
         let moved = clock.now();
         Self { inner, clock, idle, moved, sleep: None }
     }
@@ -33,8 +34,9 @@ impl Deadline {
             self.moved = self.clock.now();
             return result;
         }
+        let Some(idle) = self.idle else { return Poll::Pending };
         loop {
-            let left = (self.moved + self.idle).saturating_sub(self.clock.now());
+            let left = (self.moved + idle).saturating_sub(self.clock.now());
             if left.is_zero() {
                 self.moved = self.clock.now();
                 self.sleep = None;

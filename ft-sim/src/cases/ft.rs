@@ -312,7 +312,7 @@ impl Game {
         let (clock, options) = (world.clock(), &options);
         let pair = world.pair(
             |stream| {
-                let (stream, log) = (Deadline::new(stream, clock.clone(), IDLE), client_log.clone());
+                let (stream, log) = (Deadline::new(stream, clock.clone(), Some(IDLE)), client_log.clone());
                 async move {
                     let hear = |event: &Event| log.borrow_mut().hear(event);
                     let report = match setup.way {
@@ -327,7 +327,7 @@ impl Game {
                 }
             },
             |stream| {
-                let (stream, log) = (Deadline::new(stream, clock.clone(), IDLE), server_log.clone());
+                let (stream, log) = (Deadline::new(stream, clock.clone(), Some(IDLE)), server_log.clone());
                 async move {
                     let hear = |event: &Event| log.borrow_mut().hear(event);
                     let accepted = session::accept(stream, &[]).await.ok()?;

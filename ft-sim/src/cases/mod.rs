@@ -7,6 +7,7 @@
 
 mod deadline;
 mod ft;
+mod inputs;
 mod lab;
 mod table;
 
@@ -18,8 +19,9 @@ use crate::report::{Report, Run};
 use crate::schedule::{Fault, Schedule, ScheduleError};
 use crate::world::World;
 
-pub(crate) use ft::FtSetup;
-pub(crate) use lab::LabSetup;
+use ft::FtSetup;
+pub(crate) use inputs::Inputs;
+use lab::LabSetup;
 
 /// One question about one pair of parties, answerable by any schedule.
 #[derive(Clone, Copy)]
@@ -203,7 +205,7 @@ impl Setup {
     pub(crate) fn into_game(self) -> Game {
         match self {
             Self::Ft(setup) => Game::Ft(ft::Game::new(setup)),
-            Self::Lab(setup) => Game::Lab(setup),
+            Self::Lab(setup) => Game::Lab(lab::Game::new(setup)),
         }
     }
 
@@ -218,14 +220,14 @@ impl Setup {
 /// A setup, and what is remembered between its runs: how the benign one went.
 pub(crate) enum Game {
     Ft(ft::Game),
-    Lab(LabSetup),
+    Lab(lab::Game),
 }
 
 impl Game {
     pub(crate) fn play(&self, world: &mut World) -> Outcome {
         match self {
             Self::Ft(game) => game.play(world),
-            Self::Lab(setup) => lab::play(setup, world),
+            Self::Lab(game) => game.play(world),
         }
     }
 }
