@@ -13,8 +13,8 @@ use ft_core::path::RelPath;
 use ft_core::session::{self, NoPulse, Options};
 use ft_core::storage::Step;
 
-use super::Outcome;
 use super::deadline::Deadline;
+use super::{Outcome, broken};
 use crate::exec::Ended;
 use crate::explore::run;
 use crate::schedule::Schedule;
@@ -364,11 +364,11 @@ impl Game {
         }
         let lost = setup.old.iter().find(|(name, _)| to.content(name).is_none());
         let torn = torn.or_else(|| lost.map(|(name, _)| format!("{name} is gone")));
-        world.always_eq("INTACT: the old file or the new one", torn.as_deref(), None::<&str>);
+        broken(world, "INTACT: the old file or the new one", torn);
         if let Some(sender) = attempt.sender(setup.way) {
             world.always("HONEST: completed files are there", sender.completed <= stored);
         }
-        world.always_eq("ORDER: ACK1, content, landed, ACK2", attempt.early, None::<&str>);
+        broken(world, "ORDER: ACK1, content, landed, ACK2", attempt.early.map(str::to_owned));
     }
 
     /// SPLIT: under segmentation alone, both sides say what they say in the benign run.
