@@ -2,7 +2,8 @@
 //!
 //! A naive program that returns without an exception says success: it exits with 0. That is what HONEST holds it to.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 use ft_core::dialect::addfile::careful_server::Served;
@@ -15,11 +16,10 @@ use super::deadline::Deadline;
 use super::{Outcome, broken};
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
-use crate::exec::Ended;
 use crate::explore::run;
 use crate::schedule::Schedule;
 use crate::trace::NoteKind;
-use crate::world::{Pair, Tracer, World};
+use crate::world::{CLIENT, HostDeath, Pair, SERVER, Tracer, World};
 
 pub(crate) use ft_core::dialect::addfile::naive::Confirmations;
 
@@ -222,7 +222,7 @@ impl Side<'_> {
                 says.map(|says| {
                     let mut said = sent(says.body);
                     for read in says.confirmations {
-                        said.words += &format!(", read {:?}", read.escape_ascii().to_string());
+                        said.words += &format!(", read \"{}\"", read.escape_ascii());
                     }
                     said
                 })
@@ -322,7 +322,7 @@ async fn raw_client(mut stream: Deadline, bytes: &[u8]) -> Said {
         stream.read_to_end(&mut answer).await
     };
     match result.await {
-        Ok(_) => Said::less(format!("read {:?}", answer.escape_ascii().to_string())),
+        Ok(_) => Said::less(format!("read \"{}\"", answer.escape_ascii())),
         Err(error) => Said::less(format!("stopped: {error}")),
     }
 }
@@ -374,14 +374,22 @@ impl Game {
 
     fn attempt(&self, world: &mut World, here: &mut MemoryFiles, there: &mut MemoryFiles) -> [Option<Said>; 2] {
         let side = Side { setup: &self.setup, clock: world.clock(), tracer: world.tracer() };
+        // A host may lose power after its program has ended.
+        let crashed = Rc::new(Cell::new([false; 2]));
+        let marks = Rc::clone(&crashed);
+        world.on_death(move |host, death| {
+            let mut seen = marks.get();
+            seen[usize::from(host)] |= death == HostDeath::Crashed;
+            marks.set(seen);
+        });
         let Pair { client, server } = {
             let (here, there) = (&mut *here, &mut *there);
             world.pair(|stream| side.client(stream, here), |stream| side.server(stream, there))
         };
-        if client == Ended::Crashed {
+        if crashed.get()[usize::from(CLIENT)] {
             here.crash();
         }
-        if server == Ended::Crashed {
+        if crashed.get()[usize::from(SERVER)] {
             there.crash();
         }
         [client.done(), server.done()]
