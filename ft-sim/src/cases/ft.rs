@@ -89,7 +89,7 @@ impl FtSetup {
             from.put(dated(name, content, 2));
         }
         if let Some(haste) = self.disk {
-            return (from, Target::Disk(self.disk(world), haste));
+            return (from, Target::Disk(self.disk(world), haste, world.tracer()));
         }
         for (name, content) in &self.old {
             to.put(dated(name, content, if self.same_time { 2 } else { 1 }));
@@ -116,7 +116,12 @@ impl FtSetup {
         let fault = world.pick("disk-fault", 1 + 4 * DISK_CALLS);
         let kind = [CallFault::Error, CallFault::Full, CallFault::Short, CallFault::PowerCut];
         if let Some(fault) = fault.checked_sub(1) {
-            disk.set_fault(u64::from(fault % DISK_CALLS) + 1, kind[limits::index(u64::from(fault / DISK_CALLS))]);
+            let kind = kind[limits::index(u64::from(fault / DISK_CALLS))];
+            disk.set_fault(u64::from(fault % DISK_CALLS) + 1, kind);
+            if kind == CallFault::PowerCut {
+                // The host that went with its disk waits for ever; its peer must not, which the retry shows.
+                world.tolerate_deadlock();
+            }
         }
         let receiver = if self.way == Way::Push { SERVER } else { CLIENT };
         let dying = disk.clone();

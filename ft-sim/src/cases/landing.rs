@@ -13,6 +13,8 @@ use ft_core::memory::{Memory, MemoryStorage};
 use ft_core::storage::{Buf, LandDone, LandOp, Prepared, Step, Storage, level_for};
 
 use crate::disk::{Disk, File};
+use crate::trace::NoteKind;
+use crate::world::Tracer;
 
 /// A step of landing that is left out, and reported all the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,20 +34,22 @@ pub(crate) enum Haste {
 #[derive(Clone)]
 pub(super) enum Target {
     Memory(Memory),
-    Disk(Disk, Haste),
+    Disk(Disk, Haste, Tracer),
 }
 
 impl Target {
     pub(super) fn storage(&self) -> AnyStorage {
         match self {
             Self::Memory(memory) => AnyStorage::Memory(Box::new(memory.storage())),
-            Self::Disk(disk, haste) => AnyStorage::Disk(DiskStorage::new(disk.rebooted(), *haste)),
+            Self::Disk(disk, haste, tracer) => {
+                AnyStorage::Disk(DiskStorage::new(disk.rebooted(), *haste, tracer.clone()))
+            }
         }
     }
 
     /// Nothing goes wrong by itself any more.
     pub(super) fn calm(&self) {
-        if let Self::Disk(disk, _) = self {
+        if let Self::Disk(disk, ..) = self {
             disk.clear_fault();
         }
     }
@@ -58,7 +62,7 @@ impl Target {
                     see(&path.to_string(), &entry.content);
                 }
             }
-            Self::Disk(disk, _) => disk.rebooted().each(|name, content| {
+            Self::Disk(disk, ..) => disk.rebooted().each(|name, content| {
                 if !name.starts_with('.') {
                     see(name, content);
                 }
@@ -102,6 +106,9 @@ struct Landing {
 pub(super) struct DiskStorage {
     disk: Disk,
     haste: Haste,
+    tracer: Tracer,
+    /// The power cut was noted.
+    noted: bool,
     streams: BTreeMap<StreamId, Landing>,
     done: VecDeque<(LandDone, Option<Buf>)>,
 }
@@ -112,8 +119,8 @@ fn file_error(error: &io::Error) -> FileError {
 }
 
 impl DiskStorage {
-    fn new(disk: Disk, haste: Haste) -> Self {
-        Self { disk, haste, streams: BTreeMap::new(), done: VecDeque::new() }
+    fn new(disk: Disk, haste: Haste, tracer: Tracer) -> Self {
+        Self { disk, haste, tracer, noted: false, streams: BTreeMap::new(), done: VecDeque::new() }
     }
 
     fn prepare(&mut self, id: StreamId, offer: Offer) -> Prepared {
@@ -243,8 +250,16 @@ impl Storage for DiskStorage {
     }
 
     fn poll_done(&mut self, _: &mut Context<'_>) -> Poll<(LandDone, Option<Buf>)> {
-        if !self.disk.is_alive() {
+        let failed = matches!(
+            self.done.front(),
+            None | Some((LandDone::Failed(..) | LandDone::Prepared(_, Prepared::Refused(_)), _))
+        );
+        if failed && !self.disk.is_alive() {
             // The host went with its disk: nobody hears of it any more.
+            if !self.noted {
+                self.noted = true;
+                self.tracer.note(NoteKind::Fs, format_args!("the power fails"));
+            }
             return Poll::Pending;
         }
         // Operations complete as they are submitted, by the same task: there is nobody to wake.
