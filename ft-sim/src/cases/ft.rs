@@ -1,0 +1,538 @@
+//! ft/1 as a case: one attempt under the schedule's faults, then a clean retry, with every invariant asked.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
+use std::time::Duration;
+
+use ft_core::event::{Direction, Event, Report};
+use ft_core::frame::{Compare, Frame, Intent, Level, Links, Mtime, Overwrite, StreamId, Verdict, Want};
+use ft_core::memory::{Entry, Memory};
+use ft_core::path::RelPath;
+use ft_core::session::{self, NoPulse, Options};
+use ft_core::storage::Step;
+
+use super::deadline::Deadline;
+use super::landing::{Haste, Target};
+use super::{Outcome, broken};
+use crate::disk::{CallFault, Disk, Keeps};
+use crate::exec::Ended;
+use crate::explore::run;
+use crate::limits;
+use crate::schedule::Schedule;
+use crate::trace::NoteKind;
+use crate::world::{CLIENT, HostDeath, SERVER, Tracer, World};
+
+/// Silence that a party bears, as FT-73 has it.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Calls of one landing that may be told to fail: create, write, sync, rename, sync of the folder.
+const DISK_CALLS: u32 = 5;
+
+/// Which way the files go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Push,
+    Pull,
+}
+
+/// The inputs of an ft/1 case.
+#[derive(Clone, Debug)]
+pub(crate) struct FtSetup {
+    pub(crate) way: Way,
+    /// What the sender has.
+    pub(crate) files: Vec<(String, Vec<u8>)>,
+    /// What the receiver has.
+    pub(crate) old: Vec<(String, Vec<u8>)>,
+    /// Bytes of the first file that the receiver kept from an earlier attempt.
+    pub(crate) kept: usize,
+    /// The old files have the time of the new ones.
+    pub(crate) same_time: bool,
+    pub(crate) compare: Compare,
+    pub(crate) overwrite: Overwrite,
+    /// Bytes of room on the receiver's disk.
+    pub(crate) room: Option<u64>,
+    /// The receiver lands on a disk that may fail and forget, with this mistake in its landing.
+    pub(crate) disk: Option<Haste>,
+    pub(crate) window: Option<u64>,
+    /// A clean retry follows, and must complete.
+    pub(crate) retry: bool,
+}
+
+impl FtSetup {
+    /// One file of 300 bytes in place of an old one.
+    pub(crate) fn one(way: Way) -> Self {
+        Self {
+            way,
+            files: vec![("f".to_owned(), content(1, 300))],
+            old: vec![("f".to_owned(), b"the old content, which is whole".to_vec())],
+            kept: 0,
+            same_time: false,
+            compare: Compare::Quick,
+            overwrite: Overwrite::Default,
+            room: None,
+            disk: None,
+            window: None,
+            retry: true,
+        }
+    }
+
+    fn trees(&self, world: &mut World) -> (Memory, Target) {
+        let dated = |name: &str, content: &[u8], secs| {
+            let mut entry = Entry::file(name, content);
+            entry.meta.mtime = Some(Mtime { secs, nanos: 7 });
+            entry
+        };
+        let (from, to) = (Memory::new(), Memory::new());
+        for (name, content) in &self.files {
+            from.put(dated(name, content, 2));
+        }
+        if let Some(haste) = self.disk {
+            return (from, Target::Disk(self.disk(world), haste, world.tracer()));
+        }
+        for (name, content) in &self.old {
+            to.put(dated(name, content, if self.same_time { 2 } else { 1 }));
+        }
+        to.tree().room = self.room;
+        if self.kept > 0
+            && let Some((name, content)) = self.files.first()
+        {
+            to.tree().partials.insert(rel(name), content[..self.kept.min(content.len())].to_vec());
+        }
+        (from, Target::Memory(to))
+    }
+
+    /// The receiver's disk. What a power cut keeps, and which call fails, is for the schedule to say.
+    fn disk(&self, world: &mut World) -> Disk {
+        let disk = Disk::new();
+        for (name, content) in &self.old {
+            disk.put(name, content);
+        }
+        disk.set_room(self.room);
+        let names = world.branch("disk-names", Keeps::KINDS);
+        let bytes = world.branch("disk-bytes", Keeps::KINDS);
+        disk.set_keeps(Keeps::from_choices(names, bytes));
+        let fault = world.pick("disk-fault", 1 + 4 * DISK_CALLS);
+        let kind = [CallFault::Error, CallFault::Full, CallFault::Short, CallFault::PowerCut];
+        if let Some(fault) = fault.checked_sub(1) {
+            let kind = kind[limits::index(u64::from(fault / DISK_CALLS))];
+            disk.set_fault(u64::from(fault % DISK_CALLS) + 1, kind);
+            if kind == CallFault::PowerCut {
+                // The host that went with its disk waits for ever; its peer must not, which the retry shows.
+                world.tolerate_deadlock();
+            }
+        }
+        let receiver = if self.way == Way::Push { SERVER } else { CLIENT };
+        let dying = disk.clone();
+        world.on_death(move |host, death| {
+            if host == receiver && death == HostDeath::Crashed {
+                // The handles that matter find the new boot by themselves.
+                drop(dying.power_cut());
+            }
+        });
+        disk
+    }
+
+    fn new_content(&self, name: &str) -> Option<&[u8]> {
+        // Where both are kept, the new one has a number in its name.
+        let original = match (self.overwrite, name.split_once(" (")) {
+            (Overwrite::KeepBoth, Some((original, _))) => original,
+            (Overwrite::Default | Overwrite::Never | Overwrite::Replace | Overwrite::KeepBoth, _) => name,
+        };
+        self.files.iter().find(|(other, _)| other == original).map(|(_, content)| &content[..])
+    }
+
+    fn old_content(&self, name: &str) -> Option<&[u8]> {
+        self.old.iter().find(|(other, _)| other == name).map(|(_, content)| &content[..])
+    }
+}
+
+/// Bytes that differ at every offset for a good while, and between seeds.
+pub(crate) fn content(seed: u8, len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i % 251).to_le_bytes()[0] ^ seed).collect()
+}
+
+fn rel(name: &str) -> RelPath {
+    RelPath::parse(name.as_bytes()).expect("a case's names are valid")
+}
+
+/// What one side of a session said, folded: equal sessions have equal facts, however the stream was cut.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Facts {
+    sent: u64,
+    received: u64,
+    local: u64,
+}
+
+/// What was said, in order, of each stream.
+#[derive(Default)]
+struct Folds(BTreeMap<StreamId, DefaultHasher>);
+
+impl Folds {
+    fn add(&mut self, stream: StreamId, what: &impl Hash) {
+        what.hash(self.0.entry(stream).or_default());
+    }
+
+    fn finish(&self) -> u64 {
+        let mut all = DefaultHasher::new();
+        for (stream, fold) in &self.0 {
+            (stream, fold.finish()).hash(&mut all);
+        }
+        all.finish()
+    }
+}
+
+fn stream_of(frame: &Frame) -> StreamId {
+    match frame {
+        Frame::Hello(_) | Frame::Goodbye | Frame::Want(..) | Frame::Done(..) | Frame::Entry(..) => 0,
+        Frame::Offer(stream, _)
+        | Frame::Error(stream, _)
+        | Frame::Ack1(stream, ..)
+        | Frame::Data { stream, .. }
+        | Frame::Hole { stream, .. }
+        | Frame::End(stream, ..)
+        | Frame::Ack2(stream, _)
+        | Frame::Alive(stream, _) => *stream,
+    }
+}
+
+/// Hears one side's events.
+struct Log {
+    tracer: Tracer,
+    /// One for each stream, because the order among streams is free (PROTOCOL §7.5); 0 is the session.
+    sent: Folds,
+    received: Folds,
+    local: Folds,
+    agreed: BTreeSet<StreamId>,
+    landed: BTreeSet<StreamId>,
+    /// The first thing that was done too early.
+    early: Option<&'static str>,
+}
+
+impl Log {
+    fn new(world: &World) -> Rc<RefCell<Self>> {
+        Rc::new(RefCell::new(Self {
+            tracer: world.tracer(),
+            sent: Folds::default(),
+            received: Folds::default(),
+            local: Folds::default(),
+            agreed: BTreeSet::new(),
+            landed: BTreeSet::new(),
+            early: None,
+        }))
+    }
+
+    fn facts(&self) -> Facts {
+        Facts { sent: self.sent.finish(), received: self.received.finish(), local: self.local.finish() }
+    }
+
+    fn hear(&mut self, event: &Event) {
+        match event {
+            Event::Frame(Direction::Sent, frame) => {
+                self.sent.add(stream_of(frame), frame);
+                self.sent_frame(frame);
+            }
+            Event::Frame(Direction::Received, frame) => {
+                self.received.add(stream_of(frame), frame);
+                if let Frame::Ack1(stream, ..) = frame {
+                    self.agreed.insert(*stream);
+                }
+            }
+            Event::Landing(stream, step) => {
+                self.local.add(*stream, event);
+                if *step == Step::DirSynced {
+                    self.landed.insert(*stream);
+                }
+                self.tracer.note(NoteKind::Fs, format_args!("#{stream} {}", landing_word(*step)));
+            }
+            // How content was cut into pieces is the stream's affair.
+            Event::Progress(..) => {}
+            Event::Offered(stream, _)
+            | Event::Started(stream, ..)
+            | Event::Same(stream)
+            | Event::Verified(stream)
+            | Event::Stored(stream, _)
+            | Event::Failed(stream, _)
+            | Event::Unknown(stream) => self.local.add(*stream, event),
+            Event::Listed(_) | Event::WantDone(..) | Event::Closed(_) => self.local.add(0, event),
+        }
+    }
+
+    fn sent_frame(&mut self, frame: &Frame) {
+        let note = |kind, text: std::fmt::Arguments<'_>| self.tracer.note(kind, text);
+        match frame {
+            Frame::Hello(_) => note(NoteKind::Frame, format_args!("HELLO")),
+            Frame::Error(stream, error) => {
+                note(NoteKind::Frame, format_args!("ERROR #{stream} {}", error.code.name()));
+            }
+            Frame::Goodbye => note(NoteKind::Frame, format_args!("GOODBYE")),
+            Frame::Want(_, want) => note(NoteKind::Frame, format_args!("WANT {}", want.path)),
+            Frame::Done(_, n, _) => note(NoteKind::Frame, format_args!("DONE {n}")),
+            Frame::Entry(_, meta) => note(NoteKind::Frame, format_args!("ENTRY {}", meta.path)),
+            Frame::Offer(stream, offer) => {
+                let size = offer.meta.size.unwrap_or_default();
+                note(NoteKind::Frame, format_args!("OFFER #{stream} {} {size}", offer.meta.path));
+            }
+            Frame::Ack1(stream, len, verdict) => {
+                let word = match verdict {
+                    Verdict::Send => "send",
+                    Verdict::Resume(_) => "resume",
+                    Verdict::SameMeta => "same-meta",
+                    Verdict::SameContent(_) => "same-content",
+                    Verdict::Refused(error) => error.code.name(),
+                };
+                match len {
+                    0 => note(NoteKind::Ack, format_args!("ACK1 #{stream} {word}")),
+                    _ => note(NoteKind::Ack, format_args!("ACK1 #{stream} {word} {len}")),
+                }
+            }
+            Frame::Data { stream, offset, len } => {
+                let end = offset + u64::from(*len);
+                note(NoteKind::Frame, format_args!("DATA #{stream} {offset}..{end}"));
+                self.check_agreed(*stream);
+            }
+            Frame::Hole { stream, offset, len } => {
+                note(NoteKind::Frame, format_args!("HOLE #{stream} {offset}..{}", offset + len));
+                self.check_agreed(*stream);
+            }
+            Frame::End(stream, size, _) => note(NoteKind::Frame, format_args!("END #{stream} {size}")),
+            Frame::Ack2(stream, ack) => {
+                note(NoteKind::Ack, format_args!("ACK2 #{stream} {}", ack.path));
+                if ack.level == Level::Durable && !self.landed.contains(stream) {
+                    self.early.get_or_insert("ACK2 before the folder was synced");
+                }
+            }
+            Frame::Alive(..) => note(NoteKind::Frame, format_args!("ALIVE")),
+        }
+    }
+
+    fn check_agreed(&mut self, stream: StreamId) {
+        if !self.agreed.contains(&stream) {
+            self.early.get_or_insert("content before ACK1");
+        }
+    }
+}
+
+fn landing_word(step: Step) -> &'static str {
+    match step {
+        Step::Synced => "file synced",
+        Step::Renamed => "renamed",
+        Step::DirSynced => "folder synced",
+    }
+}
+
+/// One session, from both sides; `None` where a side was killed, or never heard a HELLO.
+struct Attempt {
+    client: Option<Report>,
+    server: Option<Report>,
+    /// Why the server met no session.
+    unmet: Option<String>,
+    facts: [Facts; 2],
+    early: Option<&'static str>,
+}
+
+impl Attempt {
+    fn sender(&self, way: Way) -> Option<&Report> {
+        match way {
+            Way::Push => self.client.as_ref(),
+            Way::Pull => self.server.as_ref(),
+        }
+    }
+}
+
+/// A setup, and how its benign run went.
+pub(crate) struct Game {
+    setup: FtSetup,
+    benign: OnceCell<[Facts; 2]>,
+}
+
+impl Game {
+    pub(crate) fn new(setup: FtSetup) -> Self {
+        Self { setup, benign: OnceCell::new() }
+    }
+
+    pub(crate) fn play(&self, world: &mut World) -> Outcome {
+        let setup = &self.setup;
+        let (from, to) = setup.trees(world);
+        if let Some(window) = setup.window {
+            world.window(window);
+        }
+        let first = self.attempt(world, &from, &to);
+        let sender = first.sender(setup.way);
+        let all = setup.files.len() as u64;
+        world.sometimes("completed", sender.is_some_and(|r| r.completed == all));
+        if setup.retry {
+            world.sometimes("failed", sender.is_some_and(|r| r.failed > 0 || (r.end.is_err() && r.completed < all)));
+            world.sometimes("unknown", sender.is_some_and(|r| r.unknown > 0));
+        }
+        self.check(world, &to, &first);
+        self.check_split(world, &first);
+        let mut outcome = Outcome {
+            client: words(first.client.as_ref()),
+            server: first.unmet.clone().unwrap_or_else(|| words(first.server.as_ref())),
+            files: self.files(&to),
+            retry: None,
+        };
+        if setup.retry {
+            world.calm();
+            to.calm();
+            let again = self.attempt(world, &from, &to);
+            self.check(world, &to, &again);
+            let mut whole = 0;
+            to.each(|name, content| whole += u64::from(setup.new_content(name) == Some(content)));
+            let whole = whole == all;
+            let clean = |r: &Option<Report>| r.as_ref().is_some_and(|r| r.end.is_ok() && r.completed == all);
+            world.eventually("LIVE: a retry completes", whole && clean(&again.client) && clean(&again.server));
+            outcome.retry = Some(words(again.client.as_ref()));
+        }
+        outcome
+    }
+
+    fn attempt(&self, world: &mut World, from: &Memory, to: &Target) -> Attempt {
+        let setup = &self.setup;
+        let options = Options { overwrite: setup.overwrite, compare: setup.compare, ..Options::default() };
+        let (client_log, server_log) = (Log::new(world), Log::new(world));
+        let (clock, options) = (world.clock(), &options);
+        let pair = world.pair(
+            |stream| {
+                let (stream, log) = (Deadline::new(stream, clock.clone(), Some(IDLE)), client_log.clone());
+                async move {
+                    let hear = |event: &Event| log.borrow_mut().hear(event);
+                    let report = match setup.way {
+                        Way::Push => session::push(stream, from.source(), options, NoPulse, hear).await,
+                        Way::Pull => {
+                            let wants = setup.files.iter().map(|(name, _)| want(name)).collect();
+                            session::pull(stream, wants, to.storage(), options, NoPulse, hear).await
+                        }
+                    };
+                    verdict(&log, &report);
+                    report
+                }
+            },
+            |stream| {
+                let (stream, log) = (Deadline::new(stream, clock.clone(), Some(IDLE)), server_log.clone());
+                async move {
+                    let hear = |event: &Event| log.borrow_mut().hear(event);
+                    let accepted = match session::accept(stream, &[]).await {
+                        Ok(accepted) => accepted,
+                        Err(error) => {
+                            let log = log.borrow();
+                            log.tracer.note(NoteKind::Verdict, format_args!("no session"));
+                            return Err(error);
+                        }
+                    };
+                    let report = match accepted.intent() {
+                        Intent::Push => accepted.receive(to.storage(), options, NoPulse, hear).await,
+                        Intent::Pull | Intent::List => accepted.send(from.source(), options, NoPulse, hear).await,
+                    };
+                    verdict(&log, &report);
+                    Ok(report)
+                }
+            },
+        );
+        let (client_log, server_log) = (client_log.borrow(), server_log.borrow());
+        let (server, unmet) = match done(pair.server) {
+            Some(Ok(report)) => (Some(report), None),
+            Some(Err(error)) => (None, Some(format!("no session; {error}"))),
+            None => (None, None),
+        };
+        Attempt {
+            client: done(pair.client),
+            server,
+            unmet,
+            facts: [client_log.facts(), server_log.facts()],
+            early: client_log.early.or(server_log.early),
+        }
+    }
+
+    /// INTACT, HONEST and ORDER, after an attempt.
+    fn check(&self, world: &mut World, to: &Target, attempt: &Attempt) {
+        let setup = &self.setup;
+        let mut stored = 0;
+        let mut torn = None;
+        let mut there = BTreeSet::new();
+        to.each(|name, content| {
+            let is_new = setup.new_content(name) == Some(content);
+            stored += u64::from(is_new);
+            if !is_new && setup.old_content(name) != Some(content) {
+                torn = Some(format!("{name} has {} bytes that are neither the old nor the new", content.len()));
+            }
+            there.insert(name.to_owned());
+        });
+        let lost = setup.old.iter().find(|(name, _)| !there.contains(name));
+        let torn = torn.or_else(|| lost.map(|(name, _)| format!("{name} is gone")));
+        broken(world, "INTACT: the old file or the new one", torn);
+        if let Some(sender) = attempt.sender(setup.way) {
+            world.always("HONEST: completed files are there", sender.completed <= stored);
+        }
+        broken(world, "ORDER: ACK1, content, landed, ACK2", attempt.early.map(str::to_owned));
+    }
+
+    /// SPLIT: under segmentation alone, both sides say what they say in the benign run.
+    fn check_split(&self, world: &mut World, attempt: &Attempt) {
+        let schedule = world.schedule();
+        let only_cut = schedule.steps().iter().all(|step| step.fault.is_segmentation())
+            && schedule.picks().iter().all(|pick| pick.name == "order");
+        if !only_cut {
+            return;
+        }
+        let benign = match self.benign.get() {
+            Some(benign) => benign,
+            None if schedule.deviations() == 0 => self.benign.get_or_init(|| attempt.facts.clone()),
+            None => {
+                let game = Self::new(self.setup.clone());
+                run(|world| drop(game.play(world)), &Schedule::benign());
+                self.benign.get_or_init(|| game.benign.get().cloned().unwrap_or_default())
+            }
+        };
+        world.always("SPLIT: the client's events are those of whole messages", attempt.facts[0] == benign[0]);
+        world.always("SPLIT: the server's events are those of whole messages", attempt.facts[1] == benign[1]);
+    }
+
+    fn files(&self, to: &Target) -> String {
+        let mut words = Vec::new();
+        to.each(|name, content| {
+            let what = if self.setup.new_content(name) == Some(content) {
+                "new"
+            } else if self.setup.old_content(name) == Some(content) {
+                "old"
+            } else {
+                "neither"
+            };
+            words.push(format!("{name}: {what}"));
+        });
+        if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+    }
+}
+
+fn want(name: &str) -> Want {
+    Want { path: rel(name), depth: 0, links: Links::Skip, last: false }
+}
+
+fn done<T>(ended: Ended<T>) -> Option<T> {
+    ended.done()
+}
+
+/// The lanes' word for a report; the full sentence is in the outcome.
+fn verdict(log: &Rc<RefCell<Log>>, report: &Report) {
+    let log = log.borrow();
+    let text = counts(report);
+    log.tracer.note(NoteKind::Verdict, format_args!("{text}"));
+}
+
+fn counts(report: &Report) -> String {
+    let counted = [(report.completed, "completed"), (report.failed, "failed"), (report.unknown, "unknown")];
+    let words: Vec<String> = counted.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    if words.is_empty() { "nothing moved".to_owned() } else { words.join(", ") }
+}
+
+fn words(report: Option<&Report>) -> String {
+    match report {
+        None => "gone".to_owned(),
+        Some(report) => match &report.end {
+            Ok(()) => counts(report),
+            Err(error) => format!("{}; {error}", counts(report)),
+        },
+    }
+}
