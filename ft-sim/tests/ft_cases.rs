@@ -1,5 +1,7 @@
 //! ft/1 under the explorer: every promise, every single deviation, every byte, and swarms.
 
+#![expect(clippy::disallowed_macros, reason = "what was searched or proved is shown with --nocapture")]
+
 use ft_sim::cases::{self, Plan};
 use ft_sim::{Fault, Party};
 
