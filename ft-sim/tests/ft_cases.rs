@@ -57,3 +57,8 @@ fn power_cut_finds_every_step_of_landing_that_was_left_out() {
     assert_eq!(punished("ft-push-no-folder-sync"), "HONEST: completed files are there");
     assert_eq!(punished("ft-push-in-place"), "INTACT: the old file or the new one");
 }
+
+#[test]
+fn two_clients_of_one_name_never_mix() {
+    search("ft-push-rivals", &Plan { deviations: 0, runs: 2_000, ..Plan::default() });
+}
