@@ -40,6 +40,7 @@
 //! A run is a function of the case and its schedule. Nothing here reads a clock, an environment or unseeded randomness,
 //! or iterates a hash map; nothing prints. Equal runs have equal [`trace::TraceHash`]es in every process, debug or release.
 
+pub mod cases;
 pub mod choices;
 mod clock;
 mod core;
@@ -53,6 +54,7 @@ mod link;
 pub mod prove;
 pub mod replay;
 pub mod report;
+pub mod scenario;
 pub mod schedule;
 pub mod shrink;
 pub mod trace;

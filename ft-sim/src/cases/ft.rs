@@ -1,0 +1,445 @@
+//! ft/1 as a case: one attempt under the schedule's faults, then a clean retry, with every invariant asked.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
+use std::time::Duration;
+
+use ft_core::event::{Direction, Event, Report};
+use ft_core::frame::{Compare, Frame, Intent, Level, Links, Mtime, Overwrite, StreamId, Verdict, Want};
+use ft_core::memory::{Entry, Memory};
+use ft_core::path::RelPath;
+use ft_core::session::{self, NoPulse, Options};
+use ft_core::storage::Step;
+
+use super::Outcome;
+use super::deadline::Deadline;
+use crate::exec::Ended;
+use crate::explore::run;
+use crate::schedule::Schedule;
+use crate::trace::NoteKind;
+use crate::world::{Tracer, World};
+
+/// Silence that a party bears, as FT-73 has it.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Which way the files go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Push,
+    Pull,
+}
+
+/// The inputs of an ft/1 case.
+#[derive(Clone, Debug)]
+pub(crate) struct FtSetup {
+    pub(crate) way: Way,
+    /// What the sender has.
+    pub(crate) files: Vec<(String, Vec<u8>)>,
+    /// What the receiver has.
+    pub(crate) old: Vec<(String, Vec<u8>)>,
+    /// Bytes of the first file that the receiver kept from an earlier attempt.
+    pub(crate) kept: usize,
+    /// The old files have the time of the new ones.
+    pub(crate) same_time: bool,
+    pub(crate) compare: Compare,
+    pub(crate) overwrite: Overwrite,
+    /// Bytes of room on the receiver's disk.
+    pub(crate) room: Option<u64>,
+    pub(crate) window: Option<u64>,
+    /// A clean retry follows, and must complete.
+    pub(crate) retry: bool,
+}
+
+impl FtSetup {
+    /// One file of 300 bytes in place of an old one.
+    pub(crate) fn one(way: Way) -> Self {
+        Self {
+            way,
+            files: vec![("f".to_owned(), content(1, 300))],
+            old: vec![("f".to_owned(), b"the old content, which is whole".to_vec())],
+            kept: 0,
+            same_time: false,
+            compare: Compare::Quick,
+            overwrite: Overwrite::Default,
+            room: None,
+            window: None,
+            retry: true,
+        }
+    }
+
+    fn trees(&self) -> (Memory, Memory) {
+        let dated = |name: &str, content: &[u8], secs| {
+            let mut entry = Entry::file(name, content);
+            entry.meta.mtime = Some(Mtime { secs, nanos: 7 });
+            entry
+        };
+        let (from, to) = (Memory::new(), Memory::new());
+        for (name, content) in &self.files {
+            from.put(dated(name, content, 2));
+        }
+        for (name, content) in &self.old {
+            to.put(dated(name, content, if self.same_time { 2 } else { 1 }));
+        }
+        to.tree().room = self.room;
+        if self.kept > 0
+            && let Some((name, content)) = self.files.first()
+        {
+            to.tree().partials.insert(rel(name), content[..self.kept.min(content.len())].to_vec());
+        }
+        (from, to)
+    }
+
+    fn new_content(&self, name: &str) -> Option<&[u8]> {
+        self.files.iter().find(|(other, _)| other == name).map(|(_, content)| &content[..])
+    }
+
+    fn old_content(&self, name: &str) -> Option<&[u8]> {
+        self.old.iter().find(|(other, _)| other == name).map(|(_, content)| &content[..])
+    }
+}
+
+/// Bytes that differ at every offset for a good while, and between seeds.
+pub(crate) fn content(seed: u8, len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i % 251).to_le_bytes()[0] ^ seed).collect()
+}
+
+fn rel(name: &str) -> RelPath {
+    RelPath::parse(name.as_bytes()).expect("a case's names are valid")
+}
+
+/// What one side of a session said, folded: equal sessions have equal facts, however the stream was cut.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Facts {
+    sent: u64,
+    received: u64,
+    local: u64,
+}
+
+/// Hears one side's events.
+struct Log {
+    tracer: Tracer,
+    sent: DefaultHasher,
+    received: DefaultHasher,
+    local: DefaultHasher,
+    agreed: BTreeSet<StreamId>,
+    landed: BTreeSet<StreamId>,
+    /// The first thing that was done too early.
+    early: Option<&'static str>,
+}
+
+impl Log {
+    fn new(world: &World) -> Rc<RefCell<Self>> {
+        Rc::new(RefCell::new(Self {
+            tracer: world.tracer(),
+            sent: DefaultHasher::new(),
+            received: DefaultHasher::new(),
+            local: DefaultHasher::new(),
+            agreed: BTreeSet::new(),
+            landed: BTreeSet::new(),
+            early: None,
+        }))
+    }
+
+    fn facts(&self) -> Facts {
+        Facts { sent: self.sent.finish(), received: self.received.finish(), local: self.local.finish() }
+    }
+
+    fn hear(&mut self, event: &Event) {
+        match event {
+            Event::Frame(Direction::Sent, frame) => {
+                frame.hash(&mut self.sent);
+                self.sent_frame(frame);
+            }
+            Event::Frame(Direction::Received, frame) => {
+                frame.hash(&mut self.received);
+                if let Frame::Ack1(stream, ..) = frame {
+                    self.agreed.insert(*stream);
+                }
+            }
+            Event::Landing(stream, step) => {
+                event.hash(&mut self.local);
+                if *step == Step::DirSynced {
+                    self.landed.insert(*stream);
+                }
+                self.tracer.note(NoteKind::Fs, format_args!("#{stream} {}", landing_word(*step)));
+            }
+            // How content was cut into pieces is the stream's affair.
+            Event::Progress(..) => {}
+            Event::Offered(..)
+            | Event::Started(..)
+            | Event::Same(_)
+            | Event::Verified(_)
+            | Event::Stored(..)
+            | Event::Failed(..)
+            | Event::Unknown(_)
+            | Event::Listed(_)
+            | Event::WantDone(..)
+            | Event::Closed(_) => event.hash(&mut self.local),
+        }
+    }
+
+    fn sent_frame(&mut self, frame: &Frame) {
+        let note = |kind, text: std::fmt::Arguments<'_>| self.tracer.note(kind, text);
+        match frame {
+            Frame::Hello(_) => note(NoteKind::Frame, format_args!("HELLO")),
+            Frame::Error(stream, error) => {
+                note(NoteKind::Frame, format_args!("ERROR #{stream} {}", error.code.name()));
+            }
+            Frame::Goodbye => note(NoteKind::Frame, format_args!("GOODBYE")),
+            Frame::Want(_, want) => note(NoteKind::Frame, format_args!("WANT {}", want.path)),
+            Frame::Done(_, n, _) => note(NoteKind::Frame, format_args!("DONE {n}")),
+            Frame::Entry(_, meta) => note(NoteKind::Frame, format_args!("ENTRY {}", meta.path)),
+            Frame::Offer(stream, offer) => {
+                let size = offer.meta.size.unwrap_or_default();
+                note(NoteKind::Frame, format_args!("OFFER #{stream} {} {size}", offer.meta.path));
+            }
+            Frame::Ack1(stream, len, verdict) => {
+                let word = match verdict {
+                    Verdict::Send => "send",
+                    Verdict::Resume(_) => "resume",
+                    Verdict::SameMeta => "same-meta",
+                    Verdict::SameContent(_) => "same-content",
+                    Verdict::Refused(error) => error.code.name(),
+                };
+                match len {
+                    0 => note(NoteKind::Ack, format_args!("ACK1 #{stream} {word}")),
+                    _ => note(NoteKind::Ack, format_args!("ACK1 #{stream} {word} {len}")),
+                }
+            }
+            Frame::Data { stream, offset, len } => {
+                let end = offset + u64::from(*len);
+                note(NoteKind::Frame, format_args!("DATA #{stream} {offset}..{end}"));
+                self.check_agreed(*stream);
+            }
+            Frame::Hole { stream, offset, len } => {
+                note(NoteKind::Frame, format_args!("HOLE #{stream} {offset}..{}", offset + len));
+                self.check_agreed(*stream);
+            }
+            Frame::End(stream, size, _) => note(NoteKind::Frame, format_args!("END #{stream} {size}")),
+            Frame::Ack2(stream, ack) => {
+                note(NoteKind::Ack, format_args!("ACK2 #{stream} {}", ack.path));
+                if ack.level == Level::Durable && !self.landed.contains(stream) {
+                    self.early.get_or_insert("ACK2 before the folder was synced");
+                }
+            }
+            Frame::Alive(..) => note(NoteKind::Frame, format_args!("ALIVE")),
+        }
+    }
+
+    fn check_agreed(&mut self, stream: StreamId) {
+        if !self.agreed.contains(&stream) {
+            self.early.get_or_insert("content before ACK1");
+        }
+    }
+}
+
+fn landing_word(step: Step) -> &'static str {
+    match step {
+        Step::Synced => "file synced",
+        Step::Renamed => "renamed",
+        Step::DirSynced => "folder synced",
+    }
+}
+
+/// One session, from both sides; `None` where a side was killed, or never heard a HELLO.
+struct Attempt {
+    client: Option<Report>,
+    server: Option<Report>,
+    facts: [Facts; 2],
+    early: Option<&'static str>,
+}
+
+impl Attempt {
+    fn sender(&self, way: Way) -> Option<&Report> {
+        match way {
+            Way::Push => self.client.as_ref(),
+            Way::Pull => self.server.as_ref(),
+        }
+    }
+}
+
+/// A setup, and how its benign run went.
+pub(crate) struct Game {
+    setup: FtSetup,
+    benign: OnceCell<[Facts; 2]>,
+}
+
+impl Game {
+    pub(crate) fn new(setup: FtSetup) -> Self {
+        Self { setup, benign: OnceCell::new() }
+    }
+
+    pub(crate) fn play(&self, world: &mut World) -> Outcome {
+        let setup = &self.setup;
+        let (from, to) = setup.trees();
+        if let Some(window) = setup.window {
+            world.window(window);
+        }
+        let first = self.attempt(world, &from, &to);
+        let sender = first.sender(setup.way);
+        let all = setup.files.len() as u64;
+        world.sometimes("completed", sender.is_some_and(|r| r.completed == all));
+        if setup.retry {
+            world.sometimes("failed", sender.is_some_and(|r| r.failed > 0 || (r.end.is_err() && r.completed < all)));
+            world.sometimes("unknown", sender.is_some_and(|r| r.unknown > 0));
+        }
+        self.check(world, &to, &first);
+        self.check_split(world, &first);
+        let mut outcome = Outcome {
+            client: words(first.client.as_ref()),
+            server: words(first.server.as_ref()),
+            files: self.files(&to),
+            retry: None,
+        };
+        if setup.retry {
+            world.calm();
+            let again = self.attempt(world, &from, &to);
+            self.check(world, &to, &again);
+            let whole = setup.files.iter().all(|(name, content)| to.content(name).as_ref() == Some(content));
+            let clean = |r: &Option<Report>| r.as_ref().is_some_and(|r| r.end.is_ok() && r.completed == all);
+            world.eventually("LIVE: a retry completes", whole && clean(&again.client) && clean(&again.server));
+            outcome.retry = Some(words(again.client.as_ref()));
+        }
+        outcome
+    }
+
+    fn attempt(&self, world: &mut World, from: &Memory, to: &Memory) -> Attempt {
+        let setup = &self.setup;
+        let options = Options { overwrite: setup.overwrite, compare: setup.compare, ..Options::default() };
+        let (client_log, server_log) = (Log::new(world), Log::new(world));
+        let (clock, options) = (world.clock(), &options);
+        let pair = world.pair(
+            |stream| {
+                let (stream, log) = (Deadline::new(stream, clock.clone(), Some(IDLE)), client_log.clone());
+                async move {
+                    let hear = |event: &Event| log.borrow_mut().hear(event);
+                    let report = match setup.way {
+                        Way::Push => session::push(stream, from.source(), options, NoPulse, hear).await,
+                        Way::Pull => {
+                            let wants = setup.files.iter().map(|(name, _)| want(name)).collect();
+                            session::pull(stream, wants, to.storage(), options, NoPulse, hear).await
+                        }
+                    };
+                    verdict(&log, &report);
+                    report
+                }
+            },
+            |stream| {
+                let (stream, log) = (Deadline::new(stream, clock.clone(), Some(IDLE)), server_log.clone());
+                async move {
+                    let hear = |event: &Event| log.borrow_mut().hear(event);
+                    let accepted = session::accept(stream, &[]).await.ok()?;
+                    let report = match accepted.intent() {
+                        Intent::Push => accepted.receive(to.storage(), options, NoPulse, hear).await,
+                        Intent::Pull | Intent::List => accepted.send(from.source(), options, NoPulse, hear).await,
+                    };
+                    verdict(&log, &report);
+                    Some(report)
+                }
+            },
+        );
+        let (client_log, server_log) = (client_log.borrow(), server_log.borrow());
+        Attempt {
+            client: done(pair.client),
+            server: done(pair.server).flatten(),
+            facts: [client_log.facts(), server_log.facts()],
+            early: client_log.early.or(server_log.early),
+        }
+    }
+
+    /// INTACT, HONEST and ORDER, after an attempt.
+    fn check(&self, world: &mut World, to: &Memory, attempt: &Attempt) {
+        let setup = &self.setup;
+        let mut stored = 0;
+        let mut torn = None;
+        for (path, entry) in &to.tree().files {
+            let name = path.to_string();
+            let is_new = setup.new_content(&name) == Some(&entry.content[..]);
+            stored += u64::from(is_new);
+            if !is_new && setup.old_content(&name) != Some(&entry.content[..]) {
+                torn = Some(format!("{name} has {} bytes that are neither the old nor the new", entry.content.len()));
+            }
+        }
+        let lost = setup.old.iter().find(|(name, _)| to.content(name).is_none());
+        let torn = torn.or_else(|| lost.map(|(name, _)| format!("{name} is gone")));
+        world.always_eq("INTACT: the old file or the new one", torn.as_deref(), None::<&str>);
+        if let Some(sender) = attempt.sender(setup.way) {
+            world.always("HONEST: completed files are there", sender.completed <= stored);
+        }
+        world.always_eq("ORDER: ACK1, content, landed, ACK2", attempt.early, None::<&str>);
+    }
+
+    /// SPLIT: under segmentation alone, both sides say what they say in the benign run.
+    fn check_split(&self, world: &mut World, attempt: &Attempt) {
+        let schedule = world.schedule();
+        let only_cut = schedule.steps().iter().all(|step| step.fault.is_segmentation())
+            && schedule.picks().iter().all(|pick| pick.name == "order");
+        if !only_cut {
+            return;
+        }
+        let benign = match self.benign.get() {
+            Some(benign) => benign,
+            None if schedule.deviations() == 0 => self.benign.get_or_init(|| attempt.facts.clone()),
+            None => {
+                let game = Self::new(self.setup.clone());
+                run(|world| drop(game.play(world)), &Schedule::benign());
+                self.benign.get_or_init(|| game.benign.get().cloned().unwrap_or_default())
+            }
+        };
+        world.always("SPLIT: the client's events are those of whole messages", attempt.facts[0] == benign[0]);
+        world.always("SPLIT: the server's events are those of whole messages", attempt.facts[1] == benign[1]);
+    }
+
+    fn files(&self, to: &Memory) -> String {
+        let tree = to.tree();
+        let words: Vec<String> = tree
+            .files
+            .iter()
+            .map(|(path, entry)| {
+                let name = path.to_string();
+                let what = if self.setup.new_content(&name) == Some(&entry.content[..]) {
+                    "new"
+                } else if self.setup.old_content(&name) == Some(&entry.content[..]) {
+                    "old"
+                } else {
+                    "neither"
+                };
+                format!("{name}: {what}")
+            })
+            .collect();
+        if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+    }
+}
+
+fn want(name: &str) -> Want {
+    Want { path: rel(name), depth: 0, links: Links::Skip, last: false }
+}
+
+fn done<T>(ended: Ended<T>) -> Option<T> {
+    ended.done()
+}
+
+/// The lanes' word for a report; the full sentence is in the outcome.
+fn verdict(log: &Rc<RefCell<Log>>, report: &Report) {
+    let log = log.borrow();
+    let text = counts(report);
+    log.tracer.note(NoteKind::Verdict, format_args!("{text}"));
+}
+
+fn counts(report: &Report) -> String {
+    let counted = [(report.completed, "completed"), (report.failed, "failed"), (report.unknown, "unknown")];
+    let words: Vec<String> = counted.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    if words.is_empty() { "nothing moved".to_owned() } else { words.join(", ") }
+}
+
+fn words(report: Option<&Report>) -> String {
+    match report {
+        None => "no session".to_owned(),
+        Some(report) => match &report.end {
+            Ok(()) => counts(report),
+            Err(error) => format!("{}; {error}", counts(report)),
+        },
+    }
+}

@@ -1,0 +1,440 @@
+//! The labs as cases: naive and careful programs against each other, and what must hold of a file transfer.
+//!
+//! A naive program that returns without an exception says success: it exits with 0. That is what HONEST holds it to.
+
+use std::cell::OnceCell;
+use std::time::Duration;
+
+use ft_core::dialect::addfile::careful_server::Served;
+use ft_core::dialect::addfile::{self, careful_client, careful_server};
+use ft_core::dialect::event::{LabEvent, Observer};
+use ft_core::dialect::pipe;
+use ft_core::dialect::{LabError, LabName, MemoryFiles, Moment, Outcome as Known, Quiet, TextEnd};
+
+use super::Outcome;
+use super::deadline::Deadline;
+use crate::clock::Clock;
+use crate::endpoint::Endpoint;
+use crate::exec::Ended;
+use crate::explore::run;
+use crate::schedule::Schedule;
+use crate::trace::NoteKind;
+use crate::world::{Pair, Tracer, World};
+
+pub(crate) use ft_core::dialect::addfile::naive::Confirmations;
+
+/// Silence that a careful party bears.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Which exchange of which lab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// Lab A's only one.
+    Pipe,
+    Addfile,
+    Upload,
+    Download,
+}
+
+/// Whose program a party runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    Naive,
+    Careful,
+}
+
+/// The inputs of a lab case.
+#[derive(Clone, Debug)]
+pub(crate) struct LabSetup {
+    pub(crate) verb: Verb,
+    pub(crate) client: Style,
+    pub(crate) server: Style,
+    pub(crate) end: TextEnd,
+    pub(crate) confirmations: Confirmations,
+    /// Careful: keep messages of one direction apart by a pause.
+    pub(crate) pause: bool,
+    pub(crate) name: String,
+    pub(crate) body: Vec<u8>,
+    pub(crate) old: Option<Vec<u8>>,
+    pub(crate) window: Option<u64>,
+    /// Largest file that the receiver's disk takes, bytes.
+    pub(crate) room: Option<u64>,
+    /// The client sends these bytes instead of its protocol, and half-closes.
+    pub(crate) raw: Option<Vec<u8>>,
+    /// A clean retry follows, if both are careful.
+    pub(crate) retry: bool,
+}
+
+impl LabSetup {
+    pub(crate) fn new(verb: Verb, style: Style) -> Self {
+        Self {
+            verb,
+            client: style,
+            server: style,
+            end: TextEnd::Bare,
+            confirmations: Confirmations::Awaited,
+            pause: true,
+            name: "data.txt".to_owned(),
+            body: b"the quick brown fox jumps".to_vec(),
+            old: Some(b"old".to_vec()),
+            window: None,
+            room: None,
+            raw: None,
+            retry: true,
+        }
+    }
+
+    /// The name under which the receiver keeps it.
+    fn stored_name(&self) -> Vec<u8> {
+        match self.verb {
+            Verb::Addfile => format!("server_{}", self.name).into_bytes(),
+            Verb::Pipe | Verb::Upload | Verb::Download => self.name.clone().into_bytes(),
+        }
+    }
+
+    fn is_careful(&self) -> bool {
+        self.client == Style::Careful && self.server == Style::Careful
+    }
+}
+
+/// Quiet moments of the lengths that docs/LABS.md names.
+struct Times(Clock);
+
+impl Quiet for Times {
+    async fn quiet(&mut self, moment: Moment) {
+        let millis = match moment {
+            Moment::TextEnd => 200,
+            Moment::Separate => 300,
+            Moment::DataEnd => 1_000,
+            Moment::Close => 2_000,
+        };
+        self.0.sleep(Duration::from_millis(millis)).await;
+    }
+}
+
+/// Puts a session's log into the trace.
+struct Notes(Tracer);
+
+impl Observer for Notes {
+    fn event(&mut self, event: &LabEvent) {
+        let kind = match event {
+            LabEvent::Progress(_) => return,
+            LabEvent::Stored { .. } => NoteKind::Fs,
+            LabEvent::Sent(_) | LabEvent::Confirmed(_) => NoteKind::Ack,
+            LabEvent::Listening(_)
+            | LabEvent::Connected(_)
+            | LabEvent::Command(_)
+            | LabEvent::Creating(_)
+            | LabEvent::Receiving(_)
+            | LabEvent::Sending(_)
+            | LabEvent::Waiting
+            | LabEvent::Metadata { .. }
+            | LabEvent::LateData { .. } => NoteKind::Note,
+        };
+        self.0.note(kind, format_args!("{event}"));
+    }
+}
+
+/// What a party says at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Said {
+    /// In words.
+    words: String,
+    /// It says that the whole file is where it belongs.
+    success: bool,
+    /// Python would have died.
+    crashed: bool,
+}
+
+impl Said {
+    fn success(words: String) -> Self {
+        Self { words, success: true, crashed: false }
+    }
+
+    fn less(words: String) -> Self {
+        Self { words, success: false, crashed: false }
+    }
+
+    fn error(error: &LabError) -> Self {
+        let crashed = matches!(error, LabError::Crash(_));
+        let what = match error.outcome() {
+            Known::Unknown => "unknown: ",
+            Known::Completed | Known::Failed if crashed => "dies: ",
+            Known::Completed | Known::Failed => "failed: ",
+        };
+        // Python's exceptions have their class in front.
+        Self { words: format!("{what}{error}"), success: false, crashed }
+    }
+}
+
+/// One side's surroundings.
+struct Side<'a> {
+    setup: &'a LabSetup,
+    clock: Clock,
+    tracer: Tracer,
+}
+
+impl Side<'_> {
+    fn stream(&self, stream: Endpoint, style: Style) -> Deadline {
+        // The listings have no deadline anywhere: `no-timeout`.
+        Deadline::new(stream, self.clock.clone(), (style == Style::Careful).then_some(IDLE))
+    }
+
+    fn say(&self, said: Said) -> Said {
+        let short: String = said.words.chars().take_while(|&c| c != ':' && c != ',').collect();
+        self.tracer.note(NoteKind::Verdict, format_args!("{short}"));
+        said
+    }
+
+    async fn client(&self, stream: Endpoint, files: &mut MemoryFiles) -> Said {
+        let stream = self.stream(stream, self.setup.client);
+        self.say(match (&self.setup.raw, self.setup.client) {
+            (Some(raw), _) => raw_client(stream, raw).await,
+            (None, Style::Naive) => self.naive_client(stream, files).await,
+            (None, Style::Careful) => {
+                self.careful_client(stream, files).await.unwrap_or_else(|error| Said::error(&error))
+            }
+        })
+    }
+
+    async fn naive_client(&self, stream: Deadline, files: &mut MemoryFiles) -> Said {
+        let LabSetup { name, body, end, confirmations, .. } = self.setup;
+        let sent = |n: u64| Said::success(format!("exit 0: sent {n} of {} bytes", body.len()));
+        let result = match self.setup.verb {
+            Verb::Pipe => pipe::naive::send(stream, name.as_bytes(), body, *end).await.map(|says| match says.acked {
+                true => sent(says.body),
+                false => Said::success("exit 0: no \"ACK\" in one read, so nothing was sent".to_owned()),
+            }),
+            Verb::Addfile => {
+                let says = addfile::naive::addfile(stream, name, body, *end, *confirmations).await;
+                says.map(|says| {
+                    let mut said = sent(says.body);
+                    for read in says.confirmations {
+                        said.words += &format!(", read {:?}", read.escape_ascii().to_string());
+                    }
+                    said
+                })
+            }
+            Verb::Upload => addfile::naive::upload(stream, name, body, *end).await.map(|says| sent(says.body)),
+            Verb::Download => match addfile::naive::download(stream, name, *end).await {
+                Ok(says) => {
+                    let is_ok = says.status == addfile::OK;
+                    if is_ok {
+                        *files = std::mem::take(files).with(name.as_bytes(), says.data.clone());
+                    }
+                    let words = format!("exit 0: status {:?}, {} bytes", says.status, says.data.len());
+                    Ok(if is_ok { Said::success(words) } else { Said::less(words) })
+                }
+                Err(error) => Err(error),
+            },
+        };
+        result.unwrap_or_else(|error| Said::error(&error))
+    }
+
+    async fn careful_client(&self, stream: Deadline, files: &mut MemoryFiles) -> Result<Said, LabError> {
+        let LabSetup { name, body, end, pause, .. } = self.setup;
+        let Ok(name) = LabName::new(name.as_bytes()) else {
+            return Ok(Said::less("refused: not a name".to_owned()));
+        };
+        let (mut quiet, mut notes) = (Times(self.clock.clone()), Notes(self.tracer.clone()));
+        let (quiet, notes) = (&mut quiet, &mut notes);
+        let options = addfile::Options { text_end: *end, pause: *pause, ..addfile::Options::default() };
+        let mut source = &body[..];
+        let tell = |known: Known, sent: u64, close| match known {
+            Known::Completed => Said::success(format!("completed: {sent} bytes, confirmed")),
+            Known::Unknown | Known::Failed => Said::less(format!("unknown: {sent} bytes sent, peer close {close:?}")),
+        };
+        Ok(match self.setup.verb {
+            Verb::Pipe => {
+                let options = pipe::Options { text_end: *end, ..pipe::Options::default() };
+                let size = body.len() as u64;
+                let sent = pipe::careful::send(stream, &name, size, &mut source, quiet, notes, options).await?;
+                tell(sent.outcome(), sent.body, sent.peer_close)
+            }
+            Verb::Addfile => {
+                let sent = careful_client::addfile(stream, &name, &mut source, quiet, notes, options).await?;
+                tell(sent.outcome(), sent.body, sent.peer_close)
+            }
+            Verb::Upload => {
+                let sent = careful_client::upload(stream, &name, &mut source, quiet, notes, options).await?;
+                tell(sent.outcome(), sent.body, sent.peer_close)
+            }
+            Verb::Download => {
+                let got = careful_client::download(stream, &name, &name, files, quiet, notes, options).await?;
+                Said::success(format!("completed: {} bytes", got.len))
+            }
+        })
+    }
+
+    async fn server(&self, stream: Endpoint, files: &mut MemoryFiles) -> Said {
+        let stream = self.stream(stream, self.setup.server);
+        let mut notes = Notes(self.tracer.clone());
+        let mut quiet = Times(self.clock.clone());
+        let result = match (self.setup.verb, self.setup.server) {
+            (Verb::Pipe, Style::Naive) => pipe::naive::receive(stream, files).await.map(|says| {
+                Said::success(format!("saved {:?}: {} of {} bytes", says.name, says.received, says.stated))
+            }),
+            (Verb::Pipe, Style::Careful) => {
+                let options = pipe::Options::default();
+                pipe::careful::receive(stream, files, &mut quiet, &mut notes, options).await.map(|got| {
+                    Said::success(format!("stored {:?}: {} bytes", got.stored_as.to_string(), got.metadata.size))
+                })
+            }
+            (_, Style::Naive) => {
+                let says = addfile::naive::serve(stream, files, &mut notes, self.setup.end).await;
+                says.map(|says| Said::success(format!("served {}: {} bytes", says.command.word(), says.body)))
+            }
+            (_, Style::Careful) => {
+                let options = addfile::Options { pause: self.setup.pause, ..addfile::Options::default() };
+                let served = careful_server::serve(stream, files, &mut quiet, &mut notes, options).await;
+                served.map(|served| match served {
+                    Served::Stored { stored_as, len, ended_by, .. } => {
+                        Said::success(format!("stored {:?}: {len} bytes, ended by {ended_by:?}", stored_as.to_string()))
+                    }
+                    Served::Sent { len, .. } => Said::less(format!("sent {len} bytes")),
+                    Served::NotFound { .. } => Said::less(addfile::NOT_FOUND.to_owned()),
+                })
+            }
+        };
+        self.say(result.unwrap_or_else(|error| Said::error(&error)))
+    }
+}
+
+/// A client that speaks nothing in particular.
+async fn raw_client(mut stream: Deadline, bytes: &[u8]) -> Said {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut answer = Vec::new();
+    let result = async {
+        stream.write_all(bytes).await?;
+        stream.shutdown().await?;
+        stream.read_to_end(&mut answer).await
+    };
+    match result.await {
+        Ok(_) => Said::less(format!("read {:?}", answer.escape_ascii().to_string())),
+        Err(error) => Said::less(format!("stopped: {error}")),
+    }
+}
+
+/// A setup, and how its benign run went.
+pub(crate) struct Game {
+    setup: LabSetup,
+    benign: OnceCell<[Option<Said>; 2]>,
+}
+
+impl Game {
+    pub(crate) fn new(setup: LabSetup) -> Self {
+        Self { setup, benign: OnceCell::new() }
+    }
+
+    pub(crate) fn play(&self, world: &mut World) -> Outcome {
+        let setup = &self.setup;
+        if let Some(window) = setup.window {
+            world.window(window);
+        }
+        let (mut here, mut there) = (MemoryFiles::new(), MemoryFiles::new());
+        let receiver = if setup.verb == Verb::Download { &mut here } else { &mut there };
+        if let Some(room) = setup.room {
+            *receiver = std::mem::take(receiver).with_capacity(room);
+        }
+        if let Some(old) = &setup.old {
+            *receiver = std::mem::take(receiver).with(setup.stored_name(), old.clone());
+        }
+        if setup.verb == Verb::Download {
+            there = there.with(setup.name.as_bytes(), setup.body.clone());
+        }
+        let said = self.attempt(world, &mut here, &mut there);
+        let landed = if setup.verb == Verb::Download { &here } else { &there };
+        let files = self.check(world, landed, &said);
+        self.check_split(world, &said);
+        let words = |said: &Option<Said>| said.as_ref().map_or("gone".to_owned(), |said| said.words.clone());
+        let mut outcome = Outcome { client: words(&said[0]), server: words(&said[1]), files, retry: None };
+        if setup.retry && setup.is_careful() && setup.raw.is_none() {
+            world.calm();
+            let again = self.attempt(world, &mut here, &mut there);
+            let landed = if setup.verb == Verb::Download { &here } else { &there };
+            let whole = landed.get(setup.stored_name()) == Some(&setup.body[..]);
+            let refused = setup.room.is_some_and(|room| setup.body.len() as u64 > room);
+            world.eventually("LIVE: a retry completes", whole || refused);
+            outcome.retry = Some(words(&again[0]));
+        }
+        outcome
+    }
+
+    fn attempt(&self, world: &mut World, here: &mut MemoryFiles, there: &mut MemoryFiles) -> [Option<Said>; 2] {
+        let side = Side { setup: &self.setup, clock: world.clock(), tracer: world.tracer() };
+        let Pair { client, server } = {
+            let (here, there) = (&mut *here, &mut *there);
+            world.pair(|stream| side.client(stream, here), |stream| side.server(stream, there))
+        };
+        if client == Ended::Crashed {
+            here.crash();
+        }
+        if server == Ended::Crashed {
+            there.crash();
+        }
+        [client.done(), server.done()]
+    }
+
+    /// INSIDE, INTACT, HONEST, and that a server outlives its client's connection. What lies under the names, in words.
+    fn check(&self, world: &mut World, landed: &MemoryFiles, said: &[Option<Said>; 2]) -> String {
+        let setup = &self.setup;
+        let name = setup.stored_name();
+        let outside = landed.iter().map(|(name, _)| name).find(|name| name.contains(&b'/') || *name == b"..");
+        let outside = outside.map(|name| name.escape_ascii().to_string());
+        world.always_eq("INSIDE: nothing outside the folder", outside, None::<String>);
+        let word = |stored: &[u8], content: &[u8]| {
+            if stored == name && content == setup.body {
+                "new".to_owned()
+            } else if stored == name && setup.old.as_deref() == Some(content) {
+                "old".to_owned()
+            } else {
+                format!("{} bytes that nobody meant", content.len())
+            }
+        };
+        let mut words = Vec::new();
+        let mut torn = None;
+        for (stored, content) in landed.iter() {
+            let text = format!("{}: {}", stored.escape_ascii(), word(stored, content));
+            if text.ends_with("nobody meant") {
+                torn.get_or_insert(text.clone());
+            }
+            words.push(text);
+        }
+        if setup.old.is_some() && landed.get(&name).is_none() {
+            torn.get_or_insert("the old file is gone".to_owned());
+        }
+        world.always_eq("INTACT: the old file or the new one", torn, None::<String>);
+        let is_new = landed.get(&name) == Some(&setup.body[..]);
+        world.sometimes("completed", is_new);
+        let sender = if setup.verb == Verb::Download { &said[1] } else { &said[0] };
+        if let Some(sender) = sender
+            && sender.success
+        {
+            world.always("HONEST: who says success has delivered", is_new);
+        }
+        let died = said[1].as_ref().filter(|said| said.crashed).map(|said| said.words.as_str());
+        world.always_eq("LIVE: the server outlives a connection", died, None::<&str>);
+        if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+    }
+
+    /// SPLIT: under segmentation alone, both say what they say in the benign run.
+    fn check_split(&self, world: &mut World, said: &[Option<Said>; 2]) {
+        let schedule = world.schedule();
+        let only_cut = schedule.steps().iter().all(|step| step.fault.is_segmentation())
+            && schedule.picks().iter().all(|pick| pick.name == "order");
+        if !only_cut {
+            return;
+        }
+        if schedule.deviations() == 0 {
+            self.benign.get_or_init(|| said.clone());
+        }
+        let benign = self.benign.get_or_init(|| {
+            let game = Self::new(self.setup.clone());
+            run(|world| drop(game.play(world)), &Schedule::benign());
+            game.benign.get().cloned().unwrap_or_default()
+        });
+        let told = |said: &Option<Said>| said.as_ref().map(|said| said.words.clone());
+        world.always_eq("SPLIT: the client ends as with whole messages", told(&said[0]), told(&benign[0]));
+        world.always_eq("SPLIT: the server ends as with whole messages", told(&said[1]), told(&benign[1]));
+    }
+}

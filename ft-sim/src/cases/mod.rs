@@ -1,0 +1,233 @@
+//! The project's own protocols as cases: ft/1 and the two labs, over the engine, with the promises that each must keep.
+//!
+//! The engine names no protocol; here is where the two meet. A [`Case`] has a name, so that a replay line can find it
+//! again, and states the invariants of every transfer: INTACT, HONEST, ORDER, SPLIT, LIVE, INSIDE. `ft.rs` plays ft/1,
+//! `lab.rs` the labs, `table.rs` lists the cases; [`crate::scenario`] is a case with other inputs, one schedule, and
+//! what is expected of it.
+
+mod deadline;
+mod ft;
+mod inputs;
+mod lab;
+mod table;
+
+use std::fmt;
+
+use crate::explore::{Explorer, explore, run};
+use crate::faults::Faults;
+use crate::report::{Report, Run};
+use crate::schedule::{Fault, Schedule, ScheduleError};
+use crate::world::World;
+
+use ft::FtSetup;
+pub(crate) use inputs::Inputs;
+use lab::LabSetup;
+
+/// One question about one pair of parties, answerable by any schedule.
+#[derive(Clone, Copy)]
+pub struct Case {
+    /// Its name in lists, replay lines and scenarios.
+    pub name: &'static str,
+    /// What a search over it answers.
+    pub question: &'static str,
+    /// Who plays the client and who the server.
+    pub parties: [&'static str; 2],
+    /// The worlds that can hold it, fastest first: `own`, `tokio`.
+    pub worlds: &'static [&'static str],
+    /// False for the naive programs of the labs, whose faults a search is meant to find.
+    pub stands: bool,
+    setup: fn() -> Setup,
+    faults: fn() -> Faults,
+}
+
+/// Every case, in the order of listing.
+#[must_use]
+pub fn all() -> &'static [Case] {
+    table::CASES
+}
+
+/// The case of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Case> {
+    all().iter().find(|case| case.name == name)
+}
+
+/// Runs a replay line, `CASE: SCHEDULE`, once more and keeps its events.
+///
+/// # Errors
+///
+/// The line cannot be read, or there is no such case.
+pub fn replay(line: &str) -> Result<(&'static Case, Run), ReplayError> {
+    let (name, schedule) = crate::replay::parse(line).map_err(ReplayError::Line)?;
+    let case = find(name).ok_or_else(|| ReplayError::NoSuchCase(name.to_owned()))?;
+    Ok((case, case.run(&schedule)))
+}
+
+/// Why a line cannot be replayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplayError {
+    /// It is not `CASE: SCHEDULE`.
+    Line(ScheduleError),
+    /// No case has that name.
+    NoSuchCase(String),
+}
+
+impl fmt::Display for ReplayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(error) => write!(f, "not a replay line: {error}"),
+            Self::NoSuchCase(name) => write!(f, "no case is named {:?}", name),
+        }
+    }
+}
+
+impl std::error::Error for ReplayError {}
+
+/// What a search over a case does; the parts run in the order of the fields.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Every schedule with at most so many deviations.
+    pub deviations: u32,
+    /// Each of these at every byte of both directions of the benign run.
+    pub cuts: Vec<Fault>,
+    /// So many random schedules.
+    pub runs: u64,
+    /// The first seed of those.
+    pub seed: u64,
+    /// Part and parts, counted from 1: disjoint and together complete.
+    pub partition: (u32, u32),
+    /// Other faults than the case's own.
+    pub faults: Option<Faults>,
+}
+
+impl Default for Plan {
+    /// Every single deviation, then 1,000 random schedules.
+    fn default() -> Self {
+        Self { deviations: 1, cuts: Vec::new(), runs: 1_000, seed: 1, partition: (1, 1), faults: None }
+    }
+}
+
+impl Case {
+    /// Runs it once and keeps the events.
+    #[must_use]
+    pub fn run(&self, schedule: &Schedule) -> Run {
+        self.play(schedule).0
+    }
+
+    /// Runs it once, keeps the events, and says what each party reported.
+    #[must_use]
+    pub fn play(&self, schedule: &Schedule) -> (Run, Outcome) {
+        (self.setup)().play(schedule)
+    }
+
+    /// Searches as planned; `progress` hears the number of runs now and then. The first failure is shrunk and ends it.
+    ///
+    /// # Panics
+    ///
+    /// If the plan's partition is not one.
+    pub fn explore(&self, plan: &Plan, progress: impl FnMut(u64)) -> Report {
+        search(explore(self.name, self.closure()), self, plan, progress)
+    }
+
+    /// As [`Case::explore`], in a tokio runtime with a paused clock.
+    ///
+    /// # Panics
+    ///
+    /// As [`Case::explore`].
+    #[cfg(feature = "tokio-world")]
+    pub fn explore_on_tokio(&self, plan: &Plan, progress: impl FnMut(u64)) -> Report {
+        search(crate::explore::explore_on_tokio(self.name, self.closure()), self, plan, progress)
+    }
+
+    /// The case as a function, for searches that a [`Plan`] does not describe.
+    pub fn closure(&self) -> impl Fn(&mut World) + use<> {
+        let game = (self.setup)().into_game();
+        move |world| {
+            game.play(world);
+        }
+    }
+
+    /// The faults that it is searched with unless a plan says otherwise.
+    #[must_use]
+    pub fn faults(&self) -> Faults {
+        (self.faults)()
+    }
+
+    pub(crate) fn setup(&self) -> Setup {
+        (self.setup)()
+    }
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Case").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+fn search<F: Fn(&mut World)>(
+    explorer: Explorer<'static, F>,
+    case: &Case,
+    plan: &Plan,
+    progress: impl FnMut(u64),
+) -> Report {
+    let faults = plan.faults.clone().unwrap_or_else(|| case.faults());
+    explorer
+        .faults(&faults)
+        .partition(plan.partition.0, plan.partition.1)
+        .progress(progress)
+        .exhaustive(plan.deviations)
+        .every_cut(&plan.cuts)
+        .swarm(plan.seed, plan.runs)
+        .report()
+}
+
+/// What the parties of one run reported, and what lay on the receiver's disk in the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The client's own words for what became of the transfer.
+    pub client: String,
+    /// The server's.
+    pub server: String,
+    /// Under the receiver's final names, before any retry: `f: new`, `f: old`.
+    pub files: String,
+    /// The client's words after a clean retry, where the case makes one.
+    pub retry: Option<String>,
+}
+
+/// A case's inputs.
+#[derive(Clone, Debug)]
+pub(crate) enum Setup {
+    Ft(FtSetup),
+    Lab(LabSetup),
+}
+
+impl Setup {
+    pub(crate) fn into_game(self) -> Game {
+        match self {
+            Self::Ft(setup) => Game::Ft(ft::Game::new(setup)),
+            Self::Lab(setup) => Game::Lab(lab::Game::new(setup)),
+        }
+    }
+
+    pub(crate) fn play(self, schedule: &Schedule) -> (Run, Outcome) {
+        let game = self.into_game();
+        let outcome = std::cell::RefCell::new(Outcome::default());
+        let run = run(|world| *outcome.borrow_mut() = game.play(world), schedule);
+        (run, outcome.into_inner())
+    }
+}
+
+/// A setup, and what is remembered between its runs: how the benign one went.
+pub(crate) enum Game {
+    Ft(ft::Game),
+    Lab(lab::Game),
+}
+
+impl Game {
+    pub(crate) fn play(&self, world: &mut World) -> Outcome {
+        match self {
+            Self::Ft(game) => game.play(world),
+            Self::Lab(game) => game.play(world),
+        }
+    }
+}

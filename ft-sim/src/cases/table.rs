@@ -1,0 +1,225 @@
+//! The cases, by name.
+
+use super::ft::{FtSetup, Way, content};
+use super::lab::{Confirmations, LabSetup, Style, Verb};
+use super::{Case, Setup};
+use std::time::Duration;
+
+use ft_core::dialect::TextEnd;
+
+use crate::faults::{Family, Faults};
+
+const WORLDS: &[&str] = &["own", "tokio"];
+const FT: [&str; 2] = ["ft/1 client", "ft/1 server"];
+
+/// Sizes of ft/1 around which boundaries tell most: preamble and header.
+fn all_faults() -> Faults {
+    Faults::all().headers(&[16, 28])
+}
+
+/// What a careful lab program must bear: early ends, and delays that are shorter than its quiet moments.
+fn lab_faults() -> Faults {
+    Faults::cuts().delays(&[Duration::from_millis(20)]).headers(&[3, 8, 11])
+}
+
+/// For programs without deadlines: silence would only show again that they have none.
+fn naive_faults() -> Faults {
+    Faults::cuts().headers(&[3, 8, 11])
+}
+
+/// For texts that end with a line feed, no delay is too long.
+fn patient_faults() -> Faults {
+    Faults::cuts().and(&[Family::Kill, Family::Crash, Family::Stall]).headers(&[3, 8, 11])
+}
+
+fn lab(verb: Verb, style: Style) -> Setup {
+    Setup::Lab(LabSetup::new(verb, style))
+}
+
+fn with_line_feeds(verb: Verb) -> Setup {
+    Setup::Lab(LabSetup { end: TextEnd::Newline, pause: false, ..LabSetup::new(verb, Style::Careful) })
+}
+
+fn three() -> FtSetup {
+    let mut setup = FtSetup::one(Way::Push);
+    setup.files =
+        vec![("a".to_owned(), content(1, 100)), ("b".to_owned(), Vec::new()), ("f".to_owned(), content(3, 200))];
+    setup
+}
+
+fn kept() -> FtSetup {
+    const UNIT: usize = 1024 * 1024;
+    let mut setup = FtSetup::one(Way::Push);
+    setup.files = vec![("f".to_owned(), content(1, UNIT + 100))];
+    setup.kept = UNIT + 50;
+    setup
+}
+
+fn long() -> FtSetup {
+    let mut setup = FtSetup::one(Way::Push);
+    setup.files = vec![("f".to_owned(), content(1, 64 * 1024))];
+    setup
+}
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "ft-push",
+        question: "Does a push of one file keep every promise, whatever the network does?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(FtSetup::one(Way::Push)),
+        faults: all_faults,
+    },
+    Case {
+        name: "ft-pull",
+        question: "Does a pull of one file keep every promise, whatever the network does?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(FtSetup::one(Way::Pull)),
+        faults: all_faults,
+    },
+    Case {
+        name: "ft-push-three",
+        question: "Do three files, one of them empty, share one session without harm to each other?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(three()),
+        faults: all_faults,
+    },
+    Case {
+        name: "ft-push-resume",
+        question: "Does a push go on from a kept beginning of 1 MiB, and keep every promise on the way?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(kept()),
+        faults: all_faults,
+    },
+    Case {
+        name: "ft-push-64k",
+        question: "Does a push of 64 KiB survive a fault at every single byte?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(long()),
+        faults: all_faults,
+    },
+    Case {
+        name: "lab-a-naive",
+        question: "What does lab A's listing suffer on a real network?",
+        parties: ["listing's client", "listing's server"],
+        worlds: WORLDS,
+        stands: false,
+        setup: || lab(Verb::Pipe, Style::Naive),
+        faults: naive_faults,
+    },
+    Case {
+        name: "lab-a-careful",
+        question: "What can be saved on lab A's wire, where nothing ends the metadata?",
+        parties: ["careful client", "careful server"],
+        worlds: WORLDS,
+        stands: true,
+        setup: || lab(Verb::Pipe, Style::Careful),
+        faults: lab_faults,
+    },
+    Case {
+        name: "lab-a-careful-lf",
+        question: "Does a line feed behind the metadata make lab A safe from every pause?",
+        parties: ["careful client", "careful server"],
+        worlds: WORLDS,
+        stands: true,
+        setup: || with_line_feeds(Verb::Pipe),
+        faults: patient_faults,
+    },
+    Case {
+        name: "lab-b-naive",
+        question: "What does lab B's listing suffer on a real network?",
+        parties: ["listing's client", "listing's server"],
+        worlds: WORLDS,
+        stands: false,
+        setup: || lab(Verb::Addfile, Style::Naive),
+        faults: naive_faults,
+    },
+    Case {
+        name: "lab-b-naive-ignores",
+        question: "What does lab B's client miss that never reads a confirmation?",
+        parties: ["listing's client", "listing's server"],
+        worlds: WORLDS,
+        stands: false,
+        setup: || {
+            Setup::Lab(LabSetup { confirmations: Confirmations::Ignored, ..LabSetup::new(Verb::Addfile, Style::Naive) })
+        },
+        faults: naive_faults,
+    },
+    Case {
+        name: "lab-b-naive-late",
+        question: "What does lab B's client read that asks for both confirmations at the end?",
+        parties: ["listing's client", "listing's server"],
+        worlds: WORLDS,
+        stands: false,
+        setup: || {
+            Setup::Lab(LabSetup {
+                confirmations: Confirmations::ReadAtTheEnd,
+                ..LabSetup::new(Verb::Addfile, Style::Naive)
+            })
+        },
+        faults: naive_faults,
+    },
+    Case {
+        name: "lab-b-careful",
+        question: "What can be saved on lab B's wire, with bare texts kept apart by pauses?",
+        parties: ["careful client", "careful server"],
+        worlds: WORLDS,
+        stands: true,
+        setup: || lab(Verb::Addfile, Style::Careful),
+        faults: lab_faults,
+    },
+    Case {
+        name: "lab-b-careful-lf",
+        question: "What can be saved on lab B's wire, when line feeds end its texts?",
+        parties: ["careful client", "careful server"],
+        worlds: WORLDS,
+        stands: true,
+        setup: || with_line_feeds(Verb::Addfile),
+        faults: lab_faults,
+    },
+    Case {
+        name: "lab-b-naive-upload",
+        question: "What does UPLOAD suffer in the listing's manner?",
+        parties: ["listing's client", "listing's server"],
+        worlds: WORLDS,
+        stands: false,
+        setup: || lab(Verb::Upload, Style::Naive),
+        faults: naive_faults,
+    },
+    Case {
+        name: "lab-b-careful-upload",
+        question: "What can be saved of UPLOAD, whose data has no length?",
+        parties: ["careful client", "careful server"],
+        worlds: WORLDS,
+        stands: true,
+        setup: || lab(Verb::Upload, Style::Careful),
+        faults: lab_faults,
+    },
+    Case {
+        name: "lab-b-naive-download",
+        question: "What does DOWNLOAD suffer in the listing's manner?",
+        parties: ["listing's client", "listing's server"],
+        worlds: WORLDS,
+        stands: false,
+        setup: || lab(Verb::Download, Style::Naive),
+        faults: naive_faults,
+    },
+    Case {
+        name: "lab-b-careful-download",
+        question: "What can be saved of DOWNLOAD, whose data has no length?",
+        parties: ["careful client", "careful server"],
+        worlds: WORLDS,
+        stands: true,
+        setup: || lab(Verb::Download, Style::Careful),
+        faults: lab_faults,
+    },
+];

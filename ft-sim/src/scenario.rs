@@ -1,0 +1,256 @@
+//! Scenarios: a question with its answer, as a small TOML file that a person can read, run and change.
+//!
+//! ```toml
+//! # Does the sender know what became of the file when the last confirmation is lost?
+//! # It does not, and says so: unknown. A retry finds the file there.
+//! # FT-75
+//! shows = ["FT-75"]
+//!
+//! [[play]]
+//! case = "ft-push"
+//! schedule = "s2c@150 stall"
+//! client = "1 unknown"
+//! retry = "1 completed"
+//! ```
+//!
+//! The file opens with a comment: the question, what is expected, and which requirement or pitfall it shows. Each play
+//! is a case with other inputs, one schedule, and what the parties must say.
+
+use std::fmt::{self, Write as _};
+
+use ft_core::dialect::pitfall::{Lab, Pitfall, Whose};
+use ft_core::dialect::witness::{Then, witnesses};
+use serde::Deserialize;
+
+use crate::cases::{self, Case, Inputs, Outcome, Setup};
+use crate::report::Run;
+use crate::schedule::Schedule;
+use crate::trace::{Event, escape, lanes};
+
+/// Longest scenario text that is read, bytes: they are written by hand.
+const MAX_TEXT: usize = 64 * 1024;
+
+/// A scenario, read and checked.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The first line of the opening comment.
+    pub question: String,
+    /// The rest of the opening comment.
+    pub expected: String,
+    /// Requirements (`FT-33`), invariants and pitfalls that it shows.
+    pub shows: Vec<String>,
+    plays: Vec<Play>,
+}
+
+#[derive(Clone, Debug)]
+struct Play {
+    case: &'static Case,
+    setup: Setup,
+    schedule: Schedule,
+    expect: Expect,
+}
+
+/// What a play must come to. What is not stated is not asked, but `breaks`: without it nothing may break.
+#[derive(Clone, Debug, Default)]
+struct Expect {
+    client: Option<String>,
+    server: Option<String>,
+    files: Option<String>,
+    retry: Option<String>,
+    breaks: Option<String>,
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    shows: Vec<String>,
+    play: Vec<PlayText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct PlayText {
+    case: String,
+    schedule: String,
+    client: Option<String>,
+    server: Option<String>,
+    files: Option<String>,
+    retry: Option<String>,
+    breaks: Option<String>,
+    #[serde(default)]
+    with: Inputs,
+}
+
+/// Why a scenario cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Reads a scenario.
+///
+/// # Errors
+///
+/// No opening comment with a question, TOML that does not fit, no such case, a schedule that cannot be read, an unknown
+/// pitfall or input.
+pub fn load(text: &str) -> Result<Scenario, Error> {
+    if text.len() > MAX_TEXT {
+        return Err(Error(format!("a scenario has at most {MAX_TEXT} bytes, this has {}", text.len())));
+    }
+    let mut comment = text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim);
+    let question = comment.next().unwrap_or_default().to_owned();
+    let expected = comment.collect::<Vec<_>>().join("\n");
+    if !question.ends_with('?') || expected.is_empty() {
+        return Err(Error("a scenario opens with a comment: a question, then what is expected".to_owned()));
+    }
+    let file: File = toml::from_str(text).map_err(|error| Error(error.to_string()))?;
+    if file.play.is_empty() || file.shows.is_empty() {
+        return Err(Error("a scenario shows something, in at least one play".to_owned()));
+    }
+    for id in &file.shows {
+        let known = id.starts_with("FT-")
+            || Pitfall::ALL.iter().any(|pitfall| pitfall.id() == id)
+            || ["INTACT", "HONEST", "ORDER", "SPLIT", "LIVE", "BOUND", "INSIDE"].contains(&id.as_str());
+        if !known {
+            return Err(Error(format!("{id:?} is no requirement, invariant or pitfall")));
+        }
+    }
+    let plays = file.play.into_iter().map(Play::read).collect::<Result<_, _>>()?;
+    Ok(Scenario { question, expected, shows: file.shows, plays })
+}
+
+impl Play {
+    fn read(text: PlayText) -> Result<Self, Error> {
+        let PlayText { case, schedule, client, server, files, retry, breaks, with } = text;
+        let case = cases::find(&case).ok_or_else(|| Error(format!("no case is named {case:?}")))?;
+        let schedule = schedule.parse().map_err(|error| Error(format!("schedule {schedule:?}: {error}")))?;
+        let mut setup = case.setup();
+        setup.apply(&with, retry.is_some()).map_err(Error)?;
+        Ok(Self { case, setup, schedule, expect: Expect { client, server, files, retry, breaks } })
+    }
+}
+
+/// What one play came to.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// The case's name.
+    pub case: &'static str,
+    /// The run, with its events.
+    pub run: Run,
+    /// What the parties said.
+    pub outcome: Outcome,
+    /// Where it differs from what was expected, one line each.
+    pub surprises: Vec<String>,
+}
+
+/// What a scenario came to.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The whole story, one screen for each play.
+    pub text: String,
+    /// Every play came to what was expected.
+    pub passed: bool,
+    /// The events of the first play, for renderings.
+    pub trace: Vec<Event>,
+    /// Each play.
+    pub plays: Vec<Played>,
+}
+
+impl Scenario {
+    /// Plays it.
+    #[must_use]
+    pub fn run(&self) -> Verdict {
+        let plays: Vec<Played> = self.plays.iter().map(Play::run).collect();
+        let mut text = format!("{}\n{}\n", self.question, self.expected);
+        for (play, played) in self.plays.iter().zip(&plays) {
+            let Played { case, run, outcome, surprises } = played;
+            let _ = write!(text, "\n== {case}: {}\n\n{}\n", run.schedule, lanes(&run.events));
+            let _ = writeln!(text, "client: {}\nserver: {}\nfiles:  {}", outcome.client, outcome.server, outcome.files);
+            if let Some(retry) = &outcome.retry
+                && play.expect.retry.is_some()
+            {
+                let _ = writeln!(text, "retry:  {retry}");
+            }
+            match &run.violation {
+                Some(violation) => _ = writeln!(text, "breaks: {violation}"),
+                None => text.push_str("keeps every promise\n"),
+            }
+            for surprise in surprises {
+                let _ = writeln!(text, "NOT AS EXPECTED: {surprise}");
+            }
+        }
+        text.push_str(&self.blame(&plays));
+        let passed = plays.iter().all(|played| played.surprises.is_empty());
+        let trace = plays.first().map(|played| played.run.events.clone()).unwrap_or_default();
+        Verdict { text, passed, trace, plays }
+    }
+
+    /// Whose fault each pitfall is that broke something here; for a fault of the protocol, the witness.
+    fn blame(&self, plays: &[Played]) -> String {
+        let mut text = String::new();
+        let lab_of = |case: &str| match case {
+            _ if case.starts_with("lab-a") => Some(Lab::A),
+            _ if case.starts_with("lab-b") => Some(Lab::B),
+            _ => None,
+        };
+        let shown: Vec<Pitfall> =
+            Pitfall::ALL.iter().copied().filter(|p| self.shows.iter().any(|id| id == p.id())).collect();
+        let mut labs: Vec<Lab> = plays.iter().filter_map(|played| lab_of(played.case)).collect();
+        labs.dedup();
+        for pitfall in shown {
+            for &lab in &labs {
+                let whose = match pitfall.whose(lab) {
+                    None => continue,
+                    Some(Whose::Implementation) => "the implementation",
+                    Some(Whose::Protocol) => "the protocol",
+                    Some(Whose::Both) => "the implementation, and of the protocol",
+                };
+                let _ = writeln!(text, "\n{pitfall}: a fault of {whose}");
+                for row in witnesses().iter().filter(|row| row.pitfall == pitfall && row.lab == lab) {
+                    let then = match row.one.then {
+                        Then::Silence => "silence",
+                        Then::Fin => "FIN",
+                    };
+                    let _ = writeln!(text, "  on the wire: \"{}\", then {then}", escape(&row.one.wire()));
+                    let _ = writeln!(text, "  it may mean: {}\n           or: {}", row.one.means, row.other.means);
+                }
+            }
+        }
+        text
+    }
+}
+
+impl Play {
+    fn run(&self) -> Played {
+        let (run, outcome) = self.setup.clone().play(&self.schedule);
+        let mut surprises = Vec::new();
+        let expect = &self.expect;
+        let retry = outcome.retry.clone().unwrap_or_default();
+        for (what, expected, got) in [
+            ("client", &expect.client, &outcome.client),
+            ("server", &expect.server, &outcome.server),
+            ("files", &expect.files, &outcome.files),
+            ("retry", &expect.retry, &retry),
+        ] {
+            if let Some(expected) = expected
+                && !got.starts_with(expected)
+            {
+                surprises.push(format!("{what}: expected {expected:?}, got {got:?}"));
+            }
+        }
+        let broken = run.violation.as_ref().map(|violation| violation.name.clone());
+        match (&expect.breaks, &broken) {
+            (Some(expected), Some(name)) if name.starts_with(expected) => {}
+            (None, None) => {}
+            (expected, got) => surprises.push(format!("breaks: expected {expected:?}, got {got:?}")),
+        }
+        Played { case: self.case.name, run, outcome, surprises }
+    }
+}
