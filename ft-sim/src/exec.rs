@@ -241,6 +241,9 @@ impl Exec {
             core = shared.lock();
         }
         if self.live == 0 {
+            core.last_deaths();
+            drop(core);
+            self.bury(shared, tasks, observer);
             return Turn::Complete;
         }
         let woken = self.wakes.bits.load(Ordering::Acquire) & self.live;

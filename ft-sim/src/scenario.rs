@@ -171,7 +171,7 @@ impl Scenario {
         let mut text = format!("{}\n{}\n", self.question, self.expected);
         for (play, played) in self.plays.iter().zip(&plays) {
             let Played { case, run, outcome, surprises } = played;
-            let _ = write!(text, "\n== {case}: {}\n\n{}\n", run.schedule, lanes(&run.events));
+            let _ = write!(text, "\n== {case}: {}\n\n{}\n", run.schedule, screen(&lanes(&run.events)));
             let _ = writeln!(text, "client: {}\nserver: {}\nfiles:  {}", outcome.client, outcome.server, outcome.files);
             if let Some(retry) = &outcome.retry
                 && play.expect.retry.is_some()
@@ -180,7 +180,7 @@ impl Scenario {
             }
             match &run.violation {
                 Some(violation) => _ = writeln!(text, "breaks: {violation}"),
-                None => text.push_str("keeps every promise\n"),
+                None => text.push_str("breaks: nothing\n"),
             }
             for surprise in surprises {
                 let _ = writeln!(text, "NOT AS EXPECTED: {surprise}");
@@ -225,6 +225,22 @@ impl Scenario {
         }
         text
     }
+}
+
+/// At most a screen of lanes: the beginning and the end, which is where stories begin and end.
+fn screen(lanes: &str) -> String {
+    const TOP: usize = 24;
+    const BOTTOM: usize = 20;
+    let lines: Vec<&str> = lanes.lines().collect();
+    if lines.len() <= TOP + BOTTOM + 1 {
+        return lanes.to_owned();
+    }
+    let left_out = lines.len() - TOP - BOTTOM;
+    let mut text = lines[..TOP].join("\n");
+    let _ = write!(text, "\n     ... {left_out} lines like these ...\n");
+    text.push_str(&lines[lines.len() - BOTTOM..].join("\n"));
+    text.push('\n');
+    text
 }
 
 impl Play {

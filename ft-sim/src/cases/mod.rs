@@ -15,6 +15,7 @@ use std::fmt;
 
 use crate::explore::{Explorer, explore, run};
 use crate::faults::Faults;
+use crate::invariant::Kind;
 use crate::report::{Report, Run};
 use crate::schedule::{Fault, Schedule, ScheduleError};
 use crate::world::World;
@@ -229,5 +230,12 @@ impl Game {
             Self::Ft(game) => game.play(world),
             Self::Lab(game) => game.play(world),
         }
+    }
+}
+
+/// Reports a broken promise, if there is something to say about it.
+fn broken(world: &mut World, promise: &str, detail: Option<String>) {
+    if let Some(detail) = detail {
+        world.violate(Kind::Always, promise, || detail);
     }
 }

@@ -22,6 +22,12 @@ fn lab_faults() -> Faults {
     Faults::cuts().delays(&[Duration::from_millis(20)]).headers(&[3, 8, 11])
 }
 
+/// Lab B's data has no length: a connection that ends early is a whole file to it (`eof-is-success`), so that only
+/// segmentation is left to bear.
+fn lab_b_faults() -> Faults {
+    Faults::segmentation().delays(&[Duration::from_millis(20)]).headers(&[2, 7, 8, 10])
+}
+
 /// For programs without deadlines: silence would only show again that they have none.
 fn naive_faults() -> Faults {
     Faults::cuts().headers(&[3, 8, 11])
@@ -37,7 +43,7 @@ fn lab(verb: Verb, style: Style) -> Setup {
 }
 
 fn with_line_feeds(verb: Verb) -> Setup {
-    Setup::Lab(LabSetup { end: TextEnd::Newline, pause: false, ..LabSetup::new(verb, Style::Careful) })
+    Setup::Lab(LabSetup { end: TextEnd::Newline, pause: false, patient: true, ..LabSetup::new(verb, Style::Careful) })
 }
 
 fn three() -> FtSetup {
@@ -175,7 +181,7 @@ pub(super) const CASES: &[Case] = &[
         worlds: WORLDS,
         stands: true,
         setup: || lab(Verb::Addfile, Style::Careful),
-        faults: lab_faults,
+        faults: lab_b_faults,
     },
     Case {
         name: "lab-b-careful-lf",
@@ -184,7 +190,7 @@ pub(super) const CASES: &[Case] = &[
         worlds: WORLDS,
         stands: true,
         setup: || with_line_feeds(Verb::Addfile),
-        faults: lab_faults,
+        faults: lab_b_faults,
     },
     Case {
         name: "lab-b-naive-upload",
@@ -202,7 +208,7 @@ pub(super) const CASES: &[Case] = &[
         worlds: WORLDS,
         stands: true,
         setup: || lab(Verb::Upload, Style::Careful),
-        faults: lab_faults,
+        faults: lab_b_faults,
     },
     Case {
         name: "lab-b-naive-download",
@@ -220,6 +226,6 @@ pub(super) const CASES: &[Case] = &[
         worlds: WORLDS,
         stands: true,
         setup: || lab(Verb::Download, Style::Careful),
-        faults: lab_faults,
+        faults: lab_b_faults,
     },
 ];

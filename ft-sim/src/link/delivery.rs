@@ -239,6 +239,24 @@ impl Core {
         }
         false
     }
+
+    /// Once every task has ended: deaths whose offset was read in a task's last step still come, so that a disk hears
+    /// of a power cut right after the last word.
+    pub(crate) fn last_deaths(&mut self) {
+        for index in 0..self.open {
+            for dir in Direction::BOTH {
+                let pipe = self.conns[index].pipe_mut(dir);
+                if let Gate::Drain(Some((party, death))) = pipe.gate
+                    && !pipe.stalled
+                    && pipe.read == pipe.delivered
+                {
+                    pipe.gate = Gate::Open;
+                    let host = self.conns[index].host(party);
+                    self.deaths.push((host, death));
+                }
+            }
+        }
+    }
 }
 
 const TAG_OPEN: u64 = 10;

@@ -46,10 +46,21 @@ pub fn lanes(events: &[Event]) -> String {
     let mut text = String::new();
     line(&mut text, "time", &["client", "wire", "server"].map(str::to_owned));
     let mut row = Row::default();
-    for event in events {
-        let Some((lane, cell, follows)) = cell(&event.what, lane_of) else {
+    let shown: Vec<&Event> = events.iter().filter(|e| !matches!(e.what, What::Timer | What::Poll { .. })).collect();
+    let mut next = 0;
+    while let Some(event) = shown.get(next) {
+        let (reads, last) = reads_on(&shown[next..]);
+        next += reads;
+        let Some((lane, mut cell, mut follows)) = cell(&event.what, lane_of) else {
             continue;
         };
+        if reads > 1
+            && let Some((conn, dir, offset, _)) = follows
+        {
+            // A parser that reads byte by byte would fill the screen.
+            cell = format!("{}read {} in {reads}", number(conn), range(offset, last - offset));
+            follows = Some((conn, dir, offset, last - offset));
+        }
         let joins = row.at == event.at
             && follows.is_some()
             && row.follows == follows
@@ -64,6 +75,25 @@ pub fn lanes(events: &[Event]) -> String {
     }
     flush(&mut text, &mut row);
     text
+}
+
+/// How many events at the beginning are reads of one reader that follow each other with nothing between them (at least
+/// 1, the first event), and the offset behind the last.
+fn reads_on(events: &[&Event]) -> (usize, u64) {
+    let mut count = 0;
+    let mut reached = None;
+    for event in events {
+        let What::Read { conn, dir, offset, len } = event.what else { break };
+        match reached {
+            None => reached = Some((event.at, conn, dir, offset + len)),
+            Some(place) if place == (event.at, conn, dir, offset) => {
+                reached = Some((event.at, conn, dir, offset + len))
+            }
+            Some(_) => break,
+        }
+        count += 1;
+    }
+    (count.max(1), reached.map_or(0, |(.., end)| end))
 }
 
 /// True if `lane` comes right after what the row already holds, in the bytes' direction.
@@ -118,9 +148,6 @@ type Follows = Option<(u16, Direction, u64, u64)>;
 
 /// Which lane an event is shown in, its text, and the bytes it belongs to.
 fn cell(what: &What, lane_of: impl Fn(HostId) -> Lane) -> Option<(Lane, String, Follows)> {
-    let number = |conn: u16| {
-        if conn == 1 { String::new() } else { format!("{conn}:") }
-    };
     let side = |party: Party| match party {
         Party::Client => Lane::Client,
         Party::Server => Lane::Server,
@@ -164,6 +191,11 @@ fn cell(what: &What, lane_of: impl Fn(HostId) -> Lane) -> Option<(Lane, String, 
         }
         What::Timer | What::Poll { .. } => return None,
     })
+}
+
+/// A connection's number, where it is not the only one.
+fn number(conn: u16) -> String {
+    if conn == 1 { String::new() } else { format!("{conn}:") }
 }
 
 fn range(offset: u64, len: u64) -> String {

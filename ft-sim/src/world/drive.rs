@@ -52,7 +52,7 @@ impl World {
         self.exec.run(&self.shared, tasks, &mut self.hooks)
     }
 
-    pub(super) fn violate(&mut self, kind: Kind, name: &str, detail: impl FnOnce() -> String) {
+    pub(crate) fn violate(&mut self, kind: Kind, name: &str, detail: impl FnOnce() -> String) {
         self.shared.lock().properties.violate(kind, name, detail);
     }
 

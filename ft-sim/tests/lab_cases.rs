@@ -1,0 +1,63 @@
+//! The labs under the explorer: careful programs stand within what their wire allows, naive ones fall, and where they
+//! fall is found without being told.
+
+use ft_sim::cases::{self, Plan};
+use ft_sim::{Family, Fault, Faults};
+
+fn stands(name: &str, deviations: u32, cuts: &[Fault]) {
+    let case = cases::find(name).expect("a case of that name");
+    let report = case.explore(&Plan { deviations, cuts: cuts.to_vec(), runs: 2_000, ..Plan::default() }, |_| {});
+    println!("{report}");
+    report.assert_passed();
+}
+
+const LOSSES: &[Fault] = &[Fault::Fin, Fault::Rst, Fault::HalfClose, Fault::Stall];
+
+#[test]
+fn careful_lab_a_stands_under_every_cut() {
+    stands("lab-a-careful", 1, LOSSES);
+}
+
+#[test]
+fn careful_lab_a_with_a_line_feed_stands_under_every_cut_and_delay() {
+    stands("lab-a-careful-lf", 1, LOSSES);
+}
+
+#[test]
+fn careful_lab_b_stands_under_every_segmentation() {
+    stands("lab-b-careful", 1, &[]);
+    stands("lab-b-careful-lf", 1, &[]);
+    stands("lab-b-careful-upload", 1, &[]);
+    stands("lab-b-careful-download", 1, &[]);
+}
+
+/// What the search finds with these faults alone: the broken promise, and the smallest schedule.
+fn falls(name: &str, families: &[Family]) -> String {
+    let case = cases::find(name).expect("a case of that name");
+    let plan = Plan { deviations: 2, runs: 2_000, faults: Some(Faults::only(families)), ..Plan::default() };
+    let report = case.explore(&plan, |_| {});
+    let failure = report.expect_failure();
+    format!("{} / {}", failure.violation.name, failure.replay_line())
+}
+
+#[test]
+fn naive_programs_fall_and_the_smallest_schedule_is_found() {
+    let mut text = String::new();
+    for (name, families) in [
+        ("lab-a-naive", Family::Split),
+        ("lab-a-naive", Family::Short),
+        ("lab-a-naive", Family::HalfClose),
+        ("lab-a-naive", Family::Fin),
+        ("lab-a-naive", Family::Rst),
+        ("lab-a-naive", Family::Stall),
+        ("lab-b-naive", Family::Split),
+        ("lab-b-naive-download", Family::Split),
+        ("lab-b-careful", Family::HalfClose),
+        ("lab-b-careful-lf", Family::HalfClose),
+        ("lab-b-careful-upload", Family::HalfClose),
+        ("lab-b-careful-download", Family::HalfClose),
+    ] {
+        text += &format!("{families:?}: {}\n", falls(name, &[families]));
+    }
+    println!("{text}");
+}
