@@ -1,4 +1,4 @@
-//! The documents say what is true: every `sh` block of README.md and docs/CLI.md is run.
+//! The documents say what is true: every `sh` block of README.md, docs/CLI.md and docs/SIMULATOR.md is run.
 //!
 //! Blocks of one document share a folder and run in order, each line by `sh`. `ft-cli serve` is started on a free port and
 //! goes on; `localhost` in later lines is the newest server. A line must exit with 0, or with N if it ends in `# exit N`.
@@ -95,6 +95,14 @@ fn readme_begins_with_the_demo_and_the_tests_and_all_its_other_commands_work() {
 fn commands_of_the_command_line_page_work() {
     let lines = commands(&document("docs/CLI.md"));
     assert!(lines.len() >= 20, "{lines:#?}");
+    run_all(&lines);
+}
+
+/// Without `jq` this fails: an untested line of a guide is not a passed test.
+#[test]
+fn commands_of_the_simulator_page_work() {
+    let lines = commands(&document("docs/SIMULATOR.md"));
+    assert!(lines.len() >= 18, "{lines:#?}");
     run_all(&lines);
 }
 
