@@ -123,15 +123,8 @@ mod tests {
 
     #[test]
     fn graver_outcome_wins_whatever_the_order() {
-        let by_gravity = [
-            Exit::Completed,
-            Exit::Unseen,
-            Exit::Refused,
-            Exit::Failed,
-            Exit::Unsound,
-            Exit::Unknown,
-            Exit::Usage,
-        ];
+        let by_gravity =
+            [Exit::Completed, Exit::Unseen, Exit::Refused, Exit::Failed, Exit::Unsound, Exit::Unknown, Exit::Usage];
         for (i, a) in by_gravity.into_iter().enumerate() {
             for (j, b) in by_gravity.into_iter().enumerate() {
                 assert_eq!(a.and(b), by_gravity[i.max(j)]);

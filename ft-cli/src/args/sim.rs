@@ -75,7 +75,7 @@ pub struct ExploreArgs {
     /// Random schedules for each case
     #[arg(long, value_name = "N", default_value_t = limits::SIM_RUNS)]
     pub runs: u64,
-    /// Every schedule with at most K deviations [default: 1, or 0 for a case that moves more than 1 KiB]
+    /// Every schedule with at most K deviations [default: 1, or 0 for a case that moves more than 8 KiB]
     #[arg(long, value_name = "K")]
     pub deviations: Option<u32>,
     /// This fault at every byte of both directions, as a schedule names it (rst, "kill server"); may be repeated

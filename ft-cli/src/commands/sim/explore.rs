@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ft_sim::cases::{self, Case, Plan};
-use ft_sim::{Report, Schedule};
+use ft_sim::trace::lanes;
+use ft_sim::{Failure, Report, Schedule};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::count;
@@ -16,7 +17,8 @@ use crate::render::{Mode, Screen};
 
 /// `explore`
 pub(super) fn run(args: &ExploreArgs, screen: &Screen) -> Result<Exit, Stop> {
-    let asked = |case: &&Case| if args.case.is_empty() { case.stands } else { args.case.iter().any(|n| n == case.name) };
+    let asked =
+        |case: &&Case| if args.case.is_empty() { case.stands } else { args.case.iter().any(|n| n == case.name) };
     let mut verdict = Verdict::new(args.partition);
     for case in cases::all().iter().filter(asked) {
         let progress = Progress::new(case.name, screen);
@@ -80,12 +82,24 @@ fn show(screen: &Screen, plan: &Plan, report: &Report, exit: Exit) {
     }
     if report.divergence.is_some() {
         // The report has the words for it.
-        text = report.to_string();
+        text = format!("{report}\n");
     } else if let Some(failure) = &report.failure {
-        // Single quotes: a schedule has blanks, semicolons and number signs, and no quotes.
-        text += &format!("\n\n{failure}\n\nsee it again: ft-cli sim replay '{}'", failure.replay_line());
+        text += "\n\n";
+        text += &tell(failure);
     }
     if exit == Exit::Completed { screen.line(&text) } else { screen.print(&text) }
+}
+
+/// A failure, and how to see it again.
+fn tell(failure: &Failure) -> String {
+    let Failure { violation, found, after_runs, minimal, shrink_runs, .. } = failure;
+    let (found, shrunk) = (found.deviations() as u64, minimal.schedule.deviations() as u64);
+    let found = format!("found in run {after_runs} with {}", count(found, "deviation"));
+    let shrunk = format!("shrunk to {} by {}", count(shrunk, "deviation"), count(*shrink_runs, "run"));
+    let story = lanes(&minimal.events);
+    // Single quotes: a schedule has blanks, semicolons and number signs, and no quotes.
+    let again = format!("see it again: ft-cli sim replay '{}'", failure.replay_line());
+    format!("{violation}\n{found}, {shrunk}:\n\n  {}\n\n{}\n\n{again}", minimal.schedule, story.trim_end())
 }
 
 /// A line on standard error, if that is a terminal.

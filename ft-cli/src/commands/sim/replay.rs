@@ -52,7 +52,7 @@ pub(super) fn run(args: &ReplayArgs, screen: &Screen) -> Result<Exit, Stop> {
         print_json(screen, &line);
         return Ok(exit);
     }
-    screen.line(&format!("{}\n", lanes(&run.events)));
+    screen.line(&format!("{}\n", lanes(&run.events).trim_end()));
     screen.line(&format!("client: {}\nserver: {}\nfiles:  {}", outcome.client, outcome.server, outcome.files));
     let digest = run.hash.0;
     match &run.violation {

@@ -131,8 +131,11 @@ fn show(screen: &Screen, name: &str, scenario: &Scenario, verdict: &Verdict, bri
 /// `trace`
 pub(super) fn trace(args: &TraceArgs, screen: &Screen) -> Result<Exit, Stop> {
     let (name, scenario) = find(&args.scenario)?;
-    let verdict = quietly(|| scenario.run())
-        .map_err(|text| Stop { exit: Exit::Unsound, text: format!("{name}: {text}"), hint: None })?;
+    let verdict = quietly(|| scenario.run()).map_err(|text| Stop {
+        exit: Exit::Unsound,
+        text: format!("{name}: {text}"),
+        hint: None,
+    })?;
     let plays = verdict.plays.len();
     let Some(played) = verdict.plays.get(args.play - 1) else {
         return Err(Stop::usage(format_args!("{name} has {}, no play {}", count(plays as u64, "play"), args.play)));
