@@ -136,6 +136,7 @@ fn trace_is_written_as_text_json_or_packets() {
     let text = sandbox.run("sim trace ft-benign-push").expect(0);
     assert!(text.text().lines().count() > 5, "{}", text.all());
     let json = sandbox.run("sim trace ft-benign-push --format json").expect(0).text();
+    assert_eq!(json, sandbox.run("sim trace ft-benign-push --json").expect(0).text());
     assert!(json.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{json}");
     sandbox.run("sim trace ft-benign-push --format pcapng --out push.pcapng").expect(0);
     let packets = std::fs::read(sandbox.path("push.pcapng")).expect("a capture");

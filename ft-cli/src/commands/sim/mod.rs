@@ -47,7 +47,7 @@ fn list(screen: &Screen) -> Exit {
         if json {
             print_json(screen, &Entry::Case { name, question, stands: case.stands, worlds: case.worlds });
         } else {
-            screen.line(&format!("{} {name:width$}  {question}", if case.stands { ' ' } else { '*' }));
+            screen.print(&format!("{} {name:width$}  {question}", if case.stands { ' ' } else { '*' }));
         }
     }
     if !json {
@@ -57,7 +57,7 @@ fn list(screen: &Screen) -> Exit {
         if json {
             print_json(screen, &Entry::Scenario { name, question: &scenario.question, shows: &scenario.shows });
         } else {
-            screen.line(&format!("  {name:width$}  {}", scenario.question));
+            screen.print(&format!("  {name:width$}  {}", scenario.question));
         }
     }
     Exit::Completed

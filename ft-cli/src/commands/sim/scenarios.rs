@@ -141,7 +141,11 @@ pub(super) fn trace(args: &TraceArgs, screen: &Screen) -> Result<Exit, Stop> {
         return Err(Stop::usage(format_args!("{name} has {}, no play {}", count(plays as u64, "play"), args.play)));
     };
     let events = &played.run.events;
-    let bytes = match args.format {
+    let format = match args.format {
+        TraceFormat::Text if screen.mode() == Mode::Json => TraceFormat::Json,
+        asked => asked,
+    };
+    let bytes = match format {
         TraceFormat::Text => lanes(events).into_bytes(),
         TraceFormat::Json => json_lines(events).into_bytes(),
         TraceFormat::Pcapng => pcapng(events),
@@ -152,7 +156,7 @@ pub(super) fn trace(args: &TraceArgs, screen: &Screen) -> Result<Exit, Stop> {
                 .map_err(|e| Stop::failed(format_args!("cannot write to {}: {e}", path.display())))?;
             screen.line(&format!("{} written to {}", count(events.len() as u64, "event"), path.display()));
         }
-        None if args.format == TraceFormat::Pcapng && io::stdout().is_terminal() => {
+        None if format == TraceFormat::Pcapng && io::stdout().is_terminal() => {
             return Err(Stop::usage("a pcapng file is no text for a terminal").hint("give --out FILE"));
         }
         None => {
