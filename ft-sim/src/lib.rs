@@ -44,6 +44,7 @@ pub mod cases;
 pub mod choices;
 mod clock;
 mod core;
+pub mod disk;
 mod endpoint;
 mod exec;
 pub mod explore;

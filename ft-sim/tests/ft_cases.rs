@@ -28,3 +28,30 @@ fn push_of_one_file_keeps_every_promise() {
 fn pull_of_one_file_keeps_every_promise() {
     search("ft-pull", &everywhere(3_000));
 }
+
+#[test]
+fn three_files_in_one_session_keep_every_promise() {
+    search("ft-push-three", &Plan { runs: 1_000, ..everywhere(0) });
+}
+
+#[test]
+fn disk_that_fails_and_forgets_never_breaks_a_promise() {
+    let plan = Plan { deviations: 0, cuts: vec![Fault::Crash(Party::Server)], runs: 2_000, ..Plan::default() };
+    search("ft-push-disk", &plan);
+    search("ft-pull-disk", &plan);
+}
+
+/// What a search finds wrong with a hasty server.
+fn punished(name: &str) -> String {
+    let report = cases::find(name).expect("a case of that name").explore(&Plan::default(), |_| {});
+    let failure = report.expect_failure();
+    assert!(failure.minimal.schedule.deviations() <= 3, "{failure}");
+    failure.violation.name.clone()
+}
+
+#[test]
+fn power_cut_finds_every_step_of_landing_that_was_left_out() {
+    assert_eq!(punished("ft-push-no-file-sync"), "INTACT: the old file or the new one");
+    assert_eq!(punished("ft-push-no-folder-sync"), "HONEST: completed files are there");
+    assert_eq!(punished("ft-push-in-place"), "INTACT: the old file or the new one");
+}

@@ -1,7 +1,7 @@
 //! ft/1 as a case: one attempt under the schedule's faults, then a clean retry, with every invariant asked.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,15 +14,21 @@ use ft_core::session::{self, NoPulse, Options};
 use ft_core::storage::Step;
 
 use super::deadline::Deadline;
+use super::landing::{Haste, Target};
 use super::{Outcome, broken};
+use crate::disk::{CallFault, Disk, Keeps};
 use crate::exec::Ended;
 use crate::explore::run;
+use crate::limits;
 use crate::schedule::Schedule;
 use crate::trace::NoteKind;
-use crate::world::{Tracer, World};
+use crate::world::{CLIENT, HostDeath, SERVER, Tracer, World};
 
 /// Silence that a party bears, as FT-73 has it.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// Calls of one landing that may be told to fail: create, write, sync, rename, sync of the folder.
+const DISK_CALLS: u32 = 5;
 
 /// Which way the files go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +53,8 @@ pub(crate) struct FtSetup {
     pub(crate) overwrite: Overwrite,
     /// Bytes of room on the receiver's disk.
     pub(crate) room: Option<u64>,
+    /// The receiver lands on a disk that may fail and forget, with this mistake in its landing.
+    pub(crate) disk: Option<Haste>,
     pub(crate) window: Option<u64>,
     /// A clean retry follows, and must complete.
     pub(crate) retry: bool,
@@ -64,12 +72,13 @@ impl FtSetup {
             compare: Compare::Quick,
             overwrite: Overwrite::Default,
             room: None,
+            disk: None,
             window: None,
             retry: true,
         }
     }
 
-    fn trees(&self) -> (Memory, Memory) {
+    fn trees(&self, world: &mut World) -> (Memory, Target) {
         let dated = |name: &str, content: &[u8], secs| {
             let mut entry = Entry::file(name, content);
             entry.meta.mtime = Some(Mtime { secs, nanos: 7 });
@@ -78,6 +87,9 @@ impl FtSetup {
         let (from, to) = (Memory::new(), Memory::new());
         for (name, content) in &self.files {
             from.put(dated(name, content, 2));
+        }
+        if let Some(haste) = self.disk {
+            return (from, Target::Disk(self.disk(world), haste, world.tracer()));
         }
         for (name, content) in &self.old {
             to.put(dated(name, content, if self.same_time { 2 } else { 1 }));
@@ -88,7 +100,38 @@ impl FtSetup {
         {
             to.tree().partials.insert(rel(name), content[..self.kept.min(content.len())].to_vec());
         }
-        (from, to)
+        (from, Target::Memory(to))
+    }
+
+    /// The receiver's disk. What a power cut keeps, and which call fails, is for the schedule to say.
+    fn disk(&self, world: &mut World) -> Disk {
+        let disk = Disk::new();
+        for (name, content) in &self.old {
+            disk.put(name, content);
+        }
+        disk.set_room(self.room);
+        let names = world.branch("disk-names", Keeps::KINDS);
+        let bytes = world.branch("disk-bytes", Keeps::KINDS);
+        disk.set_keeps(Keeps::from_choices(names, bytes));
+        let fault = world.pick("disk-fault", 1 + 4 * DISK_CALLS);
+        let kind = [CallFault::Error, CallFault::Full, CallFault::Short, CallFault::PowerCut];
+        if let Some(fault) = fault.checked_sub(1) {
+            let kind = kind[limits::index(u64::from(fault / DISK_CALLS))];
+            disk.set_fault(u64::from(fault % DISK_CALLS) + 1, kind);
+            if kind == CallFault::PowerCut {
+                // The host that went with its disk waits for ever; its peer must not, which the retry shows.
+                world.tolerate_deadlock();
+            }
+        }
+        let receiver = if self.way == Way::Push { SERVER } else { CLIENT };
+        let dying = disk.clone();
+        world.on_death(move |host, death| {
+            if host == receiver && death == HostDeath::Crashed {
+                // The handles that matter find the new boot by themselves.
+                drop(dying.power_cut());
+            }
+        });
+        disk
     }
 
     fn new_content(&self, name: &str) -> Option<&[u8]> {
@@ -122,12 +165,45 @@ struct Facts {
     local: u64,
 }
 
+/// What was said, in order, of each stream.
+#[derive(Default)]
+struct Folds(BTreeMap<StreamId, DefaultHasher>);
+
+impl Folds {
+    fn add(&mut self, stream: StreamId, what: &impl Hash) {
+        what.hash(self.0.entry(stream).or_default());
+    }
+
+    fn finish(&self) -> u64 {
+        let mut all = DefaultHasher::new();
+        for (stream, fold) in &self.0 {
+            (stream, fold.finish()).hash(&mut all);
+        }
+        all.finish()
+    }
+}
+
+fn stream_of(frame: &Frame) -> StreamId {
+    match frame {
+        Frame::Hello(_) | Frame::Goodbye | Frame::Want(..) | Frame::Done(..) | Frame::Entry(..) => 0,
+        Frame::Offer(stream, _)
+        | Frame::Error(stream, _)
+        | Frame::Ack1(stream, ..)
+        | Frame::Data { stream, .. }
+        | Frame::Hole { stream, .. }
+        | Frame::End(stream, ..)
+        | Frame::Ack2(stream, _)
+        | Frame::Alive(stream, _) => *stream,
+    }
+}
+
 /// Hears one side's events.
 struct Log {
     tracer: Tracer,
-    sent: DefaultHasher,
-    received: DefaultHasher,
-    local: DefaultHasher,
+    /// One for each stream, because the order among streams is free (PROTOCOL §7.5); 0 is the session.
+    sent: Folds,
+    received: Folds,
+    local: Folds,
     agreed: BTreeSet<StreamId>,
     landed: BTreeSet<StreamId>,
     /// The first thing that was done too early.
@@ -138,9 +214,9 @@ impl Log {
     fn new(world: &World) -> Rc<RefCell<Self>> {
         Rc::new(RefCell::new(Self {
             tracer: world.tracer(),
-            sent: DefaultHasher::new(),
-            received: DefaultHasher::new(),
-            local: DefaultHasher::new(),
+            sent: Folds::default(),
+            received: Folds::default(),
+            local: Folds::default(),
             agreed: BTreeSet::new(),
             landed: BTreeSet::new(),
             early: None,
@@ -154,17 +230,17 @@ impl Log {
     fn hear(&mut self, event: &Event) {
         match event {
             Event::Frame(Direction::Sent, frame) => {
-                frame.hash(&mut self.sent);
+                self.sent.add(stream_of(frame), frame);
                 self.sent_frame(frame);
             }
             Event::Frame(Direction::Received, frame) => {
-                frame.hash(&mut self.received);
+                self.received.add(stream_of(frame), frame);
                 if let Frame::Ack1(stream, ..) = frame {
                     self.agreed.insert(*stream);
                 }
             }
             Event::Landing(stream, step) => {
-                event.hash(&mut self.local);
+                self.local.add(*stream, event);
                 if *step == Step::DirSynced {
                     self.landed.insert(*stream);
                 }
@@ -172,16 +248,14 @@ impl Log {
             }
             // How content was cut into pieces is the stream's affair.
             Event::Progress(..) => {}
-            Event::Offered(..)
-            | Event::Started(..)
-            | Event::Same(_)
-            | Event::Verified(_)
-            | Event::Stored(..)
-            | Event::Failed(..)
-            | Event::Unknown(_)
-            | Event::Listed(_)
-            | Event::WantDone(..)
-            | Event::Closed(_) => event.hash(&mut self.local),
+            Event::Offered(stream, _)
+            | Event::Started(stream, ..)
+            | Event::Same(stream)
+            | Event::Verified(stream)
+            | Event::Stored(stream, _)
+            | Event::Failed(stream, _)
+            | Event::Unknown(stream) => self.local.add(*stream, event),
+            Event::Listed(_) | Event::WantDone(..) | Event::Closed(_) => self.local.add(0, event),
         }
     }
 
@@ -280,7 +354,7 @@ impl Game {
 
     pub(crate) fn play(&self, world: &mut World) -> Outcome {
         let setup = &self.setup;
-        let (from, to) = setup.trees();
+        let (from, to) = setup.trees(world);
         if let Some(window) = setup.window {
             world.window(window);
         }
@@ -302,9 +376,12 @@ impl Game {
         };
         if setup.retry {
             world.calm();
+            to.calm();
             let again = self.attempt(world, &from, &to);
             self.check(world, &to, &again);
-            let whole = setup.files.iter().all(|(name, content)| to.content(name).as_ref() == Some(content));
+            let mut whole = 0;
+            to.each(|name, content| whole += u64::from(setup.new_content(name) == Some(content)));
+            let whole = whole == all;
             let clean = |r: &Option<Report>| r.as_ref().is_some_and(|r| r.end.is_ok() && r.completed == all);
             world.eventually("LIVE: a retry completes", whole && clean(&again.client) && clean(&again.server));
             outcome.retry = Some(words(again.client.as_ref()));
@@ -312,7 +389,7 @@ impl Game {
         outcome
     }
 
-    fn attempt(&self, world: &mut World, from: &Memory, to: &Memory) -> Attempt {
+    fn attempt(&self, world: &mut World, from: &Memory, to: &Target) -> Attempt {
         let setup = &self.setup;
         let options = Options { overwrite: setup.overwrite, compare: setup.compare, ..Options::default() };
         let (client_log, server_log) = (Log::new(world), Log::new(world));
@@ -370,19 +447,20 @@ impl Game {
     }
 
     /// INTACT, HONEST and ORDER, after an attempt.
-    fn check(&self, world: &mut World, to: &Memory, attempt: &Attempt) {
+    fn check(&self, world: &mut World, to: &Target, attempt: &Attempt) {
         let setup = &self.setup;
         let mut stored = 0;
         let mut torn = None;
-        for (path, entry) in &to.tree().files {
-            let name = path.to_string();
-            let is_new = setup.new_content(&name) == Some(&entry.content[..]);
+        let mut there = BTreeSet::new();
+        to.each(|name, content| {
+            let is_new = setup.new_content(name) == Some(content);
             stored += u64::from(is_new);
-            if !is_new && setup.old_content(&name) != Some(&entry.content[..]) {
-                torn = Some(format!("{name} has {} bytes that are neither the old nor the new", entry.content.len()));
+            if !is_new && setup.old_content(name) != Some(content) {
+                torn = Some(format!("{name} has {} bytes that are neither the old nor the new", content.len()));
             }
-        }
-        let lost = setup.old.iter().find(|(name, _)| to.content(name).is_none());
+            there.insert(name.to_owned());
+        });
+        let lost = setup.old.iter().find(|(name, _)| !there.contains(name));
         let torn = torn.or_else(|| lost.map(|(name, _)| format!("{name} is gone")));
         broken(world, "INTACT: the old file or the new one", torn);
         if let Some(sender) = attempt.sender(setup.way) {
@@ -412,23 +490,18 @@ impl Game {
         world.always("SPLIT: the server's events are those of whole messages", attempt.facts[1] == benign[1]);
     }
 
-    fn files(&self, to: &Memory) -> String {
-        let tree = to.tree();
-        let words: Vec<String> = tree
-            .files
-            .iter()
-            .map(|(path, entry)| {
-                let name = path.to_string();
-                let what = if self.setup.new_content(&name) == Some(&entry.content[..]) {
-                    "new"
-                } else if self.setup.old_content(&name) == Some(&entry.content[..]) {
-                    "old"
-                } else {
-                    "neither"
-                };
-                format!("{name}: {what}")
-            })
-            .collect();
+    fn files(&self, to: &Target) -> String {
+        let mut words = Vec::new();
+        to.each(|name, content| {
+            let what = if self.setup.new_content(name) == Some(content) {
+                "new"
+            } else if self.setup.old_content(name) == Some(content) {
+                "old"
+            } else {
+                "neither"
+            };
+            words.push(format!("{name}: {what}"));
+        });
         if words.is_empty() { "none".to_owned() } else { words.join(", ") }
     }
 }

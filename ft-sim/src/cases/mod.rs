@@ -9,6 +9,7 @@ mod deadline;
 mod ft;
 mod inputs;
 mod lab;
+mod landing;
 mod table;
 
 use std::fmt;

@@ -2,6 +2,7 @@
 
 use super::ft::{FtSetup, Way, content};
 use super::lab::{Confirmations, LabSetup, Style, Verb};
+use super::landing::Haste;
 use super::{Case, Setup};
 use std::time::Duration;
 
@@ -46,6 +47,15 @@ fn with_line_feeds(verb: Verb) -> Setup {
     Setup::Lab(LabSetup { end: TextEnd::Newline, pause: false, patient: true, ..LabSetup::new(verb, Style::Careful) })
 }
 
+fn on_disk(way: Way, haste: Haste) -> Setup {
+    Setup::Ft(FtSetup { disk: Some(haste), ..FtSetup::one(way) })
+}
+
+/// Ends of every kind, and a power cut of whoever has the disk.
+fn disk_faults() -> Faults {
+    Faults::only(&[Family::Split, Family::HalfClose, Family::Rst, Family::Kill, Family::Crash]).headers(&[28])
+}
+
 fn three() -> FtSetup {
     let mut setup = FtSetup::one(Way::Push);
     setup.files =
@@ -59,6 +69,10 @@ fn kept() -> FtSetup {
     setup.files = vec![("f".to_owned(), content(1, UNIT + 100))];
     setup.kept = UNIT + 50;
     setup
+}
+
+fn small() -> FtSetup {
+    FtSetup { files: vec![("f".to_owned(), content(1, 100))], retry: false, ..FtSetup::one(Way::Push) }
 }
 
 fn long() -> FtSetup {
@@ -105,6 +119,15 @@ pub(super) const CASES: &[Case] = &[
         faults: all_faults,
     },
     Case {
+        name: "ft-push-once",
+        question: "Does a push of 100 bytes keep every promise, without a retry?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(small()),
+        faults: all_faults,
+    },
+    Case {
         name: "ft-push-64k",
         question: "Does a push of 64 KiB survive a fault at every single byte?",
         parties: FT,
@@ -112,6 +135,51 @@ pub(super) const CASES: &[Case] = &[
         stands: true,
         setup: || Setup::Ft(long()),
         faults: all_faults,
+    },
+    Case {
+        name: "ft-push-disk",
+        question: "Is what ACK2 promised there after a power cut at any moment, on a disk that fails and forgets?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || on_disk(Way::Push, Haste::None),
+        faults: disk_faults,
+    },
+    Case {
+        name: "ft-pull-disk",
+        question: "Is a pulled file there after a power cut of the client, on a disk that fails and forgets?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || on_disk(Way::Pull, Haste::None),
+        faults: disk_faults,
+    },
+    Case {
+        name: "ft-push-no-file-sync",
+        question: "What does a power cut leave if the file is not synced before its rename?",
+        parties: ["ft/1 client", "hasty server"],
+        worlds: WORLDS,
+        stands: false,
+        setup: || on_disk(Way::Push, Haste::FileSync),
+        faults: disk_faults,
+    },
+    Case {
+        name: "ft-push-no-folder-sync",
+        question: "What does a power cut leave if the folder is not synced before ACK2?",
+        parties: ["ft/1 client", "hasty server"],
+        worlds: WORLDS,
+        stands: false,
+        setup: || on_disk(Way::Push, Haste::FolderSync),
+        faults: disk_faults,
+    },
+    Case {
+        name: "ft-push-in-place",
+        question: "What does a power cut leave if the final name is written in place?",
+        parties: ["ft/1 client", "hasty server"],
+        worlds: WORLDS,
+        stands: false,
+        setup: || on_disk(Way::Push, Haste::Rename),
+        faults: disk_faults,
     },
     Case {
         name: "lab-a-naive",
