@@ -1,5 +1,7 @@
 //! Every decoder, proved independent of segmentation over golden transcripts; and planted mistakes that the proof finds.
 
+#![expect(clippy::disallowed_macros, reason = "what was searched or proved is shown with --nocapture")]
+
 use ft_core::codec::{Decoder, Item};
 use ft_core::dialect::TextEnd;
 use ft_core::dialect::addfile::decoder::{RequestDecoder, RequestEvent, join_data};

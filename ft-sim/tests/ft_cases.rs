@@ -1,5 +1,7 @@
 //! ft/1 under the explorer: every promise, every single deviation, every byte, and swarms.
 
+#![expect(clippy::disallowed_macros, reason = "what was searched or proved is shown with --nocapture")]
+
 use ft_sim::cases::{self, Plan};
 use ft_sim::{Fault, Party};
 
@@ -54,4 +56,9 @@ fn power_cut_finds_every_step_of_landing_that_was_left_out() {
     assert_eq!(punished("ft-push-no-file-sync"), "INTACT: the old file or the new one");
     assert_eq!(punished("ft-push-no-folder-sync"), "HONEST: completed files are there");
     assert_eq!(punished("ft-push-in-place"), "INTACT: the old file or the new one");
+}
+
+#[test]
+fn two_clients_of_one_name_never_mix() {
+    search("ft-push-rivals", &Plan { deviations: 0, runs: 2_000, ..Plan::default() });
 }

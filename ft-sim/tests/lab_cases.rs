@@ -1,6 +1,8 @@
 //! The labs under the explorer: careful programs stand within what their wire allows, naive ones fall, and where they
 //! fall is found without being told.
 
+#![expect(clippy::disallowed_macros, reason = "what was searched or proved is shown with --nocapture")]
+
 use ft_sim::cases::{self, Plan};
 use ft_sim::{Family, Fault, Faults};
 

@@ -16,16 +16,20 @@ use ft_core::storage::Step;
 use super::deadline::Deadline;
 use super::landing::{Haste, Target};
 use super::{Outcome, broken};
+use crate::core::HostId;
 use crate::disk::{CallFault, Disk, Keeps};
 use crate::exec::Ended;
 use crate::explore::run;
 use crate::limits;
 use crate::schedule::Schedule;
 use crate::trace::NoteKind;
-use crate::world::{CLIENT, HostDeath, SERVER, Tracer, World};
+use crate::world::{CLIENT, HostDeath, HostTask, SERVER, Tracer, World};
 
 /// Silence that a party bears, as FT-73 has it.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// The host of a second client.
+const RIVAL: HostId = 2;
 
 /// Calls of one landing that may be told to fail: create, write, sync, rename, sync of the folder.
 const DISK_CALLS: u32 = 5;
@@ -56,6 +60,8 @@ pub(crate) struct FtSetup {
     /// The receiver lands on a disk that may fail and forget, with this mistake in its landing.
     pub(crate) disk: Option<Haste>,
     pub(crate) window: Option<u64>,
+    /// A second client sends another file of the same name at the same time.
+    pub(crate) rival: bool,
     /// A clean retry follows, and must complete.
     pub(crate) retry: bool,
 }
@@ -74,6 +80,7 @@ impl FtSetup {
             room: None,
             disk: None,
             window: None,
+            rival: false,
             retry: true,
         }
     }
@@ -354,6 +361,9 @@ impl Game {
 
     pub(crate) fn play(&self, world: &mut World) -> Outcome {
         let setup = &self.setup;
+        if setup.rival {
+            return self.rivals(world);
+        }
         let (from, to) = setup.trees(world);
         if let Some(window) = setup.window {
             world.window(window);
@@ -444,6 +454,68 @@ impl Game {
             facts: [client_log.facts(), server_log.facts()],
             early: client_log.early.or(server_log.early),
         }
+    }
+
+    /// Two clients push different files under one name, at the same time; the server's sessions share its disk.
+    fn rivals(&self, world: &mut World) -> Outcome {
+        let setup = &self.setup;
+        let mut other = setup.clone();
+        other.files = setup.files.iter().map(|(name, bytes)| (name.clone(), content(9, bytes.len()))).collect();
+        let (from, to) = setup.trees(world);
+        let rival = Memory::new();
+        for (name, content) in &other.files {
+            rival.put(Entry::file(name, content));
+        }
+        let options = &Options::default();
+        let mut tasks: Vec<HostTask<'_, Option<Report>>> = Vec::new();
+        for (host, source) in [(CLIENT, from.source()), (RIVAL, rival.source())] {
+            let (here, there) = world.connect_hosts(host, SERVER);
+            let (client_log, server_log) = (Log::new(world), Log::new(world));
+            let here = Deadline::new(here, world.clock(), Some(IDLE));
+            let there = Deadline::new(there, world.clock(), Some(IDLE));
+            let storage = to.storage();
+            let client = async move {
+                let hear = |event: &Event| client_log.borrow_mut().hear(event);
+                let report = session::push(here, source, options, NoPulse, hear).await;
+                verdict(&client_log, &report);
+                Some(report)
+            };
+            let server = async move {
+                let hear = |event: &Event| server_log.borrow_mut().hear(event);
+                let accepted = session::accept(there, &[]).await.ok()?;
+                let report = accepted.receive(storage, options, NoPulse, hear).await;
+                verdict(&server_log, &report);
+                Some(report)
+            };
+            tasks.push((host, Box::pin(client)));
+            tasks.push((SERVER, Box::pin(server)));
+        }
+        let reports: Vec<Option<Report>> = world.run(tasks).into_iter().map(|ended| done(ended).flatten()).collect();
+        let mut words_of_files = Vec::new();
+        let mut torn = None;
+        let mut holds = [false; 2];
+        to.each(|name, content| {
+            let of = [setup.new_content(name) == Some(content), other.new_content(name) == Some(content)];
+            holds = [holds[0] || of[0], holds[1] || of[1]];
+            let what = match (of, setup.old_content(name) == Some(content)) {
+                ([true, _], _) => "the first client's",
+                ([_, true], _) => "the second client's",
+                (_, true) => "old",
+                (_, false) => "neither",
+            };
+            if what == "neither" {
+                torn = Some(format!("{name} has {} bytes that nobody sent", content.len()));
+            }
+            words_of_files.push(format!("{name}: {what}"));
+        });
+        broken(world, "INTACT: the old file or the new one", torn);
+        let completed = |nth: usize| reports[nth].as_ref().is_some_and(|report| report.completed == 1);
+        let somebody = completed(0) || completed(2);
+        world.sometimes("completed", somebody);
+        let honest = !somebody || (completed(0) && holds[0]) || (completed(2) && holds[1]);
+        world.always("HONEST: completed files are there", honest);
+        let both = |a: usize, b: usize| format!("{} / {}", words(reports[a].as_ref()), words(reports[b].as_ref()));
+        Outcome { client: both(0, 2), server: both(1, 3), files: words_of_files.join(", "), retry: None }
     }
 
     /// INTACT, HONEST and ORDER, after an attempt.

@@ -155,6 +155,15 @@ pub(super) const CASES: &[Case] = &[
         faults: disk_faults,
     },
     Case {
+        name: "ft-push-rivals",
+        question: "What becomes of one name that two clients write at the same time?",
+        parties: ["two ft/1 clients", "ft/1 server"],
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(FtSetup { disk: Some(Haste::None), rival: true, ..FtSetup::one(Way::Push) }),
+        faults: disk_faults,
+    },
+    Case {
         name: "ft-push-no-file-sync",
         question: "What does a power cut leave if the file is not synced before its rename?",
         parties: ["ft/1 client", "hasty server"],
