@@ -86,11 +86,12 @@ pub const NAIVE_MAX: u64 = 64 * 1024 * 1024;
 /// Unfinished files of a broken session that are named one by one: a screen holds them, a tree of thousands would not fit.
 pub const LEFTOVERS_SHOWN: usize = 10;
 
-/// Random schedules that `sim explore` tries for each case unless told otherwise: a few seconds for all of them.
+/// Random schedules that `sim explore` tries for each case unless told otherwise: less work than the exhaustive search
+/// before it, and enough to reach what two or more faults do together.
 pub const SIM_RUNS: u64 = 1_000;
 
 /// Bytes that a case may move, both directions together, to have every single deviation tried unasked. The number of
-/// runs grows with them, and so does each run: 8 KiB take seconds, 64 KiB would take an hour.
+/// runs grows with them, and so does each run: cases below take seconds, 64 KiB would not end while someone waits.
 pub const SIM_EXHAUSTIVE_BYTES: u64 = 8 * 1024;
 
 /// Most of a scenario's file that is read, bytes. The simulator takes less, and says so.

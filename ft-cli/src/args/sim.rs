@@ -69,8 +69,9 @@ Examples:
   ft-cli sim explore --case ft-push --cut fin --cut rst    the connection ends at every single byte
   ft-cli sim explore --partition 3/8 --json                the third of eight parts, as a verdict to be merged")]
 pub struct ExploreArgs {
-    /// The case; may be repeated [default: every case that is meant to stand]
-    #[arg(long, value_name = "NAME", value_parser = case_names())]
+    /// The case, one of `ft-cli sim list`; may be repeated [default: every case that is meant to stand]
+    // Their list would fill the screen, and grows; a wrong name is answered with it.
+    #[arg(long, value_name = "NAME", value_parser = case_names(), hide_possible_values = true)]
     pub case: Vec<String>,
     /// Random schedules for each case
     #[arg(long, value_name = "N", default_value_t = limits::SIM_RUNS)]

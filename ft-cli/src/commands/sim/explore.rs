@@ -114,7 +114,7 @@ impl Progress {
             Mode::Quiet => ProgressDrawTarget::hidden(),
             Mode::Plain | Mode::Bars | Mode::Json => ProgressDrawTarget::stderr(),
         };
-        let style = ProgressStyle::with_template("{spinner} {msg} ({per_sec}, {elapsed})");
+        let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}");
         let bar = ProgressBar::with_draw_target(None, target);
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
         // Short searches come and go without a flicker: the first tick is late.
