@@ -143,7 +143,7 @@ pub(super) fn trace(args: &TraceArgs, screen: &Screen) -> Result<Exit, Stop> {
     let events = &played.run.events;
     let format = match args.format {
         TraceFormat::Text if screen.mode() == Mode::Json => TraceFormat::Json,
-        asked => asked,
+        asked @ (TraceFormat::Text | TraceFormat::Json | TraceFormat::Pcapng) => asked,
     };
     let bytes = match format {
         TraceFormat::Text => lanes(events).into_bytes(),
