@@ -13,5 +13,7 @@ mod proxy;
 mod retry;
 #[path = "cli/serve.rs"]
 mod serve;
+#[path = "cli/sim.rs"]
+mod sim;
 #[path = "cli/transfer.rs"]
 mod transfer;

@@ -1,4 +1,4 @@
-//! The documents say what is true: every `sh` block of README.md and docs/CLI.md is run.
+//! The documents say what is true: every `sh` block of README.md, docs/CLI.md and docs/SIMULATOR.md is run.
 //!
 //! Blocks of one document share a folder and run in order, each line by `sh`. `ft-cli serve` is started on a free port and
 //! goes on; `localhost` in later lines is the newest server. A line must exit with 0, or with N if it ends in `# exit N`.
@@ -96,6 +96,48 @@ fn commands_of_the_command_line_page_work() {
     let lines = commands(&document("docs/CLI.md"));
     assert!(lines.len() >= 20, "{lines:#?}");
     run_all(&lines);
+}
+
+/// Without `jq` this fails: an untested line of a guide is not a passed test.
+#[test]
+fn commands_of_the_simulator_page_work() {
+    let lines = commands(&document("docs/SIMULATOR.md"));
+    assert!(lines.len() >= 18, "{lines:#?}");
+    run_all(&lines);
+}
+
+/// The page's own lines, tried on what they must refuse.
+#[test]
+fn merged_verdict_holds_only_if_every_part_of_one_search_is_there_and_held() {
+    let lines = commands(&document("docs/SIMULATOR.md"));
+    let line = |start: &str| lines.iter().find(|line| line.starts_with(start)).expect("a line of jq");
+    let careful = "--case lab-a-careful --runs 60";
+    let two = |search: &str| vec![format!("{search} --partition 1/2"), format!("{search} --partition 2/2")];
+    let trials: [(&str, Vec<String>, bool); 7] = [
+        ("two of two", two(careful), true),
+        ("one of two", two(careful)[..1].to_vec(), false),
+        ("one of two, twice", vec![two(careful)[0].clone(), two(careful)[0].clone()], false),
+        ("other seeds", vec![two(careful)[0].clone(), format!("{} --seed 9", two(careful)[1])], false),
+        ("other cases", vec![two(careful)[0].clone(), format!("{} --case ft-push", two(careful)[1])], false),
+        ("a promise broken", two("--case lab-a-naive --runs 60"), false),
+        ("something never seen", two("--case ft-push --deviations 0 --runs 0"), false),
+    ];
+    for (name, parts, holds) in trials {
+        let sandbox = Sandbox::new();
+        for (number, part) in parts.iter().enumerate() {
+            let ran = sandbox.shell(&format!("ft-cli sim explore {part} --json > part-{number}.json"));
+            assert!(matches!(ran.status.code(), Some(0 | 1)), "{name}: {part}");
+        }
+        let merged = sandbox.shell(line("jq -s"));
+        assert!(merged.status.success(), "{name}: {}", String::from_utf8_lossy(&merged.stderr));
+        let judged = sandbox.shell(line("jq -e"));
+        assert_eq!(judged.status.code(), Some(i32::from(!holds)), "{name}");
+        let failures = sandbox.shell(line("jq -r")).stdout;
+        for failure in String::from_utf8(failures).expect("text").lines() {
+            let again = sandbox.shell(&format!("ft-cli sim replay '{failure}'"));
+            assert_eq!(again.status.code(), Some(1), "{name}: {failure}");
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The command line, as clap reads it. Defaults come from [`crate::limits`]; meaning is the commands' business.
 
+mod sim;
+
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use clap_complete::Shell;
 
 use crate::limits;
 use crate::net::{Endpoint, Target};
+
+pub use sim::{ExploreArgs, ReplayArgs, SimArgs, SimRunArgs, SimVerb, TraceArgs, TraceFormat};
 
 /// Moves files over TCP: verified, resumable, and durable when it says done.
 #[derive(Debug, Parser)]
@@ -29,7 +33,8 @@ Exit codes:
   1  failed: nothing is half-done under a final name
   2  usage: the command line does not make sense
   3  unknown: all was sent, the answer never came; run it again to know
-  4  refused: the session was in order, some files were refused, missing or unreadable";
+  4  refused: the session was in order, some files were refused, missing or unreadable
+sim has its own: ft-cli sim --help";
 
 /// Options of every verb.
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -59,6 +64,8 @@ pub enum Verb {
     Get(GetArgs),
     /// List what a server has
     Ls(LsArgs),
+    /// Prove, explore, shrink and replay in a simulated network
+    Sim(SimArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Write the manual pages into a folder

@@ -1,4 +1,4 @@
-//! Exit codes: the three outcomes of a transfer, and two ways not to have one.
+//! Exit codes: the three outcomes of a transfer, two ways not to have one, and two more for searches.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -16,6 +16,10 @@ pub enum Exit {
     Unknown,
     /// 4: the session was in order, but some files (or all) were refused, missing or could not be read.
     Refused,
+    /// 5: `sim`: nothing broke, but something that must happen sometimes never did, so that little was shown.
+    Unseen,
+    /// 6: `sim`: the search cannot be believed: a case was not deterministic, or the simulator broke.
+    Unsound,
 }
 
 impl Exit {
@@ -27,6 +31,8 @@ impl Exit {
             Self::Usage => 2,
             Self::Unknown => 3,
             Self::Refused => 4,
+            Self::Unseen => 5,
+            Self::Unsound => 6,
         }
     }
 
@@ -38,18 +44,23 @@ impl Exit {
             Self::Usage => "usage",
             Self::Unknown => "unknown",
             Self::Refused => "refused",
+            Self::Unseen => "unseen",
+            Self::Unsound => "unsound",
         }
     }
 
     /// The graver of two: unknown before failed before refused, because that is the order in which someone must look.
+    /// Of searches, unsound before failed before unseen, for the same reason.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let rank = |exit| match exit {
             Self::Completed => 0,
-            Self::Refused => 1,
-            Self::Failed => 2,
-            Self::Unknown => 3,
-            Self::Usage => 4,
+            Self::Unseen => 1,
+            Self::Refused => 2,
+            Self::Failed => 3,
+            Self::Unsound => 4,
+            Self::Unknown => 5,
+            Self::Usage => 6,
         };
         if rank(other) > rank(self) { other } else { self }
     }
@@ -105,13 +116,15 @@ mod tests {
 
     #[test]
     fn codes_are_the_documented_numbers() {
-        let all = [Exit::Completed, Exit::Failed, Exit::Usage, Exit::Unknown, Exit::Refused];
-        assert_eq!(all.map(Exit::code), [0, 1, 2, 3, 4]);
+        let transfers = [Exit::Completed, Exit::Failed, Exit::Usage, Exit::Unknown, Exit::Refused];
+        assert_eq!(transfers.map(Exit::code), [0, 1, 2, 3, 4]);
+        assert_eq!([Exit::Unseen, Exit::Unsound].map(Exit::code), [5, 6]);
     }
 
     #[test]
     fn graver_outcome_wins_whatever_the_order() {
-        let by_gravity = [Exit::Completed, Exit::Refused, Exit::Failed, Exit::Unknown, Exit::Usage];
+        let by_gravity =
+            [Exit::Completed, Exit::Unseen, Exit::Refused, Exit::Failed, Exit::Unsound, Exit::Unknown, Exit::Usage];
         for (i, a) in by_gravity.into_iter().enumerate() {
             for (j, b) in by_gravity.into_iter().enumerate() {
                 assert_eq!(a.and(b), by_gravity[i.max(j)]);

@@ -86,5 +86,16 @@ pub const NAIVE_MAX: u64 = 64 * 1024 * 1024;
 /// Unfinished files of a broken session that are named one by one: a screen holds them, a tree of thousands would not fit.
 pub const LEFTOVERS_SHOWN: usize = 10;
 
+/// Random schedules that `sim explore` tries for each case unless told otherwise: less work than the exhaustive search
+/// before it, and enough to reach what two or more faults do together.
+pub const SIM_RUNS: u64 = 1_000;
+
+/// Bytes that a case may move, both directions together, to have every single deviation tried unasked. The number of
+/// runs grows with them, and so does each run: cases below take seconds, 64 KiB would not end while someone waits.
+pub const SIM_EXHAUSTIVE_BYTES: u64 = 8 * 1024;
+
+/// Most of a scenario's file that is read, bytes. The simulator takes less, and says so.
+pub const SCENARIO_FILE: u64 = 1024 * 1024;
+
 /// Time for the disk's threads to finish what they hold when a command ends: a sync that is under way may take seconds.
 pub const SETTLE: Duration = Duration::from_secs(10);

@@ -9,6 +9,7 @@ mod ls;
 mod man;
 mod put;
 mod serve;
+mod sim;
 mod try_it;
 
 use std::future::Future;
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> Exit {
         Verb::Get(args) if args.transfer.jobs > 1 => together(get::run(args, screen)),
         Verb::Get(args) => alone(get::run(args, screen)),
         Verb::Ls(args) => alone(ls::run(args, screen)),
+        Verb::Sim(args) => sim::run(args.verb, &screen),
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args, &screen),
     };

@@ -1,0 +1,188 @@
+//! `sim run` and `sim trace`: scenarios, built in or from a file.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::path::Path;
+
+use ft_sim::scenario::{self, Scenario, Verdict};
+use ft_sim::trace::{json_lines, lanes, pcapng};
+use serde::Serialize;
+
+use super::quiet::quietly;
+use super::{count, print_json, word};
+use crate::args::{SimRunArgs, TraceArgs, TraceFormat};
+use crate::exit::{Exit, Stop};
+use crate::limits::SCENARIO_FILE;
+use crate::render::{Mode, Screen};
+
+/// Name and text of every file in `scenarios/` when this was compiled, by name.
+const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
+
+/// What is built in.
+///
+/// # Panics
+///
+/// If a scenario of the source tree cannot be read: a test reads them all.
+pub(super) fn all() -> Vec<(&'static str, Scenario)> {
+    BUILT_IN
+        .iter()
+        .map(|&(name, text)| match scenario::load(text) {
+            Ok(scenario) => (name, scenario),
+            Err(error) => unreachable!("scenario {name}: {error}"),
+        })
+        .collect()
+}
+
+/// A name of a built-in scenario, or else a file.
+fn find(asked: &Path) -> Result<(String, Scenario), Stop> {
+    let shown = asked.display().to_string();
+    let built_in = BUILT_IN.iter().find(|(name, _)| asked == Path::new(name));
+    let text = match built_in {
+        Some((_, text)) => (*text).to_owned(),
+        None => read(asked)?,
+    };
+    match scenario::load(&text) {
+        Ok(scenario) => Ok((shown, scenario)),
+        Err(error) => Err(Stop::usage(format_args!("{shown}: {}", error.to_string().trim_end()))),
+    }
+}
+
+fn read(path: &Path) -> Result<String, Stop> {
+    let mut text = String::new();
+    let result = File::open(path).and_then(|file| file.take(SCENARIO_FILE).read_to_string(&mut text));
+    match result {
+        Ok(_) => Ok(text),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            Err(Stop::usage(format_args!("no scenario is named {:?}, and no file", path.display()))
+                .hint("`ft-cli sim list` lists those that are built in"))
+        }
+        Err(e) => Err(Stop::usage(format_args!("cannot read {}: {e}", path.display()))),
+    }
+}
+
+/// What `--json` says about a scenario.
+#[derive(Serialize)]
+struct Line<'a> {
+    event: &'static str,
+    name: &'a str,
+    outcome: &'static str,
+    question: &'a str,
+    shows: &'a [String],
+    plays: Vec<PlayLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct PlayLine<'a> {
+    replay: String,
+    client: &'a str,
+    server: &'a str,
+    files: &'a str,
+    breaks: Option<String>,
+    surprises: &'a [String],
+    digest: String,
+}
+
+/// `run`
+pub(super) fn run(args: &SimRunArgs, screen: &Screen) -> Result<Exit, Stop> {
+    let everything = args.scenarios.is_empty();
+    let scenarios = if everything {
+        all().into_iter().map(|(name, scenario)| (name.to_owned(), scenario)).collect()
+    } else {
+        // All are read before the first is played: a typing error at the end must not cost a long run.
+        args.scenarios.iter().map(|path| find(path)).collect::<Result<Vec<_>, _>>()?
+    };
+    let (mut exit, mut plays, mut fell) = (Exit::Completed, 0, 0);
+    for (name, scenario) in &scenarios {
+        let verdict = match quietly(|| scenario.run()) {
+            Ok(verdict) => verdict,
+            Err(text) => return Err(Stop { exit: Exit::Unsound, text: format!("{name}: {text}"), hint: None }),
+        };
+        let outcome = if verdict.passed { Exit::Completed } else { Exit::Failed };
+        exit = exit.and(outcome);
+        plays += verdict.plays.len() as u64;
+        fell += u64::from(!verdict.passed);
+        show(screen, name, scenario, &verdict, everything && verdict.passed);
+    }
+    let end = if fell == 0 { String::new() } else { format!("; {fell} came to something else than expected") };
+    let (scenarios, plays) = (count(scenarios.len() as u64, "scenario"), count(plays, "play"));
+    screen.line(&format!("{}: {scenarios}, {plays}{end}", word(exit)));
+    Ok(exit)
+}
+
+fn show(screen: &Screen, name: &str, scenario: &Scenario, verdict: &Verdict, brief: bool) {
+    let outcome = if verdict.passed { "held" } else { "failed" };
+    if screen.mode() != Mode::Json {
+        let text = if brief { format!("{name}: {}", scenario.question) } else { format!("{name}\n\n{}", verdict.text) };
+        return if verdict.passed { screen.line(&text) } else { screen.print(&text) };
+    }
+    let plays = verdict.plays.iter().map(|played| PlayLine {
+        replay: ft_sim::replay::line(played.case, &played.run.schedule),
+        client: &played.outcome.client,
+        server: &played.outcome.server,
+        files: &played.outcome.files,
+        breaks: played.run.violation.as_ref().map(ToString::to_string),
+        surprises: &played.surprises,
+        digest: format!("{:016x}", played.run.hash.0),
+    });
+    let (question, shows) = (&scenario.question, &scenario.shows);
+    print_json(screen, &Line { event: "scenario", name, outcome, question, shows, plays: plays.collect() });
+}
+
+/// `trace`
+pub(super) fn trace(args: &TraceArgs, screen: &Screen) -> Result<Exit, Stop> {
+    let (name, scenario) = find(&args.scenario)?;
+    let verdict = quietly(|| scenario.run()).map_err(|text| Stop {
+        exit: Exit::Unsound,
+        text: format!("{name}: {text}"),
+        hint: None,
+    })?;
+    let plays = verdict.plays.len();
+    let Some(played) = verdict.plays.get(args.play - 1) else {
+        return Err(Stop::usage(format_args!("{name} has {}, no play {}", count(plays as u64, "play"), args.play)));
+    };
+    let events = &played.run.events;
+    let format = match args.format {
+        TraceFormat::Text if screen.mode() == Mode::Json => TraceFormat::Json,
+        asked @ (TraceFormat::Text | TraceFormat::Json | TraceFormat::Pcapng) => asked,
+    };
+    let bytes = match format {
+        TraceFormat::Text => lanes(events).into_bytes(),
+        TraceFormat::Json => json_lines(events).into_bytes(),
+        TraceFormat::Pcapng => pcapng(events),
+    };
+    match &args.out {
+        Some(path) => {
+            std::fs::write(path, &bytes)
+                .map_err(|e| Stop::failed(format_args!("cannot write to {}: {e}", path.display())))?;
+            screen.line(&format!("{} written to {}", count(events.len() as u64, "event"), path.display()));
+        }
+        None if format == TraceFormat::Pcapng && io::stdout().is_terminal() => {
+            return Err(Stop::usage("a pcapng file is no text for a terminal").hint("give --out FILE"));
+        }
+        None => {
+            let mut out = io::stdout().lock();
+            match out.write_all(&bytes).and_then(|()| out.flush()) {
+                // The reader has seen enough.
+                Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {}
+                result => result.map_err(|e| Stop::failed(format_args!("cannot write the trace: {e}")))?,
+            }
+        }
+    }
+    Ok(Exit::Completed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scenarios_that_are_built_in_are_those_of_the_source_tree() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+        let files = std::fs::read_dir(folder).expect("the scenarios' folder");
+        let files = files.filter(|entry| {
+            let name = entry.as_ref().expect("an entry").file_name();
+            Path::new(&name).extension().is_some_and(|ext| ext == "toml")
+        });
+        assert_eq!(all().len(), files.count());
+    }
+}

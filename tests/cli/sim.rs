@@ -1,0 +1,170 @@
+//! The simulator's verbs, as people and scripts meet them.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::harness::{Sandbox, snapshot};
+
+const VERBS: [&str; 5] = ["list", "run", "explore", "replay", "trace"];
+
+#[test]
+fn help_of_every_simulator_verb_reads_as_its_snapshot() {
+    let sandbox = Sandbox::new();
+    let mut text = sandbox.run("sim -h").expect(0).all();
+    for verb in VERBS {
+        let help = sandbox.run(&format!("sim {verb} -h")).expect(0).text();
+        // What every verb has is in the snapshot of `sim` itself.
+        let own = help.split("\nOutput:").next().unwrap_or_default();
+        text += &format!("\n$ ft-cli sim {verb} -h\n{own}");
+    }
+    snapshot(&sandbox, "help-sim-verbs", &text);
+}
+
+#[test]
+fn list_names_every_case_and_scenario_with_its_question() {
+    let sandbox = Sandbox::new();
+    let text = sandbox.run("sim list").expect(0).text();
+    for name in ["ft-push", "* lab-a-naive", "pitfall-split-header"] {
+        assert!(text.lines().any(|l| l.trim_start().starts_with(name) && l.ends_with('?')), "{name}: {text}");
+    }
+    let json = sandbox.run("sim list --json").expect(0).text();
+    let events = json.lines().map(|line| serde_json::from_str::<Value>(line).expect("an object"));
+    let kinds = events.fold(BTreeMap::<String, usize>::new(), |mut kinds, event| {
+        *kinds.entry(event["event"].as_str().expect("a name").to_owned()).or_default() += 1;
+        kinds
+    });
+    assert_eq!(kinds.values().sum::<usize>(), text.lines().filter(|line| line.ends_with('?')).count(), "{kinds:?}");
+    assert!(kinds["case"] > 10 && kinds["scenario"] > 10, "{kinds:?}");
+}
+
+#[test]
+fn scenario_by_name_tells_its_story_and_how_it_ended() {
+    let sandbox = Sandbox::new();
+    let ran = sandbox.run("sim run pitfall-split-header").expect(0);
+    snapshot(&sandbox, "sim-run", &ran.all());
+}
+
+#[test]
+fn all_scenarios_that_are_built_in_come_to_what_they_say() {
+    let sandbox = Sandbox::new();
+    let text = sandbox.run("sim run").expect(0).text();
+    let last = text.lines().last().expect("a last line");
+    assert!(last.starts_with("held: "), "{last}");
+    assert!(sandbox.run("sim run --quiet").expect(0).text().is_empty());
+}
+
+#[test]
+fn scenario_file_that_expects_something_else_exits_1_and_says_what_came() {
+    let sandbox = Sandbox::new();
+    let text = "# Is a split header lost?\n# No.\nshows = [\"split-header\"]\n[[play]]\ncase = \"lab-a-careful\"\n\
+                schedule = \"c2s@4 split\"\nfiles = \"data.txt: old\"\n";
+    sandbox.file("mine.toml", text);
+    let ran = sandbox.run("sim run mine.toml").expect(1);
+    assert!(ran.text().contains("NOT AS EXPECTED: files: expected"), "{}", ran.all());
+    let json = sandbox.run("sim run mine.toml --json").expect(1).text();
+    let line: Value = serde_json::from_str(&json).expect("one object");
+    assert_eq!(line["outcome"], "failed");
+    assert_eq!(line["plays"][0]["replay"], "lab-a-careful: c2s@4 split");
+}
+
+#[test]
+fn search_that_finds_a_violation_shows_it_shrunk_and_its_replay_shows_it_again() {
+    let sandbox = Sandbox::new();
+    let ran = sandbox.run("sim explore --case lab-a-naive").expect(1);
+    let text = ran.text();
+    let command = text.lines().find_map(|l| l.strip_prefix("see it again: ft-cli ")).expect("a command");
+    let promise = text.lines().find(|line| line.contains("does not hold")).expect("a promise").to_owned();
+    snapshot(&sandbox, "sim-explore-violation", &ran.all());
+    let again = sandbox.run(&command.replace('\'', "")).expect(1);
+    assert!(again.text().contains(&promise), "{}", again.all());
+    assert!(again.text().contains("\nfailed: "), "{}", again.all());
+}
+
+#[test]
+fn search_that_holds_says_what_it_did_and_says_the_same_again() {
+    let sandbox = Sandbox::new();
+    let line = "sim explore --case lab-a-careful --case ft-push --deviations 0 --cut rst --runs 50";
+    let first = sandbox.run(line).expect(0).text();
+    assert!(first.lines().last().expect("a line").starts_with("held: 2 cases, "), "{first}");
+    assert_eq!(first, sandbox.run(line).expect(0).text());
+    assert!(sandbox.run(&format!("{line} --quiet")).expect(0).text().is_empty());
+    let other = sandbox.run(&format!("{line} --seed 77")).expect(0).text();
+    assert_ne!(first.lines().last(), other.lines().last(), "another seed makes other runs");
+}
+
+#[test]
+fn search_that_never_sees_what_must_happen_sometimes_exits_5_and_names_it() {
+    let sandbox = Sandbox::new();
+    // The benign run alone: no connection breaks in it.
+    let ran = sandbox.run("sim explore --case ft-push --deviations 0 --runs 0").expect(5);
+    assert!(ran.text().contains(": never\n"), "{}", ran.all());
+    assert!(ran.text().lines().last().expect("a line").starts_with("unseen: "), "{}", ran.all());
+}
+
+#[test]
+fn parts_of_a_search_make_together_the_runs_of_the_whole() {
+    let sandbox = Sandbox::new();
+    let verdict = |partition: &str| -> Value {
+        let line = format!("sim explore --case lab-a-careful --deviations 1 --runs 40 --json --partition {partition}");
+        serde_json::from_str(&sandbox.run(&line).expect(0).text()).expect("one object")
+    };
+    let whole = verdict("1/1");
+    let parts: Vec<Value> = (1..=3).map(|part| verdict(&format!("{part}/3"))).collect();
+    for kind in ["exhaustive", "swarm"] {
+        let runs = |v: &Value| v["cases"]["lab-a-careful"]["runs"][kind].as_u64().unwrap_or_default();
+        assert_eq!(parts.iter().map(runs).sum::<u64>(), runs(&whole), "{kind}");
+        assert!(parts.iter().all(|part| runs(part) > 0), "{kind}: every part has work");
+    }
+    let sometimes = |v: &Value| -> BTreeMap<String, u64> {
+        let object = v["cases"]["lab-a-careful"]["sometimes"].as_object().expect("an object").clone();
+        object.into_iter().map(|(name, runs)| (name, runs.as_u64().expect("a number"))).collect()
+    };
+    let mut sum = BTreeMap::new();
+    for (name, runs) in parts.iter().flat_map(sometimes) {
+        *sum.entry(name).or_insert(0) += runs;
+    }
+    // Each part makes the benign run itself, and what happens in that counts in each.
+    let mut whole = sometimes(&whole);
+    *whole.get_mut("completed").expect("the benign run completes") += 2;
+    assert_eq!(sum, whole);
+}
+
+#[test]
+fn trace_is_written_as_text_json_or_packets() {
+    let sandbox = Sandbox::new();
+    let text = sandbox.run("sim trace ft-benign-push").expect(0);
+    assert!(text.text().lines().count() > 5, "{}", text.all());
+    let json = sandbox.run("sim trace ft-benign-push --format json").expect(0).text();
+    assert_eq!(json, sandbox.run("sim trace ft-benign-push --json").expect(0).text());
+    assert!(json.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{json}");
+    sandbox.run("sim trace ft-benign-push --format pcapng --out push.pcapng").expect(0);
+    let packets = std::fs::read(sandbox.path("push.pcapng")).expect("a capture");
+    assert_eq!(packets[..4], [0x0a, 0x0d, 0x0d, 0x0a], "a section header block");
+    assert_eq!(sandbox.run("sim trace ft-benign-push --format pcapng").expect(0).stdout, packets);
+}
+
+#[test]
+fn simulator_command_that_makes_no_sense_exits_2_and_says_why() {
+    let sandbox = Sandbox::new();
+    sandbox.file("bad.toml", "no = \"question\"\n");
+    let mut text = String::new();
+    for line in [
+        "sim",
+        "sim run no-such-scenario",
+        "sim run bad.toml",
+        "sim explore --case no-such-case",
+        "sim explore --partition 3/2",
+        "sim explore --cut burn",
+        "sim replay c2s@4",
+        "sim replay no-such-case: benign",
+        "sim replay ft-push: c2s@0 split",
+        "sim trace ft-benign-push --play 9",
+    ] {
+        let ran = sandbox.run(line).expect(2);
+        // Help for a missing verb, and the list of all cases, change with what they list.
+        let said: Vec<&str> = ran.stderr.lines().take_while(|l| !l.is_empty() && !l.contains("[possible")).collect();
+        text += &format!("$ ft-cli {line}\n{}\n\n", said.join("\n"));
+    }
+    snapshot(&sandbox, "sim-usage-errors", &text);
+}
