@@ -6,6 +6,7 @@
 use crate::error::{Code, FileError, Retry, SessionError};
 use crate::frame::{Frame, StreamId};
 use crate::limits::{HEADER_LEN, MAX_CONTROL, MAX_DATA, MAX_FILE};
+pub use crate::payload::want_len;
 use crate::payload::{Header, encode_payload, kind, parse};
 use crate::preamble::{self, Versions};
 use crate::wire::Reader;

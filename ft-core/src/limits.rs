@@ -74,6 +74,10 @@ pub const GROUP_PATIENCE: u64 = 8 * 1024 * 1024;
 /// a network to work at the same time.
 pub const IN_FLIGHT_BYTES: u64 = 4 * 1024 * 1024;
 
+/// What a write or a hole under way costs besides its bytes: a page-aligned buffer and its place in queues. Without it a
+/// peer could fill memory with frames of one byte.
+pub const OPERATION: u64 = 8 * 1024;
+
 /// Reads that a sender has under way at once: small files are read ahead while others are on the wire.
 pub const IN_FLIGHT_READS: usize = 64;
 

@@ -5,7 +5,8 @@
 
 use crate::error::{FileError, SessionError};
 use crate::event::Event;
-use crate::frame::{Frame, Intent, StreamId};
+use crate::frame::{Frame, Hello, Intent, StreamId};
+use crate::limits::{MAX_OFFER_BYTES, MAX_STREAMS};
 
 /// One thing that the driver must do, in the order given.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -122,6 +123,16 @@ pub struct Window {
     pub streams: u32,
     /// Bytes of their OFFER payloads.
     pub offer_bytes: u32,
+}
+
+impl Window {
+    /// What a peer announces, as far as we are willing to remember for it: its word alone must not fill our memory.
+    pub fn of(hello: &Hello) -> Self {
+        Self {
+            streams: hello.max_streams.clamp(1, MAX_STREAMS),
+            offer_bytes: hello.max_offer_bytes.min(MAX_OFFER_BYTES),
+        }
+    }
 }
 
 /// Counts for the report.

@@ -244,7 +244,7 @@ impl Storage for MemoryStorage {
             LandOp::Hole { stream, offset, len } => {
                 let zeros = vec![0; usize::try_from(len).expect("a hole is at most 16 MiB")];
                 self.write(stream, offset, &zeros);
-                (LandDone::Wrote(stream, 0), None)
+                (LandDone::Wrote(stream, len), None)
             }
             LandOp::Finish(id, _) => {
                 let root = self.streams.get_mut(&id).map_or(Root::default(), |l| {

@@ -48,8 +48,8 @@ pub(crate) fn offer_len(offer: &Offer) -> u32 {
     u32::try_from(fixed + offer.meta.target.len() + path_len(&offer.meta.path)).unwrap_or(u32::MAX)
 }
 
-/// Bytes of a WANT's payload.
-pub(crate) fn want_len(want: &Want) -> usize {
+/// Bytes of a WANT's payload: what the bound of a session's wants counts (PROTOCOL §9).
+pub fn want_len(want: &Want) -> usize {
     1 + 1 + 2 + path_len(&want.path)
 }
 
@@ -325,7 +325,7 @@ fn read_subtrees(r: &mut Reader<'_>, len: u64) -> Result<Vec<Subtree>, Wrong> {
     let expected = decompose(len).count();
     let count = usize::from(r.u8()?);
     if len == 0 || !len.is_multiple_of(RESUME_UNIT) || count != expected || count > MAX_SUBTREES {
-        let want = format!("FT-24: whole MiB and {expected} subtree hashes");
+        let want = format!("FT-57: whole MiB and {expected} subtree hashes");
         return Err(r.wrong(&want, &format!("{len} bytes and {count} hashes")));
     }
     (0..count).map(|_| r.array().map(Subtree)).collect()

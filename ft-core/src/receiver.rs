@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::frame::{Ack2, Frame, Hello, Intent, Kind, Meta, Offer, StreamId, Verdict, Want};
 use crate::hash::{Root, decompose};
 use crate::limits::{
-    GROUP_BYTES, GROUP_FILES, GROUP_PATIENCE, IN_FLIGHT_BYTES, MAX_FILE, MAX_OFFER_BYTES, MAX_STREAMS,
+    GROUP_BYTES, GROUP_FILES, GROUP_PATIENCE, IN_FLIGHT_BYTES, MAX_FILE, MAX_OFFER_BYTES, MAX_STREAMS, OPERATION,
 };
 use crate::machine::{Action, Actions, Machine, Next, Side, Tally, Violation, Window, intent_name};
 use crate::payload::offer_len;
@@ -67,7 +67,7 @@ pub struct Receiver {
     /// The stream whose content is on the wire (FT-22).
     current: Option<StreamId>,
     incoming: Option<Incoming>,
-    /// Content submitted and not yet out of memory, bytes.
+    /// Writes and holes under way, bytes: their length and what each costs besides.
     held_bytes: u64,
     /// Complete files, in the order in which they will land.
     group: Vec<StreamId>,
@@ -564,6 +564,7 @@ impl Machine for Receiver {
             }
             Frame::Hole { stream, offset, len } => {
                 if self.on_bytes(stream, offset, len, out)? {
+                    self.held_bytes += len + OPERATION;
                     self.advance(stream, offset + len, out);
                     out.push(Action::Submit(LandOp::Hole { stream, offset, len }, false));
                 }
@@ -605,7 +606,7 @@ impl Machine for Receiver {
             return;
         };
         self.incoming = Some(Incoming { stream, offset: offset + len });
-        self.held_bytes += len;
+        self.held_bytes += len + OPERATION;
         self.advance(stream, offset + len, out);
         out.push(Action::Submit(LandOp::Write { stream, offset, len }, true));
     }
@@ -613,13 +614,14 @@ impl Machine for Receiver {
     fn on_done(&mut self, done: LandDone, out: &mut Actions<LandOp>) {
         match done {
             LandDone::Prepared(id, prepared) => self.on_prepared(id, prepared, out),
-            LandDone::Wrote(_, freed) => self.held_bytes -= freed,
+            LandDone::Wrote(_, len) => self.held_bytes -= len + OPERATION,
             LandDone::Finished(id, root) => self.on_finished(id, root, out),
             LandDone::Step(id, step) => out.push(Action::Tell(Event::Landing(id, step))),
             LandDone::Landed(id, ack) => self.on_landed(id, ack, out),
             LandDone::Discarded(_) => self.discarding -= 1,
-            LandDone::Failed(id, freed, error) => {
-                self.held_bytes -= freed;
+            LandDone::Failed(id, len, error) => {
+                // Only writes and holes have a length, and theirs is never 0.
+                self.held_bytes -= if len > 0 { len + OPERATION } else { 0 };
                 self.on_storage_failed(id, error, out);
             }
         }

@@ -117,7 +117,7 @@ impl Sender {
 
     /// A server whose client came with this HELLO (intent pull or list).
     pub fn server(hello: &Hello, intent: Intent, wishes: Wishes, agent: &str) -> Self {
-        let window = Window { streams: hello.max_streams.max(1), offer_bytes: hello.max_offer_bytes };
+        let window = Window::of(hello);
         let mut sender = Self::new(Side::Server, intent, wishes, agent, window);
         sender.greeted = true;
         sender
@@ -465,6 +465,14 @@ impl Sender {
     /// Reads ahead, in the order of sending, one read a stream. Streams behind the front one get half of the memory, so
     /// that they can never starve it.
     fn read(&mut self, out: &mut Actions<SourceOp>) {
+        // A source may complete out of order: the front stream comes first wherever it got to.
+        if let Some(front) = self.queue.front()
+            && self.open.get(front).is_some_and(|s| s.read_at.is_some())
+            && let Some(at) = self.unread.iter().position(|id| id == front)
+            && let Some(id) = self.unread.remove(at)
+        {
+            self.unread.push_front(id);
+        }
         while let Some(&id) = self.unread.front() {
             let room = if self.queue.front() == Some(&id) {
                 self.held_bytes < IN_FLIGHT_BYTES
@@ -555,7 +563,7 @@ impl Machine for Sender {
                     return Err(Violation::new("FT-11", "a server's HELLO with an intent"));
                 }
                 self.greeted = true;
-                self.window = Window { streams: hello.max_streams.max(1), offer_bytes: hello.max_offer_bytes };
+                self.window = Window::of(&hello);
             }
             Frame::Want(number, want) => self.on_want(number, want, out)?,
             Frame::Ack1(id, len, verdict) => self.on_ack1(id, len, verdict, out)?,

@@ -170,7 +170,7 @@ pub enum Step {
 pub enum LandDone {
     /// Of `Prepare`.
     Prepared(StreamId, Prepared),
-    /// Of `Write` and `Hole`: bytes (beside) that are no longer in memory.
+    /// Of `Write` and `Hole`: done, with the length that was submitted.
     Wrote(StreamId, u64),
     /// Of `Finish`.
     Finished(StreamId, Root),
@@ -180,8 +180,8 @@ pub enum LandDone {
     Landed(StreamId, Ack2),
     /// Of `Discard`.
     Discarded(StreamId),
-    /// Instead of any of the above but `Discarded`: the stream is broken; `Discard` it. For `Write` and `Hole` the
-    /// number counts the bytes that are no longer in memory.
+    /// Instead of any of the above but `Discarded`: the stream is broken; `Discard` it. For `Write` and `Hole` with the
+    /// length that was submitted, for others with 0.
     Failed(StreamId, u64, FileError),
 }
 

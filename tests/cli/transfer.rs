@@ -319,3 +319,34 @@ fn listing_into_a_closed_pipe_is_success() {
     let ran = finish(child, &line).expect(0);
     assert_eq!(ran.stderr, "");
 }
+
+#[test]
+fn sparse_file_larger_than_any_buffer_goes_both_ways_and_stays_sparse() {
+    use std::os::unix::fs::{FileExt, MetadataExt};
+    let sandbox = Sandbox::new();
+    sandbox.folder("pub");
+    let sparse = fs::File::create(sandbox.path("sparse")).unwrap();
+    sparse.set_len(100 << 20).unwrap();
+    sparse.write_all_at(b"in the middle", 60_000_001).unwrap();
+    let server = sandbox.serve("pub");
+    sandbox.run(&format!("put sparse {}", server.address())).expect(0);
+    sandbox.run(&format!("get {}/sparse back", server.address())).expect(0);
+    let whole = fs::read(sandbox.path("sparse")).unwrap();
+    for copy in ["pub/sparse", "back"] {
+        assert!(fs::read(sandbox.path(copy)).unwrap() == whole, "{copy} differs");
+        assert!(fs::metadata(sandbox.path(copy)).unwrap().blocks() * 512 < 1 << 20, "{copy} is not sparse");
+    }
+}
+
+#[test]
+fn get_of_more_than_one_session_can_ask_for_takes_several() {
+    let sandbox = Sandbox::new();
+    sandbox.folder("pub");
+    sandbox.folder("out");
+    let names: Vec<String> = (0..4100).map(|n| format!("n{n}")).collect();
+    names.iter().for_each(|name| drop(sandbox.file(&format!("pub/{name}"), name)));
+    let server = sandbox.serve("pub");
+    let wanted: Vec<String> = names.iter().map(|name| format!("{}/{name}", server.address())).collect();
+    sandbox.run(&format!("get {} out/", wanted.join(" "))).expect(0);
+    assert_eq!(tree(&sandbox.path("out")).len(), names.len());
+}

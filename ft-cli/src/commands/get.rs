@@ -5,8 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ft_core::codec::want_len;
 use ft_core::event::Event;
 use ft_core::frame::{Level, Overwrite, Want};
+use ft_core::limits::{MAX_WANT_BYTES, MAX_WANTS};
 use ft_core::path::RelPath;
 use ft_core::session;
 use tokio::task::JoinSet;
@@ -250,6 +252,22 @@ async fn fetch(
     Ok((ended, tally.counts()))
 }
 
+/// As many wants together as one session may have (PROTOCOL §9).
+fn sessions(wants: Vec<Want>) -> Vec<Vec<Want>> {
+    let mut sessions = vec![Vec::new()];
+    let mut bytes = 0;
+    for want in wants {
+        bytes += want_len(&want);
+        let full = sessions.last().is_some_and(|s| s.len() >= MAX_WANTS as usize) || bytes > MAX_WANT_BYTES;
+        if full {
+            sessions.push(Vec::new());
+            bytes = want_len(&want);
+        }
+        sessions.last_mut().into_iter().for_each(|s| s.push(want.clone()));
+    }
+    sessions
+}
+
 struct Job {
     endpoint: Endpoint,
     transfer: Transfer,
@@ -262,9 +280,13 @@ struct Job {
 
 impl Job {
     async fn run(self, wants: Vec<Want>) -> Ended {
-        // Attempts follow one another; the lock is never waited for.
-        let wants = Mutex::new(wants);
-        client::retrying(&self.screen, &self.tally, self.transfer.connection.retries, || self.attempt(&wants)).await
+        for wants in sessions(wants) {
+            // Attempts follow one another; the lock is never waited for.
+            let wants = Mutex::new(wants);
+            let retries = self.transfer.connection.retries;
+            client::retrying(&self.screen, &self.tally, retries, || self.attempt(&wants)).await?;
+        }
+        Ok(())
     }
 
     /// One connection. What is refused as a whole is not asked for again.

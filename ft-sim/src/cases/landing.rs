@@ -213,8 +213,8 @@ impl Storage for DiskStorage {
             LandOp::Hole { stream, len, .. } => {
                 let zeros = vec![0; usize::try_from(len).expect("a hole is at most 16 MiB")];
                 let done = match self.write(stream, &zeros) {
-                    Ok(()) => LandDone::Wrote(stream, 0),
-                    Err(error) => LandDone::Failed(stream, 0, error),
+                    Ok(()) => LandDone::Wrote(stream, len),
+                    Err(error) => LandDone::Failed(stream, len, error),
                 };
                 (done, None)
             }
