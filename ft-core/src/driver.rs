@@ -52,6 +52,9 @@ const SPARE_BUFFERS: usize = 16;
 /// Bytes read at once where no content buffer takes them.
 const READ_AHEAD: usize = 64 * 1024;
 
+/// The same until a read has filled it: whoever has said little yet costs little.
+const FIRST_READ: usize = 4 * 1024;
+
 pub(crate) struct Driver<S, M, F, P, O> {
     stream: S,
     machine: M,
@@ -78,7 +81,7 @@ where
     O: FnMut(&Event),
 {
     pub(crate) fn new(stream: S, decoder: Decoder, head: &[u8], machine: M, files: F, pulse: P, observer: O) -> Self {
-        let mut memory = vec![0; READ_AHEAD.max(head.len())];
+        let mut memory = vec![0; FIRST_READ.max(head.len())];
         memory[..head.len()].copy_from_slice(head);
         let incoming = Incoming { memory, from: 0, to: head.len(), content: None, eof: false };
         Self {
@@ -304,6 +307,9 @@ where
 
     /// Reads whatever comes: headers, control frames, small content.
     fn read_frames(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.incoming.to == self.incoming.memory.len() && self.incoming.to < READ_AHEAD {
+            self.incoming.memory.resize(READ_AHEAD, 0);
+        }
         let mut read = ReadBuf::new(&mut self.incoming.memory);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
         let n = read.filled().len();

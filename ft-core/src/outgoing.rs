@@ -15,6 +15,9 @@ use crate::limits::LINGER_BYTES;
 use crate::preamble::Versions;
 use crate::storage::Buf;
 
+/// Bytes read at once to be thrown away; few, since most peers have nothing more to say.
+const LINGER_READ: usize = 4 * 1024;
+
 /// Bytes on their way out.
 enum Chunk {
     Control(Vec<u8>),
@@ -151,7 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Linger<S> {
 
     /// Reading and writing go on side by side: a peer that writes without reading would otherwise stall both.
     pub(crate) async fn run(mut self) {
-        let mut scratch = vec![0; 16 * 1024];
+        let mut scratch = vec![0; LINGER_READ];
         let mut left = LINGER_BYTES;
         let mut writing = true;
         poll_fn(|cx| {

@@ -52,6 +52,7 @@ mod faults;
 pub mod invariant;
 pub mod limits;
 mod link;
+mod one_thread;
 pub mod prove;
 pub mod replay;
 pub mod report;

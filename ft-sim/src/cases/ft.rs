@@ -512,7 +512,9 @@ impl Game {
         let completed = |nth: usize| reports[nth].as_ref().is_some_and(|report| report.completed == 1);
         let somebody = completed(0) || completed(2);
         world.sometimes("completed", somebody);
-        let honest = !somebody || (completed(0) && holds[0]) || (completed(2) && holds[1]);
+        // Whoever completed may since have been replaced, but only by one who does not claim to have failed.
+        let may_have_landed = |nth: usize| reports[nth].as_ref().is_none_or(|it| it.completed + it.unknown > 0);
+        let honest = !somebody || (holds[0] && may_have_landed(0)) || (holds[1] && may_have_landed(2));
         world.always("HONEST: completed files are there", honest);
         let both = |a: usize, b: usize| format!("{} / {}", words(reports[a].as_ref()), words(reports[b].as_ref()));
         Outcome { client: both(0, 2), server: both(1, 3), files: words_of_files.join(", "), retry: None }
