@@ -15,7 +15,7 @@ use crate::core::{Death, HostId, Shared};
 use crate::endpoint::Endpoint;
 use crate::exec::{Ended, Exec, Observer, Slot, Task};
 use crate::faults::Faults;
-use crate::invariant::Kind;
+use crate::invariant::{Kind, Violation};
 use crate::limits;
 use crate::schedule::{Party, Schedule};
 use crate::trace::NoteKind;
@@ -245,6 +245,12 @@ impl World {
                 format!("expected {}, got {}", abridge(&expected), abridge(&got))
             });
         }
+    }
+
+    /// Takes back what this run has broken so far, and says what it was: for a case that looks for one failure among
+    /// several.
+    pub fn take_violation(&mut self) -> Option<Violation> {
+        self.shared.lock().properties.violation.take()
     }
 
     /// States what must hold once the faults have lifted.

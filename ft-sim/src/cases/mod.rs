@@ -10,6 +10,7 @@ mod ft;
 mod inputs;
 mod lab;
 mod landing;
+pub mod pitfalls;
 mod table;
 
 use std::fmt;
