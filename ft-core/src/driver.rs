@@ -68,6 +68,8 @@ pub(crate) struct Driver<S, M, F, P, O> {
     kept: BTreeMap<(u64, u64), Buf>,
     /// Content buffers to use again.
     spare: Vec<Buf>,
+    /// Most bytes held at once so far.
+    most_held: u64,
     /// Set when no frame will follow.
     end: Option<Result<(), SessionError>>,
 }
@@ -95,6 +97,7 @@ where
             incoming,
             kept: BTreeMap::new(),
             spare: Vec::new(),
+            most_held: 0,
             end: None,
         }
     }
@@ -118,6 +121,7 @@ where
             completed: tally.completed,
             failed: tally.failed,
             unknown: tally.unknown,
+            most_held: self.most_held,
         }
     }
 
@@ -147,6 +151,7 @@ where
                 progress |= self.poll_in(cx);
                 progress |= self.poll_pulse(cx);
             }
+            self.most_held = self.most_held.max(self.held());
             if self.end.is_none()
                 && self.incoming.eof
                 && self.machine.peer_left()
@@ -163,6 +168,12 @@ where
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Bytes that are here for the peer's sake: read and not decoded, a frame's content so far, queued, and the machine's.
+    fn held(&self) -> u64 {
+        let content = self.incoming.content.as_ref().map_or(0, Buf::capacity);
+        (self.incoming.memory.len() + content + self.outgoing.frames()) as u64 + self.machine.held()
     }
 
     /// The stream is of no more use.
