@@ -205,8 +205,16 @@ mod tests {
     struct LeavesOne;
 
     impl AsyncWrite for LeavesOne {
-        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-            match bytes.len() {
+        fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+        }
+
+        fn poll_write_vectored(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            slices: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            match slices.iter().map(|slice| slice.len()).sum() {
                 1 => Poll::Pending,
                 len => Poll::Ready(Ok(len - 1)),
             }
