@@ -27,6 +27,13 @@ pub const MAX_VIRTUAL_TIME: Duration = Duration::from_secs(24 * 3600);
 /// same when a proxy plays it over kernel TCP.
 pub const HOLD_QUIET: Duration = Duration::from_millis(50);
 
+/// Silence that a case's parties bear in virtual time, as FT-73 has it.
+pub const IDLE: Duration = Duration::from_secs(60);
+
+/// The same where time is real, or where virtual time is walked millisecond by millisecond (turmoil). Longer than every
+/// quiet moment of the labs (2 s), and short enough that two of them in a row do not try a person's patience.
+pub const SHORT_IDLE: Duration = Duration::from_secs(5);
+
 /// Longest `delay` that a schedule may ask for.
 pub const MAX_DELAY: Duration = Duration::from_secs(24 * 3600);
 

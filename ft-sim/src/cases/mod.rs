@@ -10,12 +10,14 @@ mod ft;
 mod inputs;
 mod lab;
 mod landing;
+mod shared_files;
 mod table;
 
 use std::fmt;
 
 use crate::explore::{Explorer, explore, run};
 use crate::faults::Faults;
+use crate::ground::Ground;
 use crate::invariant::Kind;
 use crate::report::{Report, Run};
 use crate::schedule::{Fault, Schedule, ScheduleError};
@@ -226,10 +228,10 @@ pub(crate) enum Game {
 }
 
 impl Game {
-    pub(crate) fn play(&self, world: &mut World) -> Outcome {
+    pub(crate) fn play<G: Ground>(&self, ground: &mut G) -> Outcome {
         match self {
-            Self::Ft(game) => game.play(world),
-            Self::Lab(game) => game.play(world),
+            Self::Ft(game) => game.play(ground),
+            Self::Lab(game) => game.play(ground),
         }
     }
 }
