@@ -176,15 +176,16 @@ impl<S> Socket<S> {
         Poll::Ready(Ok(()))
     }
 
-    fn fail(&self, dir: Direction, error: io::Error) -> io::Error {
+    /// Books an error, which keeps its kind alone: every network has words of its own for it.
+    fn fail(&self, dir: Direction, kind: io::ErrorKind) -> io::Error {
         let offset = {
             let state = self.wire.lock();
             let way = &state.ways[dir.index()];
-            if error.kind() == io::ErrorKind::BrokenPipe { way.written } else { way.taken }
+            if kind == io::ErrorKind::BrokenPipe { way.written } else { way.taken }
         };
-        let text = error.kind().to_string();
-        self.wire.record(What::Error { conn: self.wire.conn, dir, offset, by: self.party, error: text });
-        error
+        let error = kind.to_string();
+        self.wire.record(What::Error { conn: self.wire.conn, dir, offset, by: self.party, error });
+        kind.into()
     }
 }
 
@@ -237,13 +238,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
             }
         };
         match reset {
-            Some(Some(error)) => return Poll::Ready(Err(this.fail(dir, error.into()))),
+            Some(Some(error)) => return Poll::Ready(Err(this.fail(dir, error))),
             Some(None) => return this.end(),
             None => {}
         }
         if let Some(error) = this.failed.take() {
             this.ended = true;
-            return Poll::Ready(Err(this.fail(dir, error)));
+            return Poll::Ready(Err(this.fail(dir, error.kind())));
         }
         if this.ended { this.end() } else { Poll::Pending }
     }
@@ -267,7 +268,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
             (way.written, usize::try_from(limit).unwrap_or(usize::MAX).min(bytes.len()), reset)
         };
         if let Some(error) = reset {
-            return Poll::Ready(Err(this.fail(dir, error.into())));
+            return Poll::Ready(Err(this.fail(dir, error)));
         }
         match Pin::new(&mut this.inner).poll_write(cx, &bytes[..limit]) {
             Poll::Pending => Poll::Pending,
@@ -280,7 +281,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
                 });
                 Poll::Ready(Ok(n))
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(this.fail(dir, error))),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(this.fail(dir, error.kind()))),
         }
     }
 
