@@ -40,6 +40,7 @@
 //! A run is a function of the case and its schedule. Nothing here reads a clock, an environment or unseeded randomness,
 //! or iterates a hash map; nothing prints. Equal runs have equal [`trace::TraceHash`]es in every process, debug or release.
 
+pub mod agree;
 pub mod cases;
 pub mod choices;
 mod clock;

@@ -56,8 +56,12 @@ pub trait Gate {
     /// A number that changes whenever a party reads, writes or closes, or another gate opens.
     fn activity(&self) -> u64;
 
-    /// From now on at most `bytes` may be written and not taken; without the means, the relay's bounded buffer must do.
-    fn set_window(&mut self, dir: Direction, bytes: u64);
+    /// From now on at most `bytes` of `dir` may be written and not taken. Sockets that hold their windows by
+    /// themselves, at the writer's own offset, ignore it.
+    fn narrow(&mut self, dir: Direction, bytes: u64);
+
+    /// What is written to `dir` from now on goes nowhere, and no window holds it up.
+    fn widen(&mut self, dir: Direction);
 
     /// Bytes of `dir` before `offset` have been given to the reader's leg.
     fn forwarded(&mut self, dir: Direction, offset: u64);
@@ -83,6 +87,8 @@ pub struct Relay<L, G: Gate> {
     conn: u16,
     /// By party.
     legs: [Option<L>; 2],
+    /// Legs whose kernel sent a RST that has yet to be acted upon.
+    broken: [bool; 2],
     /// By direction.
     lanes: [Lane<G::Sleep>; 2],
     gate: G,
@@ -96,18 +102,10 @@ impl<L, G: Gate> fmt::Debug for Relay<L, G> {
 }
 
 impl<L: Leg, G: Gate> Relay<L, G> {
-    /// A relay that plays the steps of connection `conn`, counted from 1. Windows at offset 0 hold from now on: make it
-    /// before the parties write.
-    pub fn new(conn: u16, schedule: &Schedule, mut gate: G) -> Self {
+    /// A relay that plays the steps of connection `conn`, counted from 1.
+    pub fn new(conn: u16, schedule: &Schedule, gate: G) -> Self {
         let lanes = Direction::BOTH.map(|dir| Lane::new(schedule.steps_of(conn, dir)));
-        for (dir, lane) in Direction::BOTH.into_iter().zip(&lanes) {
-            for &(_, fault) in lane.plan.iter().take_while(|(at, _)| *at == 0) {
-                if let Fault::Window(bytes) = fault {
-                    gate.set_window(dir, bytes);
-                }
-            }
-        }
-        Self { conn, legs: [None, None], lanes, gate, scratch: vec![0; limits::RELAY_READ].into() }
+        Self { conn, legs: [None, None], broken: [false; 2], lanes, gate, scratch: vec![0; limits::RELAY_READ].into() }
     }
 
     /// Plays between these two until nothing can pass any more.
@@ -126,13 +124,17 @@ impl<L: Leg, G: Gate> Relay<L, G> {
                 self.darken();
             }
             let mut moved = false;
-            for dir in Direction::BOTH {
-                moved |= self.take_in(dir, cx);
-            }
+            // First of all the steps at offset 0, before anything has been read.
             for dir in Direction::BOTH {
                 moved |= self.pass_on(dir, cx);
             }
-            if !moved {
+            for dir in Direction::BOTH {
+                while self.take_in(dir, cx) {
+                    moved = true;
+                }
+            }
+            // What had come before a RST has been passed on by now, as far as the schedule lets it.
+            if !moved && !self.act_on_resets() {
                 break;
             }
         }
@@ -182,8 +184,8 @@ impl<L: Leg, G: Gate> Relay<L, G> {
                 true
             }
             Poll::Ready(Err(_)) => {
-                self.broke(writer);
-                true
+                self.broken[writer.index()] = true;
+                false
             }
         }
     }
@@ -252,7 +254,10 @@ impl<L: Leg, G: Gate> Relay<L, G> {
                     self.reset(dir.writer());
                 }
             }
-            Poll::Ready(Err(_)) => self.broke(dir.reader()),
+            Poll::Ready(Err(_)) => {
+                self.broken[dir.reader().index()] = true;
+                return false;
+            }
         }
         true
     }
@@ -269,20 +274,26 @@ impl<L: Leg, G: Gate> Relay<L, G> {
         self.gate.saw(What::Fin { conn: self.conn, dir, offset });
     }
 
-    /// The leg of `party` is broken: its kernel sent a RST. The other party hears of it, if the schedule lets it.
-    fn broke(&mut self, party: Party) {
-        self.legs[party.index()] = None;
-        let outgoing = &self.lanes[party.writes().index()];
-        if !outgoing.stalled && outgoing.sink == Sink::Deliver {
-            self.reset(party.reads().writer());
+    /// Passes on the RST of a party whose kernel sent one, if the schedule lets it; true if there was any.
+    fn act_on_resets(&mut self) -> bool {
+        let mut acted = false;
+        for party in [Party::Client, Party::Server] {
+            if std::mem::take(&mut self.broken[party.index()]) && self.legs[party.index()].take().is_some() {
+                acted = true;
+                let outgoing = &self.lanes[party.writes().index()];
+                if !outgoing.stalled && outgoing.sink == Sink::Deliver {
+                    self.reset(party.reads().writer());
+                }
+            }
         }
+        acted
     }
 
     /// A RST goes to `party`: what is in flight in either direction is lost.
     fn reset(&mut self, party: Party) {
         for (dir, lane) in Direction::BOTH.into_iter().zip(&mut self.lanes) {
             lane.lose_held(Sink::Swallow);
-            self.gate.set_window(dir, u64::MAX);
+            self.gate.widen(dir);
         }
         if let Some(leg) = self.legs[party.index()].take() {
             let offset = self.lanes[party.reads().index()].forwarded;
@@ -300,7 +311,7 @@ impl<L: Leg, G: Gate> Relay<L, G> {
         match fault {
             // The parties' own sockets see to these.
             Fault::Short | Fault::Clip => {}
-            Fault::Window(bytes) => self.gate.set_window(dir, bytes),
+            Fault::Window(bytes) => self.gate.narrow(dir, bytes),
             Fault::Hold { until } => lane.wait = Wait::Hold { until: until.unwrap_or(u64::MAX), quiet: None },
             Fault::Delay(span) => lane.wait = Wait::Armed(span),
             Fault::Split => lane.wait = Wait::Taken(None),
@@ -309,7 +320,7 @@ impl<L: Leg, G: Gate> Relay<L, G> {
             Fault::Stall => lane.stalled = true,
             Fault::HalfClose => {
                 lane.lose_held(Sink::Swallow);
-                self.gate.set_window(dir, u64::MAX);
+                self.gate.widen(dir);
                 self.forward_fin(dir, cx);
             }
             Fault::Fin => {
@@ -318,7 +329,7 @@ impl<L: Leg, G: Gate> Relay<L, G> {
                     // What was written before is lost in silence; what is written from now on is refused.
                     let from = self.gate.written(dir).unwrap_or(lane.received);
                     lane.lose_held(Sink::Refuse { from });
-                    self.gate.set_window(dir, u64::MAX);
+                    self.gate.widen(dir);
                     if !lane.fin_forwarded {
                         self.forward_fin(dir, cx);
                     }

@@ -122,7 +122,6 @@ impl<T: Time> Between<T> {
     ///
     /// Dropping the future closes both legs.
     pub fn run<L: Leg>(self, client: L, server: L) -> impl Future<Output = ()> {
-        // Made before anybody writes, for windows that hold from the beginning.
         Relay::new(self.conn, &self.schedule, self.gate).run(client, server)
     }
 }

@@ -27,7 +27,10 @@ struct Way {
     written: u64,
     forwarded: u64,
     taken: u64,
-    window: u64,
+    /// From which offset of the writer which window holds.
+    windows: Vec<(u64, u64)>,
+    /// Bytes are taken and lost: no window holds them up.
+    is_wide: bool,
     shorts: Vec<u64>,
     clips: Vec<u64>,
     fin_forwarded: bool,
@@ -36,6 +39,15 @@ struct Way {
     forced: bool,
     writer: Option<Waker>,
     relay: Option<Waker>,
+}
+
+impl Way {
+    /// Bytes that the writer may give its socket now.
+    fn acceptable(&self) -> u64 {
+        let holds = self.windows.partition_point(|(at, _)| *at <= self.written);
+        let window = if self.is_wide { u64::MAX } else { self.windows[holds - 1].1 };
+        window.saturating_sub(self.written - self.taken).min(up_to_next(&self.shorts, self.written))
+    }
 }
 
 /// A RST that the network could not send.
@@ -78,7 +90,22 @@ impl Wire {
         let ways = Direction::BOTH.map(|dir| {
             let steps = |kind| schedule.steps_of(conn, dir).filter(move |step| step.fault == kind).map(|step| step.at);
             let (shorts, clips) = (steps(Fault::Short).collect(), steps(Fault::Clip).collect());
-            Way { window: windows[dir.index()], shorts, clips, ..Way::default() }
+            let mut windows = vec![(0, windows[dir.index()])];
+            windows.extend(schedule.steps_of(conn, dir).filter_map(|step| match step.fault {
+                Fault::Window(bytes) => Some((step.at, bytes)),
+                Fault::Short
+                | Fault::Clip
+                | Fault::Hold { .. }
+                | Fault::Delay(_)
+                | Fault::Split
+                | Fault::Kill(_)
+                | Fault::Crash(_)
+                | Fault::Stall
+                | Fault::HalfClose
+                | Fault::Fin
+                | Fault::Rst => None,
+            }));
+            Way { windows, shorts, clips, ..Way::default() }
         });
         let state = Arc::new(Mutex::new(State { ways, resets: Default::default() }));
         Self { conn, hosts, hub, shared, state, sends_resets }
@@ -259,8 +286,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
             let reset = &mut state.resets[this.party.index()];
             let reset = reset.is_there.then(|| reset.error.take().unwrap_or(io::ErrorKind::BrokenPipe));
             let way = &mut state.ways[dir.index()];
-            let room = way.window.saturating_sub(way.written - way.taken);
-            let limit = room.min(up_to_next(&way.shorts, way.written));
+            let limit = way.acceptable();
             if limit == 0 && reset.is_none() && !bytes.is_empty() {
                 way.writer = Some(cx.waker().clone());
                 return Poll::Pending;
@@ -363,9 +389,12 @@ impl<T: Time> Gate for WireGate<T> {
         self.wire.hub.activity()
     }
 
-    fn set_window(&mut self, dir: Direction, bytes: u64) {
+    /// The socket knows its windows, and applies them at the writer's own offset.
+    fn narrow(&mut self, _: Direction, _: u64) {}
+
+    fn widen(&mut self, dir: Direction) {
         self.wire.change(dir, |way| {
-            way.window = bytes;
+            way.is_wide = true;
             [way.writer.take(), None]
         });
     }
