@@ -32,7 +32,7 @@ pub const IDLE: Duration = Duration::from_secs(60);
 
 /// The same where time is real, or where virtual time is walked millisecond by millisecond (turmoil). Longer than every
 /// quiet moment of the labs (2 s), and short enough that two of them in a row do not try a person's patience.
-pub const SHORT_IDLE: Duration = Duration::from_secs(5);
+pub const SHORT_IDLE: Duration = Duration::from_secs(4);
 
 /// Bytes that a relay takes from a writer's leg at once: what one `recv` of the kernel's own programs asks for.
 pub const RELAY_READ: usize = 64 * 1024;
