@@ -94,6 +94,9 @@ pub const SIM_RUNS: u64 = 1_000;
 /// runs grows with them, and so does each run: cases below take seconds, 64 KiB would not end while someone waits.
 pub const SIM_EXHAUSTIVE_BYTES: u64 = 8 * 1024;
 
+/// Scenarios that `sim run --world tcp` plays at a time: a thread and a few sockets each, nearly all of it waiting.
+pub const SIM_AT_ONCE: usize = 100;
+
 /// Most of a scenario's file that is read, bytes. The simulator takes less, and says so.
 pub const SCENARIO_FILE: u64 = 1024 * 1024;
 

@@ -40,6 +40,7 @@
 //! A run is a function of the case and its schedule. Nothing here reads a clock, an environment or unseeded randomness,
 //! or iterates a hash map; nothing prints. Equal runs have equal [`trace::TraceHash`]es in every process, debug or release.
 
+pub mod agree;
 pub mod cases;
 pub mod choices;
 mod clock;
@@ -49,13 +50,16 @@ mod endpoint;
 mod exec;
 pub mod explore;
 mod faults;
+pub mod ground;
 pub mod invariant;
 pub mod limits;
 mod link;
 mod one_thread;
 pub mod prove;
+pub mod relay;
 pub mod replay;
 pub mod report;
+pub mod room;
 pub mod scenario;
 pub mod schedule;
 pub mod shrink;
@@ -72,6 +76,7 @@ pub use exec::Ended;
 pub use explore::explore_on_tokio;
 pub use explore::{Explorer, explore, run};
 pub use faults::{Family, Faults};
+pub use ground::WorldKind;
 pub use invariant::Violation;
 pub use report::{Failure, Report, Run};
 pub use schedule::{Direction, Fault, Party, Schedule, Step};
