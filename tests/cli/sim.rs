@@ -172,7 +172,8 @@ fn simulator_command_that_makes_no_sense_exits_2_and_says_why() {
 #[test]
 fn scenario_is_played_over_real_tcp_and_comes_to_the_same() {
     let sandbox = Sandbox::new();
-    let own: Value = serde_json::from_str(&sandbox.run("sim run pitfall-split-header --json").expect(0).text()).unwrap();
+    let own: Value =
+        serde_json::from_str(&sandbox.run("sim run pitfall-split-header --json").expect(0).text()).unwrap();
     let line = sandbox.run("sim run pitfall-split-header --world tcp --json").expect(0).text();
     let tcp: Value = serde_json::from_str(&line).expect("one object");
     assert_eq!((&own["world"], &tcp["world"]), (&Value::from("own"), &Value::from("tcp")));
