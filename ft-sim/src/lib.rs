@@ -29,11 +29,15 @@
 //!                  │        └── wakes      │
 //!   network      core ── link ─────────────┘  per byte: written, in flight, delivered, read
 //!                  │
+//!   other        ground ── room ── relay (lane, wire) ── turmoil_world     agree
+//!   worlds       "the same parties on somebody else's network"
+//!
 //!   words        schedule   invariant   trace (lanes, JSON lines, pcapng)   report   limits
 //! ```
 //!
 //! Reading order: [`schedule`] (what can happen), `link.rs` (what it does to a stream), `exec.rs` (who runs when),
-//! `world.rs` (what a case sees), [`explore`](mod@explore) (which runs are made), [`shrink`], [`prove`].
+//! `world.rs` (what a case sees), [`explore`](mod@explore) (which runs are made), [`shrink`], [`prove`]; then [`relay`] and
+//! [`room`], how the same is played in turmoil and over the kernel's TCP.
 //!
 //! # What is deterministic
 //!
