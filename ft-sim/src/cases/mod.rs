@@ -179,9 +179,7 @@ impl Case {
     /// The case as a function, for searches that a [`Plan`] does not describe.
     pub fn closure(&self) -> impl Fn(&mut World) + use<> {
         let game = (self.setup)().into_game();
-        move |world| {
-            game.play(world);
-        }
+        move |world| game.run(world)
     }
 
     /// The faults that it is searched with unless a plan says otherwise.
@@ -287,11 +285,28 @@ pub(crate) enum Game {
     Lab(lab::Game),
 }
 
+/// Whether anybody will read an outcome. A search reads none, and putting them into words would be much of its cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tell {
+    Words,
+    Nothing,
+}
+
 impl Game {
+    /// Plays it once, and says how it went.
     pub(crate) fn play<G: Ground>(&self, ground: &mut G) -> Outcome {
+        self.go(ground, Tell::Words)
+    }
+
+    /// Plays it once for its promises alone.
+    pub(crate) fn run<G: Ground>(&self, ground: &mut G) {
+        self.go(ground, Tell::Nothing);
+    }
+
+    fn go<G: Ground>(&self, ground: &mut G, tell: Tell) -> Outcome {
         match self {
-            Self::Ft(game) => game.play(ground),
-            Self::Lab(game) => game.play(ground),
+            Self::Ft(game) => game.play(ground, tell),
+            Self::Lab(game) => game.play(ground, tell),
         }
     }
 }

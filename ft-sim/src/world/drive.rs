@@ -100,6 +100,18 @@ impl World {
         core.script.as_ref().map_or(decided, Schedule::deviations) as u64
     }
 
+    /// The same, if all of them are what TCP may do at any time; nothing if the run was disturbed in other ways.
+    pub(crate) fn deviations_that_only_cut(&self) -> Option<u64> {
+        let core = self.shared.lock();
+        let (steps, picks) = match &core.script {
+            Some(script) => (script.steps(), script.picks()),
+            None => (&core.steps[..], &core.picks[..]),
+        };
+        let only_cut = steps.iter().all(|step| step.fault.is_segmentation())
+            && picks.iter().all(|pick| pick.name == crate::core::ORDER);
+        only_cut.then_some((steps.len() + picks.len()) as u64)
+    }
+
     pub(crate) fn take_path(&mut self) -> Option<Enumeration> {
         match std::mem::replace(&mut self.shared.lock().choices, Choices::Benign) {
             Choices::Enumerated(path) => Some(path),
