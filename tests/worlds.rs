@@ -11,11 +11,14 @@ use ft_sim::scenario::{self, Scenario};
 use ft_sim::trace::lanes;
 use ft_sim::{Schedule, WorldKind, cases};
 
-/// Plays at a time: they wait for each other's silence, not for the processor.
-const AT_ONCE: usize = 80;
+/// Scenarios at a time: all of them, for some wait for many seconds of silence, and none needs the processor for long.
+const SCENARIOS_AT_ONCE: usize = 100;
 
-/// Does every piece of work, [`AT_ONCE`] at a time, and gathers what each has to complain of.
-fn side_by_side<T: Sync>(work: &[T], complain: impl Fn(&T) -> Vec<String> + Sync) -> Vec<String> {
+/// Schedules at a time: each is a fraction of a second of waiting for the network to settle.
+const SCHEDULES_AT_ONCE: usize = 16;
+
+/// Does every piece of work, so many at a time, and gathers what each has to complain of.
+fn side_by_side<T: Sync>(work: &[T], at_once: usize, complain: impl Fn(&T) -> Vec<String> + Sync) -> Vec<String> {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         let worker = || {
@@ -25,7 +28,7 @@ fn side_by_side<T: Sync>(work: &[T], complain: impl Fn(&T) -> Vec<String> + Sync
             }
             complaints
         };
-        let workers: Vec<_> = (0..AT_ONCE.min(work.len())).map(|_| scope.spawn(worker)).collect();
+        let workers: Vec<_> = (0..at_once.min(work.len())).map(|_| scope.spawn(worker)).collect();
         workers.into_iter().flat_map(|worker| worker.join().expect("a worker")).collect()
     })
 }
@@ -35,7 +38,7 @@ fn every_scenario_comes_to_the_same_over_loopback() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
     let paths: Vec<_> = std::fs::read_dir(root).expect("the scenarios").map(|e| e.expect("an entry").path()).collect();
     let held = AtomicUsize::new(0);
-    let complaints = side_by_side(&paths, |path| {
+    let complaints = side_by_side(&paths, SCENARIOS_AT_ONCE, |path| {
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
         let text = std::fs::read_to_string(path).expect("a scenario");
         let scenario: Scenario = scenario::load(&text).expect("a scenario that can be read");
@@ -77,7 +80,7 @@ fn sweep(case: &'static str, faults: &[&str], stride: usize) -> Vec<(&'static st
 }
 
 fn compare(plays: &[(&'static str, Schedule)]) {
-    let complaints = side_by_side(plays, |(case, schedule)| {
+    let complaints = side_by_side(plays, SCHEDULES_AT_ONCE, |(case, schedule)| {
         let case = cases::find(case).expect("a case");
         let (own, own_outcome) = case.play(schedule);
         let (there, outcome) = case.play_on(&mut Loopback::ground(), schedule).expect("it is held");

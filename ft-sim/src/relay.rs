@@ -194,11 +194,12 @@ impl<L: Leg, G: Gate> Relay<L, G> {
     fn pass_on(&mut self, dir: Direction, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
         loop {
+            let other_settles = self.lanes[dir.reverse().index()].is_settling();
             let lane = &mut self.lanes[dir.index()];
             if lane.stalled || lane.fin_forwarded || lane.sink != Sink::Deliver {
                 return moved;
             }
-            match lane.poll_wait(&mut self.gate, dir, cx) {
+            match lane.poll_wait(&mut self.gate, dir, other_settles, cx) {
                 Poll::Pending => return moved,
                 Poll::Ready(Some((party, death))) => {
                     moved = true;
@@ -312,7 +313,7 @@ impl<L: Leg, G: Gate> Relay<L, G> {
             // The parties' own sockets see to these.
             Fault::Short | Fault::Clip => {}
             Fault::Window(bytes) => self.gate.narrow(dir, bytes),
-            Fault::Hold { until } => lane.wait = Wait::Hold { until: until.unwrap_or(u64::MAX), quiet: None },
+            Fault::Hold { until } => lane.wait = Wait::Hold { until: until.unwrap_or(u64::MAX), quiet: None, looks: 0 },
             Fault::Delay(span) => lane.wait = Wait::Armed(span),
             Fault::Split => lane.wait = Wait::Taken(None),
             Fault::Kill(party) => lane.wait = Wait::Taken(Some((party, HostDeath::Killed))),

@@ -21,8 +21,9 @@ pub(super) enum Wait<S> {
     Taken(Option<End>),
     /// It has; until everybody has done what they do about it.
     Settle { then: Option<End>, sleep: S, seen: u64, calm: u32 },
-    /// Until the offset has been received, the writer has closed, or the time that the first held byte started is over.
-    Hold { until: u64, quiet: Option<S> },
+    /// Until the offset has been received, the writer has closed, or the time that the first held byte started is over;
+    /// and then for so many looks more.
+    Hold { until: u64, quiet: Option<S>, looks: u32 },
     /// The next byte or end of stream starts this span.
     Armed(Duration),
     /// Until it is over.
@@ -85,27 +86,45 @@ impl<S: Future<Output = ()> + Unpin> Lane<S> {
         self.wait = settle(gate, None, 0);
     }
 
+    /// It is about to go on with what the reader may have now.
+    pub(super) fn is_settling(&self) -> bool {
+        matches!(self.wait, Wait::Settle { .. })
+    }
+
     /// Ready when nothing has to be waited for, with whoever has to die first.
+    ///
+    /// While the other lane settles, no time passes here: in the simulator, too, drained gates open before any timer
+    /// fires, and what they let through may be what a `hold` is waiting for.
     pub(super) fn poll_wait<G: Gate<Sleep = S>>(
         &mut self,
         gate: &mut G,
         dir: Direction,
+        other_settles: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Option<End>> {
         loop {
             let is_due = match &mut self.wait {
                 Wait::Not => return Poll::Ready(None),
                 Wait::Taken(_) => gate.poll_taken(dir, self.forwarded, cx).is_ready(),
-                Wait::Settle { sleep, .. } | Wait::Until(sleep) => Pin::new(sleep).poll(cx).is_ready(),
-                Wait::Hold { until, quiet } => {
+                Wait::Settle { sleep, .. } => Pin::new(sleep).poll(cx).is_ready(),
+                Wait::Until(sleep) => !other_settles && Pin::new(sleep).poll(cx).is_ready(),
+                Wait::Hold { until, quiet, looks } => {
                     let is_full = self.held.len() >= limits::RELAY_BUFFER;
-                    let is_over = quiet.as_mut().is_some_and(|sleep| Pin::new(sleep).poll(cx).is_ready());
-                    is_over || is_full || self.received >= *until || self.fin_received || {
-                        if quiet.is_some() || self.held.is_empty() {
+                    is_full || self.received >= *until || self.fin_received || {
+                        if quiet.is_none() && !self.held.is_empty() || quiet.is_some() && other_settles {
+                            (*quiet, *looks) = (Some(gate.sleep(limits::HOLD_QUIET)), 0);
+                        }
+                        let Some(sleep) = quiet else { return Poll::Pending };
+                        if Pin::new(sleep).poll(cx).is_pending() {
                             return Poll::Pending;
                         }
-                        *quiet = Some(gate.sleep(limits::HOLD_QUIET));
-                        continue;
+                        // On a starved machine, what it waits for may have come together with the end of the time.
+                        *quiet = Some(gate.sleep(limits::RELAY_SETTLE));
+                        *looks += 1;
+                        if *looks < limits::RELAY_CALM {
+                            continue;
+                        }
+                        true
                     }
                 }
                 Wait::Armed(_) => !self.held.is_empty() || self.fin_received,

@@ -1,25 +1,25 @@
 //! One connection's two sockets in one process with their relay: they count what was written and taken, exactly.
 //!
 //! A [`Socket`] wraps a party's stream. It does what only the party's own socket can do: `short`, `clip`, an exact
-//! window; and it tells the relay's [`WireGate`] what each read returned, so that a `split` needs no guess and no time.
+//! window; and it tells the relay's [`Gate`](super::Gate) what each read returned, so that a `split` needs no guess and no time.
 //! Where the network has no RST to send (turmoil has none for an open stream), the socket shows one as Linux does.
+
+mod gate;
 
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Gate;
 use crate::core::{HostId, Shared};
-use crate::ground::Time;
 use crate::limits;
 use crate::room::Hub;
 use crate::schedule::{Direction, Fault, Party, Schedule};
 use crate::trace::What;
-use crate::world::HostDeath;
+
+pub(crate) use gate::WireGate;
 
 /// One direction, as both parties and the relay see it. `taken <= forwarded <= written`.
 #[derive(Debug, Default)]
@@ -349,98 +349,5 @@ impl<S> Drop for Socket<S> {
 impl<S> std::fmt::Debug for Socket<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Socket({} of connection {})", self.party, self.wire.conn)
-    }
-}
-
-/// The exact gate: what the sockets counted.
-pub(crate) struct WireGate<T> {
-    pub(crate) wire: Wire,
-    pub(crate) time: T,
-}
-
-impl<T: Time> Gate for WireGate<T> {
-    type Sleep = T::Sleep;
-
-    fn sleep(&self, span: Duration) -> T::Sleep {
-        self.time.sleep(span)
-    }
-
-    fn poll_taken(&mut self, dir: Direction, offset: u64, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.wire.lock();
-        let way = &mut state.ways[dir.index()];
-        if way.taken >= offset || way.reader_gone || std::mem::take(&mut way.forced) {
-            way.forced = false;
-            way.relay = None;
-            return Poll::Ready(());
-        }
-        way.relay = Some(cx.waker().clone());
-        Poll::Pending
-    }
-
-    fn reader_gone(&self, dir: Direction) -> bool {
-        self.wire.lock().ways[dir.index()].reader_gone
-    }
-
-    fn written(&self, dir: Direction) -> Option<u64> {
-        Some(self.wire.lock().ways[dir.index()].written)
-    }
-
-    fn activity(&self) -> u64 {
-        self.wire.hub.activity()
-    }
-
-    /// The socket knows its windows, and applies them at the writer's own offset.
-    fn narrow(&mut self, _: Direction, _: u64) {}
-
-    fn widen(&mut self, dir: Direction) {
-        self.wire.change(dir, |way| {
-            way.is_wide = true;
-            [way.writer.take(), None]
-        });
-    }
-
-    fn forwarded(&mut self, dir: Direction, offset: u64) {
-        self.wire.change(dir, |way| {
-            way.forwarded = offset;
-            [None, None]
-        });
-    }
-
-    fn fin_forwarded(&mut self, dir: Direction) {
-        self.wire.change(dir, |way| {
-            way.fin_forwarded = true;
-            [None, None]
-        });
-    }
-
-    fn resets(&mut self, party: Party) {
-        self.wire.hub.act();
-        if self.wire.sends_resets {
-            return;
-        }
-        let wakers = {
-            let mut state = self.wire.lock();
-            let fin_came = state.ways[party.reads().index()].fin_forwarded;
-            let error = if fin_came { io::ErrorKind::BrokenPipe } else { io::ErrorKind::ConnectionReset };
-            let writer = state.ways[party.writes().index()].writer.take();
-            let reset = &mut state.resets[party.index()];
-            reset.is_there = true;
-            reset.error = Some(error);
-            [reset.reader.take(), writer]
-        };
-        wakers.into_iter().flatten().for_each(Waker::wake);
-    }
-
-    fn dies(&mut self, party: Party, death: HostDeath) {
-        self.wire.hub.die(self.wire.hosts[party.index()], death);
-    }
-
-    fn is_dark(&self) -> bool {
-        self.wire.hosts.iter().any(|host| self.wire.hub.is_dark(*host))
-    }
-
-    fn saw(&mut self, what: What) {
-        self.wire.shared.lock().now = limits::nanos(self.time.now());
-        self.wire.record(what);
     }
 }
