@@ -34,6 +34,7 @@ Exit codes:
   2  usage: the command line does not make sense
   3  unknown: all was sent, the answer never came; run it again to know
   4  refused: the session was in order, some files were refused, missing or unreadable
+  130  interrupted: Ctrl-C; what has arrived is kept, run it again to go on
 sim has its own: ft-cli sim --help";
 
 /// Options of every verb.

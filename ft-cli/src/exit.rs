@@ -20,6 +20,8 @@ pub enum Exit {
     Unseen,
     /// 6: `sim`: the search cannot be believed: a case was not deterministic, or the simulator broke.
     Unsound,
+    /// 130: somebody pressed Ctrl-C; what has arrived is kept for the next try. The number that shells give it.
+    Interrupted,
 }
 
 impl Exit {
@@ -33,6 +35,7 @@ impl Exit {
             Self::Refused => 4,
             Self::Unseen => 5,
             Self::Unsound => 6,
+            Self::Interrupted => 130,
         }
     }
 
@@ -46,6 +49,7 @@ impl Exit {
             Self::Refused => "refused",
             Self::Unseen => "unseen",
             Self::Unsound => "unsound",
+            Self::Interrupted => "interrupted",
         }
     }
 
@@ -59,8 +63,9 @@ impl Exit {
             Self::Refused => 2,
             Self::Failed => 3,
             Self::Unsound => 4,
-            Self::Unknown => 5,
-            Self::Usage => 6,
+            Self::Interrupted => 5,
+            Self::Unknown => 6,
+            Self::Usage => 7,
         };
         if rank(other) > rank(self) { other } else { self }
     }

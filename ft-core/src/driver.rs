@@ -12,14 +12,14 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::codec::{Decoder, Item};
-use crate::error::{FileError, SessionError};
+use crate::error::{Code, FileError, Retry, SessionError};
 use crate::event::{Direction, Event, Report};
 use crate::frame::Frame;
 use crate::limits::{CHUNK, OUT_QUEUE_BYTES};
 use crate::machine::{Action, Actions, Machine};
 use crate::outgoing::{Linger, Outgoing};
 use crate::preamble::Versions;
-use crate::session::Pulse;
+use crate::session::{Pulse, Tick};
 use crate::storage::Buf;
 
 /// Source or storage, whichever the machine needs.
@@ -253,13 +253,19 @@ where
     }
 
     fn poll_pulse(&mut self, cx: &mut Context<'_>) -> bool {
-        let ready = self.pulse.poll_pulse(cx).is_ready();
-        if ready {
-            let mut actions = Actions::new();
-            self.machine.on_pulse(&mut actions);
-            self.carry_out(&mut actions, None);
+        match self.pulse.poll_pulse(cx) {
+            Poll::Pending => return false,
+            Poll::Ready(Tick::Alive) => {
+                let mut actions = Actions::new();
+                self.machine.on_pulse(&mut actions);
+                self.carry_out(&mut actions, None);
+            }
+            Poll::Ready(Tick::Stop) => {
+                let error = FileError::new(Code::Cancelled, Retry::Never, "stopped by the one who asked for it");
+                self.finish(Err(SessionError::Local(error)));
+            }
         }
-        ready
+        true
     }
 
     /// Reads and decodes once; false when there is nothing to read or no room for it.

@@ -55,11 +55,19 @@ impl Options {
     }
 }
 
-/// Time, as the caller has it: ready again and again, whenever a side that is working should tell its peer so (ALIVE,
-/// PROTOCOL §5.8). Ten seconds are usual; never ready is legal.
+/// What the caller wants of a session from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tick {
+    /// Tell the peer that work goes on, if it does (ALIVE, PROTOCOL §5.8).
+    Alive,
+    /// Give up: ERROR(session, `cancelled`), and a good end (PROTOCOL §7.6).
+    Stop,
+}
+
+/// Time and patience, as the caller has them. A tick every ten seconds is usual; never ready is legal.
 pub trait Pulse {
-    /// Ready once for each period that has passed.
-    fn poll_pulse(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+    /// Ready with [`Tick::Alive`] once for each period that has passed, with [`Tick::Stop`] when the session is to end.
+    fn poll_pulse(&mut self, cx: &mut Context<'_>) -> Poll<Tick>;
 }
 
 /// A pulse that never comes.
@@ -67,7 +75,7 @@ pub trait Pulse {
 pub struct NoPulse;
 
 impl Pulse for NoPulse {
-    fn poll_pulse(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_pulse(&mut self, _cx: &mut Context<'_>) -> Poll<Tick> {
         Poll::Pending
     }
 }

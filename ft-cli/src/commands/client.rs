@@ -11,6 +11,7 @@ use ft_core::session::Options;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use super::interrupt::{INTERRUPTED, Interrupt};
 use crate::args::{CompareArg, Connection, Durability, LinksArg, OverwriteArg, Transfer};
 use crate::disk::{Filter, Notes, Root};
 use crate::exit::{Exit, Stop};
@@ -41,7 +42,13 @@ pub(super) type Ended = Result<(), String>;
 ///
 /// A first connection that cannot be made is not repeated: the address is probably wrong. After a session that broke, it
 /// is: the server may be starting again. Whatever was achieved in between fills up the retries.
-pub(super) async fn retrying<F, W>(screen: &Screen, tally: &Tally, retries: u32, mut attempt: F) -> Ended
+pub(super) async fn retrying<F, W>(
+    screen: &Screen,
+    tally: &Tally,
+    interrupt: &Interrupt,
+    retries: u32,
+    mut attempt: F,
+) -> Ended
 where
     F: FnMut() -> W,
     W: Future<Output = Attempt>,
@@ -51,7 +58,11 @@ where
     let mut achieved = tally.achieved();
     let mut met = false;
     loop {
-        let (reason, again) = match attempt().await {
+        let attempted = attempt().await;
+        if interrupt.is_asked() {
+            return Err(INTERRUPTED.to_owned());
+        }
+        let (reason, again) = match attempted {
             Attempt::Unreachable(text) => (Some(text), met),
             Attempt::Done => return Ok(()),
             Attempt::Over(report) => {
@@ -78,7 +89,22 @@ where
         let reason = reason.unwrap_or_else(|| "some files may succeed now".into());
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         screen.fact(None, &Fact::Retry { attempt: tries, wait_ms, reason });
-        tokio::time::sleep(wait).await;
+        tokio::select! {
+            () = interrupt.asked() => return Err(INTERRUPTED.to_owned()),
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Connects, as the options say, unless somebody asks to stop first.
+pub(super) async fn dial_until(
+    interrupt: &Interrupt,
+    endpoint: &Endpoint,
+    options: &Connection,
+) -> Result<Stream, String> {
+    tokio::select! {
+        () = interrupt.asked() => Err(INTERRUPTED.to_owned()),
+        stream = dial(endpoint, options) => stream,
     }
 }
 
@@ -98,6 +124,25 @@ pub(super) fn pulse(timeout: Duration) -> Beat {
 /// What a command comes to, and with what words it says so.
 pub(super) fn conclude(screen: &Screen, verb: &str, ended: Ended, counts: Counts) -> Result<Exit, Stop> {
     let exit = exit_for(&ended, counts);
+    say(screen, verb, exit, ended, counts)
+}
+
+/// The same for a command that somebody may have stopped. That an answer never came is graver than that.
+pub(super) fn conclude_unless(
+    interrupt: &Interrupt,
+    screen: &Screen,
+    verb: &str,
+    ended: Ended,
+    counts: Counts,
+) -> Result<Exit, Stop> {
+    let exit = match exit_for(&ended, counts) {
+        Exit::Failed if interrupt.is_asked() => Exit::Interrupted,
+        exit => exit,
+    };
+    say(screen, verb, exit, ended, counts)
+}
+
+fn say(screen: &Screen, verb: &str, exit: Exit, ended: Ended, counts: Counts) -> Result<Exit, Stop> {
     let nothing = ended.is_err() && counts == Counts::default();
     if let Err(text) = ended {
         screen.stop(&Stop { exit, text, hint: None });

@@ -14,6 +14,7 @@ use ft_core::session;
 use tokio::task::JoinSet;
 
 use super::client::{self, Attempt, Ended};
+use super::interrupt::Interrupt;
 use super::lab;
 use crate::args::{ClientDialect, GetArgs, Transfer};
 use crate::disk::{Policy, RenameRule, Root};
@@ -55,15 +56,16 @@ pub(super) async fn run(args: GetArgs, screen: Screen) -> Result<Exit, Stop> {
             return Err(Stop::usage("the dialect pipe cannot get").hint(hint));
         }
     }
+    let interrupt = Interrupt::listen(&screen);
     match &plan.dest {
-        Dest::Stdout => to_stdout(&plan, transfer, screen.with_data_on_stdout()).await,
+        Dest::Stdout => to_stdout(&plan, transfer, screen.with_data_on_stdout(), &interrupt).await,
         Dest::Into(folder) => {
             let policy = policy(transfer, &screen, None)?;
-            to_folder(&plan, transfer, &screen, folder, policy).await
+            to_folder(&plan, transfer, &screen, folder, policy, &interrupt).await
         }
         Dest::As(folder, name) => {
             let policy = policy(transfer, &screen, Some(RenameRule { to: name.as_encoded_bytes().to_vec() }))?;
-            to_folder(&plan, transfer, &screen, folder, policy).await
+            to_folder(&plan, transfer, &screen, folder, policy, &interrupt).await
         }
     }
 }
@@ -167,28 +169,29 @@ async fn to_folder(
     screen: &Screen,
     folder: &Path,
     policy: Policy,
+    interrupt: &Interrupt,
 ) -> Result<Exit, Stop> {
     let root = open(folder)?;
-    let fetched = fetch(plan, transfer, screen, &root, &policy).await;
+    let fetched = fetch(plan, transfer, screen, &root, &policy, interrupt).await;
     client::release(root).await;
     let (ended, counts) = fetched?;
     if transfer.dry_run && screen.mode() != Mode::Json {
         screen.line("nothing was received");
         return ended.map(|()| client::exit_for(&Ok(()), counts)).map_err(Stop::failed);
     }
-    client::conclude(screen, "received", ended, counts)
+    client::conclude_unless(interrupt, screen, "received", ended, counts)
 }
 
 /// Lands one file in a temporary folder and copies it when all of it is verified: a reader of standard output never sees
 /// a byte that turns out to be wrong.
-async fn to_stdout(plan: &Plan, transfer: &Transfer, screen: Screen) -> Result<Exit, Stop> {
+async fn to_stdout(plan: &Plan, transfer: &Transfer, screen: Screen, interrupt: &Interrupt) -> Result<Exit, Stop> {
     let spool = tempfile::Builder::new()
         .prefix("ft-get-")
         .tempdir()
         .map_err(|e| Stop::failed(format_args!("cannot make a temporary folder: {e}")))?;
     let root = open(spool.path())?;
     let policy = Policy { least: Level::Cached, ..policy(transfer, &screen, None)? };
-    let fetched = fetch(plan, transfer, &screen, &root, &policy).await;
+    let fetched = fetch(plan, transfer, &screen, &root, &policy, interrupt).await;
     client::release(root).await;
     let (ended, mut counts) = fetched?;
     let name = plan.wants.first().and_then(|want| want.path.name()).map(local_name).unwrap_or_default();
@@ -206,7 +209,7 @@ async fn to_stdout(plan: &Plan, transfer: &Transfer, screen: Screen) -> Result<E
             return client::conclude(&screen, "received", Err(format!("cannot write to standard output: {e}")), counts);
         }
     }
-    client::conclude(&screen, "received", ended, counts)
+    client::conclude_unless(interrupt, &screen, "received", ended, counts)
 }
 
 /// A component from the wire as the disk module stores it.
@@ -232,6 +235,7 @@ async fn fetch(
     screen: &Screen,
     root: &Arc<Root>,
     policy: &Policy,
+    interrupt: &Interrupt,
 ) -> Result<(Ended, Counts), Stop> {
     let tally = Tally::default();
     let mut jobs = JoinSet::new();
@@ -243,6 +247,7 @@ async fn fetch(
             policy: policy.clone(),
             screen: screen.clone(),
             tally: tally.clone(),
+            interrupt: interrupt.clone(),
             number,
         };
         jobs.spawn(job.run(wants));
@@ -275,6 +280,7 @@ struct Job {
     policy: Policy,
     screen: Screen,
     tally: Tally,
+    interrupt: Interrupt,
     number: u64,
 }
 
@@ -284,14 +290,14 @@ impl Job {
             // Attempts follow one another; the lock is never waited for.
             let wants = Mutex::new(wants);
             let retries = self.transfer.connection.retries;
-            client::retrying(&self.screen, &self.tally, retries, || self.attempt(&wants)).await?;
+            client::retrying(&self.screen, &self.tally, &self.interrupt, retries, || self.attempt(&wants)).await?;
         }
         Ok(())
     }
 
     /// One connection. What is refused as a whole is not asked for again.
     async fn attempt(&self, open: &Mutex<Vec<Want>>) -> Attempt {
-        let stream = match client::dial(&self.endpoint, &self.transfer.connection).await {
+        let stream = match client::dial_until(&self.interrupt, &self.endpoint, &self.transfer.connection).await {
             Ok(stream) => stream,
             Err(text) => return Attempt::Unreachable(text),
         };
@@ -304,7 +310,7 @@ impl Job {
         let mut watch = Watch::receiver(self.screen.clone(), self.tally.clone(), self.number);
         let wants = lock(open).clone();
         let mut refused = Vec::new();
-        let pulse = client::pulse(self.transfer.connection.timeout);
+        let pulse = client::pulse(self.transfer.connection.timeout).until(self.interrupt.asked());
         let options = client::options(&self.transfer);
         let report = session::pull(stream, wants.clone(), storage, &options, pulse, |event| {
             if let Event::WantDone(number, Some(error)) = event {

@@ -4,6 +4,7 @@ mod client;
 mod completions;
 mod dry;
 mod get;
+mod interrupt;
 mod lab;
 mod ls;
 mod man;

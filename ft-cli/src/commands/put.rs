@@ -9,6 +9,7 @@ use ft_core::session;
 use tokio::task::JoinSet;
 
 use super::client::{self, Attempt, Ended};
+use super::interrupt::{INTERRUPTED, Interrupt};
 use super::lab;
 use crate::args::{ClientDialect, LabRequest, PutArgs, Transfer};
 use crate::disk::{DiskSource, WalkOptions};
@@ -43,8 +44,12 @@ pub(super) async fn run(args: PutArgs, screen: Screen) -> Result<Exit, Stop> {
         return super::dry::put(&args, &screen).await;
     }
     let tally = Tally::default();
-    let ended =
-        if from_stdin(&args) { pipe(&args, &screen, &tally).await? } else { tree(&args, &screen, &tally).await? };
+    let interrupt = Interrupt::listen(&screen);
+    let ended = if from_stdin(&args) {
+        pipe(&args, &screen, &tally, &interrupt).await?
+    } else {
+        tree(&args, &screen, &tally, &interrupt).await?
+    };
     client::leftovers(&screen, &tally);
     let counts = tally.counts();
     if counts.unknown > 0 {
@@ -52,7 +57,7 @@ pub(super) async fn run(args: PutArgs, screen: Screen) -> Result<Exit, Stop> {
             "everything was sent, but the answer never came; the same command again finds out and repeats nothing";
         screen.fact(None, &Fact::Note { text: text.into() });
     }
-    client::conclude(&screen, "stored", ended, counts)
+    client::conclude_unless(&interrupt, &screen, "stored", ended, counts)
 }
 
 /// The last argument says where to, all others what.
@@ -104,7 +109,7 @@ pub(super) fn walk(args: &Plan, screen: &Screen) -> Result<WalkOptions, Stop> {
 }
 
 /// Files and folders: several connections share the arguments, each retries on its own.
-async fn tree(args: &Plan, screen: &Screen, tally: &Tally) -> Result<Ended, Stop> {
+async fn tree(args: &Plan, screen: &Screen, tally: &Tally, interrupt: &Interrupt) -> Result<Ended, Stop> {
     let walk = walk(args, screen)?;
     let mut jobs = JoinSet::new();
     for (number, paths) in (1u64..).zip(client::deal(args.paths.clone(), args.transfer.jobs)) {
@@ -116,6 +121,7 @@ async fn tree(args: &Plan, screen: &Screen, tally: &Tally) -> Result<Ended, Stop
             transfer: args.transfer.clone(),
             screen: screen.clone(),
             tally: tally.clone(),
+            interrupt: interrupt.clone(),
             number,
         };
         jobs.spawn(job.run());
@@ -131,16 +137,18 @@ struct Job {
     transfer: Transfer,
     screen: Screen,
     tally: Tally,
+    interrupt: Interrupt,
     number: u64,
 }
 
 impl Job {
     async fn run(self) -> Ended {
-        client::retrying(&self.screen, &self.tally, self.transfer.connection.retries, || self.attempt()).await
+        let retries = self.transfer.connection.retries;
+        client::retrying(&self.screen, &self.tally, &self.interrupt, retries, || self.attempt()).await
     }
 
     async fn attempt(&self) -> Attempt {
-        let stream = match client::dial(&self.endpoint, &self.transfer.connection).await {
+        let stream = match client::dial_until(&self.interrupt, &self.endpoint, &self.transfer.connection).await {
             Ok(stream) => stream,
             Err(text) => return Attempt::Unreachable(text),
         };
@@ -149,7 +157,7 @@ impl Job {
         let disk = DiskSource::push(self.paths.clone(), self.into.clone(), self.walk.clone(), skip);
         let source = WishfulSource::new(disk, !self.transfer.no_resume);
         let mut watch = Watch::sender(self.screen.clone(), self.tally.clone(), self.number);
-        let pulse = client::pulse(self.transfer.connection.timeout);
+        let pulse = client::pulse(self.transfer.connection.timeout).until(self.interrupt.asked());
         let options = client::options(&self.transfer);
         let report = session::push(stream, source, &options, pulse, |event| watch.event(event)).await;
         watch.closed(&report);
@@ -158,7 +166,7 @@ impl Job {
 }
 
 /// Standard input: one attempt, because what was read once cannot be read again.
-async fn pipe(args: &Plan, screen: &Screen, tally: &Tally) -> Result<Ended, Stop> {
+async fn pipe(args: &Plan, screen: &Screen, tally: &Tally, interrupt: &Interrupt) -> Result<Ended, Stop> {
     let name = args.name.as_ref().map(|name| name.as_encoded_bytes()).unwrap_or_default();
     let into = RelPath::parse(name)
         .and_then(|name| args.target.path.concat(&name))
@@ -166,13 +174,13 @@ async fn pipe(args: &Plan, screen: &Screen, tally: &Tally) -> Result<Ended, Stop
     if into == args.target.path {
         return Err(Stop::usage("--name is empty"));
     }
-    let stream = match client::dial(&args.target.endpoint, &args.transfer.connection).await {
+    let stream = match client::dial_until(interrupt, &args.target.endpoint, &args.transfer.connection).await {
         Ok(stream) => stream,
         Err(text) => return Ok(Err(text)),
     };
     let source = DiskSource::stdin(io::stdin(), into);
     let mut watch = Watch::sender(screen.clone(), tally.clone(), 1);
-    let pulse = client::pulse(args.transfer.connection.timeout);
+    let pulse = client::pulse(args.transfer.connection.timeout).until(interrupt.asked());
     let options = client::options(&args.transfer);
     let report = session::push(stream, source, &options, pulse, |event| watch.event(event)).await;
     watch.closed(&report);
@@ -180,5 +188,7 @@ async fn pipe(args: &Plan, screen: &Screen, tally: &Tally) -> Result<Ended, Stop
         let text = "standard input cannot be read twice, so this is not tried again".into();
         screen.fact(None, &Fact::Note { text });
     }
-    Ok(report.end.map_err(|e| e.to_string()))
+    let told =
+        |e: ft_core::error::SessionError| if interrupt.is_asked() { INTERRUPTED.to_owned() } else { e.to_string() };
+    Ok(report.end.map_err(told))
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use ft_core::session::Pulse;
+use ft_core::session::{Pulse, Tick};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 
@@ -94,21 +94,37 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Deadline<S> {
     }
 }
 
-/// A [`Pulse`] from tokio's clock.
-pub struct Beat(Interval);
+/// A [`Pulse`] from tokio's clock, and from whoever may stop a session.
+pub struct Beat {
+    interval: Interval,
+    stop: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
 
 impl Beat {
     /// Comes once for each `period`, the first time after one period.
     pub fn every(period: Duration) -> Self {
         let mut interval = tokio::time::interval_at(Instant::now() + period, period);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self(interval)
+        Self { interval, stop: None }
+    }
+
+    /// Stops the session when `stop` resolves.
+    #[must_use]
+    pub fn until(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.stop = Some(Box::pin(stop));
+        self
     }
 }
 
 impl Pulse for Beat {
-    fn poll_pulse(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.poll_tick(cx).map(drop)
+    fn poll_pulse(&mut self, cx: &mut Context<'_>) -> Poll<Tick> {
+        if let Some(stop) = &mut self.stop
+            && stop.as_mut().poll(cx).is_ready()
+        {
+            self.stop = None;
+            return Poll::Ready(Tick::Stop);
+        }
+        self.interval.poll_tick(cx).map(|_| Tick::Alive)
     }
 }
 
