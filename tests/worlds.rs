@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use ft_cli::limits::SIM_STAGGER;
 use ft_cli::loopback::Loopback;
 use ft_sim::agree::disagreement;
 use ft_sim::scenario::{self, Scenario};
@@ -28,7 +29,12 @@ fn side_by_side<T: Sync>(work: &[T], at_once: usize, complain: impl Fn(&T) -> Ve
             }
             complaints
         };
-        let workers: Vec<_> = (0..at_once.min(work.len())).map(|_| scope.spawn(worker)).collect();
+        let begin = |_| {
+            let worker = scope.spawn(worker);
+            thread::sleep(SIM_STAGGER);
+            worker
+        };
+        let workers: Vec<_> = (0..at_once.min(work.len())).map(begin).collect();
         workers.into_iter().flat_map(|worker| worker.join().expect("a worker")).collect()
     })
 }

@@ -97,6 +97,10 @@ pub const SIM_EXHAUSTIVE_BYTES: u64 = 8 * 1024;
 /// Scenarios that `sim run --world tcp` plays at a time: a thread and a few sockets each, nearly all of it waiting.
 pub const SIM_AT_ONCE: usize = 100;
 
+/// Time between the beginnings of two of them. Begun all at once they starve each other for tenths of a second, in which
+/// the pauses that end the labs' bare texts are no pauses any more.
+pub const SIM_STAGGER: Duration = Duration::from_millis(25);
+
 /// Most of a scenario's file that is read, bytes. The simulator takes less, and says so.
 pub const SCENARIO_FILE: u64 = 1024 * 1024;
 

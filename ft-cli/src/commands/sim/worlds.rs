@@ -7,7 +7,7 @@ use ft_sim::scenario::{Scenario, Verdict};
 
 use super::quiet::quietly;
 use crate::exit::Stop;
-use crate::limits::SIM_AT_ONCE;
+use crate::limits::{SIM_AT_ONCE, SIM_STAGGER};
 use crate::loopback::Loopback;
 
 /// A scenario under its name.
@@ -32,8 +32,11 @@ pub(super) fn play(
         WorldKind::Tcp => scenarios.chunks(SIM_AT_ONCE).try_for_each(|chunk| {
             let verdicts = quietly(|| {
                 thread::scope(|scope| {
-                    let threads: Vec<_> =
-                        chunk.iter().map(|named| scope.spawn(|| named.1.run_on(&mut Loopback::ground()))).collect();
+                    let mut threads = Vec::new();
+                    for (_, scenario) in chunk {
+                        threads.push(scope.spawn(|| scenario.run_on(&mut Loopback::ground())));
+                        thread::sleep(SIM_STAGGER);
+                    }
                     threads.into_iter().map(|thread| thread.join()).collect::<Vec<_>>()
                 })
             });
