@@ -7,6 +7,8 @@
 mod harness;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/interrupt.rs"]
+mod interrupt;
 #[path = "cli/proxy.rs"]
 mod proxy;
 #[path = "cli/retry.rs"]
