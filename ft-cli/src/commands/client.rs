@@ -135,10 +135,9 @@ pub(super) fn conclude_unless(
     ended: Ended,
     counts: Counts,
 ) -> Result<Exit, Stop> {
-    let exit = match exit_for(&ended, counts) {
-        Exit::Failed if interrupt.is_asked() => Exit::Interrupted,
-        exit => exit,
-    };
+    let exit = exit_for(&ended, counts);
+    let stopped = exit == Exit::Failed && interrupt.is_asked();
+    let exit = if stopped { Exit::Interrupted } else { exit };
     say(screen, verb, exit, ended, counts)
 }
 
