@@ -171,6 +171,9 @@ pub(crate) struct Play {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Search {
+    /// Of which run, from 1.
+    #[serde(default = "one")]
+    pub(crate) run: usize,
     /// Beginning of the promise's name.
     pub(crate) breaks: String,
     /// Kinds of faults, as a schedule names them.
@@ -264,6 +267,8 @@ pub(crate) fn load(number: usize, name: &str, text: &str) -> Result<Lesson, Stri
     check((3..=4).contains(&text.question.choices.len()), "a question has three or four answers")?;
     let empty = Claim::default();
     check(text.question.choices.iter().all(|choice| choice.claims != empty), "every answer claims something")?;
+    // The head of a page has the title, what the page is for, and its number.
+    check(text.title.chars().count() <= 28, "a title has at most 28 characters")?;
     let lines = text.code.lines.lines().count();
     check(!text.code.guilty.is_empty(), "a line of the code is guilty")?;
     check(text.code.guilty.iter().all(|line| (1..=lines).contains(line)), "guilty lines are lines of the code")?;

@@ -25,8 +25,10 @@ pub(crate) enum Block {
     Code { from: String, lines: Vec<String>, guilty: Vec<usize> },
     /// Numbered answers.
     Answers(Vec<Answer>),
-    /// Bytes of one direction: as they were written, and as they were read.
-    Streams(Vec<Stream>),
+    /// Whose they are, and bytes of one direction or both: as they were written, and as they were read.
+    Streams(String, Vec<Stream>),
+    /// What is told about something, a line each: label and words.
+    Facts(Vec<[String; 2]>),
     /// What happened, in order.
     Lanes(Vec<Event>),
     /// Rows of: what, in the left program, in the right one.

@@ -47,12 +47,16 @@ fn block(out: &mut String, block: &Block) {
             for (number, Answer { text, verdict }) in (1..).zip(answers) {
                 say(out, &format!("Answer {number}: {text}"));
                 if let Some((right, why)) = verdict {
-                    let word = if *right { "This is what happened" } else { "This is not what happened" };
-                    say(out, &format!("{word}. {why}"));
+                    let word = if *right { "This is what happened." } else { "This is not what happened." };
+                    say(out, &format!("{word} {why}"));
                 }
             }
         }
-        Block::Streams(streams) => streams.iter().for_each(|stream| self::stream(out, stream)),
+        Block::Streams(whose, streams) => {
+            say(out, &format!("{whose}:"));
+            streams.iter().for_each(|stream| self::stream(out, stream));
+        }
+        Block::Facts(rows) => rows.iter().for_each(|[label, text]| say(out, &format!("{label}: {text}."))),
         Block::Lanes(events) => lanes(out, events),
         Block::Compare { heads, rows } => {
             for [label, left, right] in rows {

@@ -87,6 +87,13 @@ impl Stream {
         pieces(&self.bytes, self.reads.iter().copied())
     }
 
+    /// Whether the two sides had different boundaries, or something got lost. A parser's many small reads are no matter.
+    pub(crate) fn is_uneven(&self) -> bool {
+        let writes = self.writes.iter().map(|(end, _)| *end);
+        let alike = self.reads.len() > READS_SHOWN || writes.eq(self.reads.iter().copied());
+        !alike || self.reached() < self.bytes.len() || !self.short().is_empty()
+    }
+
     /// Writes that took less than they were offered: how many of how many.
     pub(crate) fn short(&self) -> Vec<(usize, u64)> {
         let pieces: Vec<usize> = self.written().map(<[u8]>::len).collect();
