@@ -50,7 +50,11 @@ impl Paint {
         let mut text = self.style(STRONG, &format!("{head}{} {place}", "─".repeat(rest)));
         text.push('\n');
         let close = |before: &Block, block: &Block| {
-            matches!((before, block), (Block::Streams(..), Block::Streams(..)) | (Block::Say(_), Block::Literal(_)))
+            matches!(
+                (before, block),
+                (Block::Streams(..), Block::Streams(..))
+                    | (Block::Say(_) | Block::Command(..), Block::Link(_) | Block::Command(..))
+            )
         };
         let mut lanes = None;
         for (i, block) in page.blocks.iter().enumerate() {
@@ -94,7 +98,10 @@ impl Paint {
             Block::Lanes(events) => out.push_str(&self.lanes(events, HEIGHT)),
             Block::Compare { heads, rows } => self.compare(out, heads, rows),
             Block::Counts { heads, rows } => self.counts(out, heads, rows),
-            Block::Literal(text) => lines(out, &[text.clone()], |line| format!("  {line}")),
+            Block::Link(text) => lines(out, std::slice::from_ref(text), |line| format!("  {line}")),
+            Block::Command(line, what) => {
+                let _ = writeln!(out, "  {line:48}  {}", self.style(DIM, what));
+            }
         }
     }
 
@@ -109,17 +116,17 @@ impl Paint {
     }
 
     fn answers(self, out: &mut String, answers: &[Answer]) {
-        for (number, Answer { text, verdict }) in (1..).zip(answers) {
-            let mark = match verdict {
+        for (number, Answer { text, right, why }) in (1..).zip(answers) {
+            let mark = match right {
                 None => " ".to_owned(),
-                Some((true, _)) => self.style(GOOD, "✓"),
-                Some((false, _)) => self.style(BAD, "✗"),
+                Some(true) => self.style(GOOD, "✓"),
+                Some(false) => self.style(BAD, "✗"),
             };
             for (i, line) in wrap(text, WIDTH - 7).iter().enumerate() {
                 let front = if i == 0 { format!("{mark} {number}. ") } else { "     ".to_owned() };
                 let _ = writeln!(out, "  {front}{line}");
             }
-            if let Some((_, why)) = verdict {
+            if let Some(why) = why {
                 lines(out, &wrap(why, WIDTH - 7), |line| format!("       {}", self.style(DIM, line)));
             }
         }

@@ -35,8 +35,10 @@ pub(crate) enum Block {
     Compare { heads: [String; 2], rows: Vec<[String; 3]> },
     /// A table of numbers; the first column has names.
     Counts { heads: Vec<String>, rows: Vec<Vec<String>> },
-    /// Where to read on, or what to type: shown as it is, never wrapped.
-    Literal(String),
+    /// Where to read on: shown as it is, never wrapped.
+    Link(String),
+    /// What to type, and what for; never wrapped.
+    Command(String, String),
 }
 
 /// One answer to choose.
@@ -44,6 +46,8 @@ pub(crate) enum Block {
 pub(crate) struct Answer {
     /// What it says.
     pub(crate) text: String,
-    /// Whether it is right, and why one may choose it; nothing before the run.
-    pub(crate) verdict: Option<(bool, String)>,
+    /// Whether it is right; nothing before the run.
+    pub(crate) right: Option<bool>,
+    /// Why one may choose it.
+    pub(crate) why: Option<String>,
 }

@@ -19,7 +19,7 @@ pub(crate) fn ask(lesson: &Lesson) -> Page {
     let lines = text.code.lines.lines().map(str::to_owned).collect();
     let code = Block::Code { from: text.code.from.clone(), lines, guilty: text.code.guilty.clone() };
     let choices = text.question.choices.iter();
-    let answers = choices.map(|choice| Answer { text: choice.text.clone(), verdict: None }).collect();
+    let answers = choices.map(|choice| Answer { text: choice.text.clone(), right: None, why: None }).collect();
     let blocks = vec![
         Block::Say(format!("Afterwards: {}", lower_first(&text.aim))),
         code,
@@ -89,11 +89,11 @@ fn happened(lesson: &Lesson, shown: &Shown, chosen: Option<usize>) -> Page {
     blocks.push(Block::Answers(judged(lesson, shown, chosen)));
     if let Some(chosen) = chosen {
         let told = match shown.right.iter().position(|&right| right) {
-            Some(right) if right == chosen => "and so it came.".to_owned(),
-            Some(right) => format!("it came as in {}. Why one may think so stands below it.", right + 1),
-            None => "it came as in none of these.".to_owned(),
+            Some(right) if right == chosen => ", and so it is.".to_owned(),
+            Some(right) => format!(". It is {}; below is what speaks for either.", right + 1),
+            None => ". It is none of these.".to_owned(),
         };
-        blocks.insert(0, Block::Say(format!("You said {}: {told}", chosen + 1)));
+        blocks.insert(0, Block::Say(format!("You said {}{told}", chosen + 1)));
     }
     Page { heading: "what happened".to_owned(), blocks }
 }
@@ -103,8 +103,7 @@ fn judged(lesson: &Lesson, shown: &Shown, chosen: Option<usize>) -> Vec<Answer> 
     let choices = lesson.text.question.choices.iter().zip(&shown.right).enumerate();
     let judge = |(i, (choice, &right)): (usize, (&super::lesson::Choice, &bool))| {
         let told = chosen.is_none_or(|chosen| chosen == i) || right;
-        let why = if told { choice.why.clone() } else { String::new() };
-        Answer { text: choice.text.clone(), verdict: Some((right, why)) }
+        Answer { text: choice.text.clone(), right: Some(right), why: told.then(|| choice.why.clone()) }
     };
     choices.map(judge).collect()
 }
@@ -132,22 +131,26 @@ fn steps(run: &Run, broken: &Played, number: usize) -> Page {
 
 fn beside(run: &Run, pair: &Pair) -> Page {
     let Pair { broken, fixed } = pair;
-    let blocks = vec![
-        uneven(&format!("{}, under {}:", broken.case, broken.run.schedule), broken),
-        uneven(&format!("{}, under the same:", fixed.case), fixed),
+    let mut blocks = vec![
+        uneven(&format!("{}, under {}", broken.case, broken.run.schedule), broken),
+        uneven(&format!("{}, under the same", fixed.case), fixed),
         compare(pair, &["client says", "server says", "on disk", "promises"]),
         Block::Say(run.how.clone()),
     ];
+    blocks.retain(|block| !is_blank(block));
     Page { heading: "as it is, and done right".to_owned(), blocks }
 }
 
 /// The client's direction, and the other if anything there is worth a look.
 fn uneven(whose: &str, played: &Played) -> Block {
-    let all = streams(words::told(played));
-    Block::Streams(
-        whose.to_owned(),
-        all.into_iter().filter(|stream| !stream.from_server || stream.is_uneven()).collect(),
-    )
+    let all = streams(words::told(played)).into_iter();
+    let shown = all.filter(|stream| stream.is_text() && (!stream.from_server || stream.is_uneven()));
+    Block::Streams(whose.to_owned(), shown.collect())
+}
+
+/// A picture without a row: what was written is no text.
+fn is_blank(block: &Block) -> bool {
+    matches!(block, Block::Streams(_, streams) if streams.is_empty())
 }
 
 fn compare(pair: &Pair, labels: &[&str]) -> Block {
@@ -183,19 +186,20 @@ fn smallest(search: &Searched, pairs: &[Pair]) -> Page {
     };
     let mut blocks = vec![Block::Say(text)];
     if left > 0 {
-        blocks.push(Block::Say(format!("{schedule} -- {}", words::schedule(schedule))));
+        blocks.push(Block::Say(format!("{schedule}: {}", words::schedule(schedule))));
     }
     if pairs.iter().any(|pair| pair.broken.run.hash == broken.run.hash) {
         blocks.push(Block::Say("It is the very run that you have just seen; nothing smaller breaks it.".to_owned()));
     } else {
-        blocks.push(uneven(&format!("{}:", broken.case), broken));
+        blocks.push(uneven(broken.case, broken));
+        blocks.retain(|block| !is_blank(block));
         // The client's words would not fit the screen; the others say what it comes to.
         blocks.push(compare(&found.pair, &["server says", "on disk", "promises"]));
     }
     // A scenario with inputs of its own is not what the line would play.
     let line = replay::line(broken.case, schedule);
     if cases::replay(&line).is_ok_and(|(_, run)| run.hash == broken.run.hash) {
-        blocks.push(Block::Literal(format!("ft-cli sim replay '{line}'")));
+        blocks.push(command(&format!("sim replay '{line}'"), "see it again"));
     }
     Page { heading, blocks }
 }
@@ -204,15 +208,29 @@ fn remember(lesson: &Lesson, shown: &Shown) -> Page {
     let text = &lesson.text;
     let mut blocks = vec![Block::Strong(text.remember.clone())];
     blocks.extend(blame(lesson, shown));
-    blocks.push(Block::Say(format!("In the wild: {}. {}", text.wild.title, text.wild.what)));
-    blocks.push(Block::Literal(text.wild.link.clone()));
-    let next = match super::lesson::file(lesson.number + 1) {
-        Some(_) => format!("Next: ft-cli demo {}.", lesson.number + 1),
-        None => "That was the last one. Search a case of your own: docs/TESTING-YOUR-PROTOCOL.md.".to_owned(),
-    };
-    let more = text.runs.first().map(|run| format!(" Play with this one: ft-cli sim run {}", run.broken.scenario));
-    blocks.push(Block::Say(next + &more.unwrap_or_default()));
+    blocks.push(Block::Say(format!("In the wild. {}. {}", text.wild.title, text.wild.what)));
+    blocks.push(Block::Link(text.wild.link.clone()));
+    blocks.push(Block::Say("What next:".to_owned()));
+    if let Some(run) = text.runs.first() {
+        blocks.push(command(&format!("sim run {}", run.broken.scenario), "all plays of this one"));
+    }
+    if let Some(search) = &text.search
+        && let Some(pair) = shown.pairs.get(search.run - 1)
+    {
+        blocks.push(command(&format!("sim explore --case {}", pair.broken.case), "search it yourself"));
+    }
+    if super::lesson::file(lesson.number + 1).is_some() {
+        blocks.push(command(&format!("demo {}", lesson.number + 1), "the next lesson"));
+    } else {
+        blocks
+            .push(Block::Command("docs/TESTING-YOUR-PROTOCOL.md".to_owned(), "test a protocol of your own".to_owned()));
+    }
     Page { heading: "to take home".to_owned(), blocks }
+}
+
+/// A command to type, and what it is for.
+fn command(line: &str, what: &str) -> Block {
+    Block::Command(format!("ft-cli {line}"), what.to_owned())
 }
 
 /// Whose fault it is; for a fault of the protocol, two meanings of the same bytes.
@@ -226,18 +244,18 @@ fn blame(lesson: &Lesson, shown: &Shown) -> Vec<Block> {
     for pitfall in pitfalls {
         let Some(whose) = pitfall.whose(lab) else { continue };
         let text = match whose {
-            Whose::Implementation => "a fault of the program: a careful one stands on the same wire",
-            Whose::Protocol => "a fault of the protocol: no program can repair it",
-            Whose::Both => "the crash is the program's fault; a doubt remains that is the protocol's",
+            Whose::Implementation => "is the program's fault: a careful one stands on the same wire",
+            Whose::Protocol => "is the protocol's fault: no program can repair it",
+            Whose::Both => "is both: the crash is the program's fault, a doubt remains that is the protocol's",
         };
-        let mut text = format!("{pitfall}: {text}.");
+        let mut text = format!("{pitfall} {text}.");
         if let Some(row) = witnesses().iter().find(|row| row.pitfall == *pitfall && row.lab == lab) {
             let then = match row.one.then {
                 Then::Silence => "silence",
                 Then::Fin => "the end",
             };
             let (wire, one, other) = (escape(&row.one.wire()), row.one.means, row.other.means);
-            text += &format!(" Who reads \"{wire}\" and then {then} cannot tell: {one}, or {other}?");
+            text += &format!(" \"{wire}\" and then {then} may mean: {one}; or: {other}.");
         }
         blocks.push(Block::Say(text));
     }

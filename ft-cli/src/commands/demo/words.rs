@@ -80,7 +80,8 @@ pub(crate) fn said(played: &Played, words: &str) -> String {
     match words {
         "gone" if waits => "nothing: it waits for ever".to_owned(),
         "gone" => "nothing: it is dead".to_owned(),
-        words => words.to_owned(),
+        // How the peer closed is a hint for the caller, in words of the code.
+        words => words.split(", peer close").next().unwrap_or_default().to_owned(),
     }
 }
 
