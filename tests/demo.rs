@@ -5,6 +5,7 @@
 mod harness;
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use harness::Sandbox;
@@ -114,4 +115,81 @@ fn programs_get_one_object_for_each_lesson() {
     assert!(line["runs"][1]["breaks"].is_null());
     assert_eq!(sandbox.run("demo --list --json").expect(0).text().lines().count(), 12);
     assert_eq!(sandbox.run("demo 3 --quiet").expect(0).text(), "");
+}
+
+/// Blocks of a document: what stands behind the fence, and the lines.
+fn blocks(document: &str) -> Vec<(String, Vec<String>)> {
+    let mut all = Vec::new();
+    let mut open: Option<(String, Vec<String>)> = None;
+    for line in document.lines() {
+        match (line.strip_prefix("```"), &mut open) {
+            (Some(_), Some(_)) => all.extend(open.take()),
+            (Some(kind), None) => open = Some((kind.to_owned(), Vec::new())),
+            (None, Some((_, lines))) => lines.push(line.to_owned()),
+            (None, None) => {}
+        }
+    }
+    all
+}
+
+/// Commands are run by `sh`; a text below them is what they say, in this order.
+#[test]
+fn commands_of_the_course_work_and_say_what_stands_below_them() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/LESSONS.md");
+    let document = std::fs::read_to_string(path).expect("the course");
+    let sandbox = Sandbox::new();
+    let (mut commands, mut answers, mut said) = (0, 0, String::new());
+    for (kind, lines) in blocks(&document) {
+        if kind == "text" {
+            let mut rest = said.as_str();
+            for line in &lines {
+                let found = rest.find(line.as_str());
+                rest =
+                    &rest[found.unwrap_or_else(|| panic!("{line:?} is not said, or not in this order, in\n{said}"))..];
+                answers += 1;
+            }
+            continue;
+        }
+        assert_eq!(kind, "sh");
+        said.clear();
+        for line in lines {
+            let (line, code) = match line.split_once(" # exit ") {
+                Some((line, code)) => (line, code.parse().expect("a number")),
+                None => (line.as_str(), 0),
+            };
+            let ran = shell(&sandbox, line);
+            let out = String::from_utf8_lossy(&ran.stdout);
+            assert_eq!(ran.status.code(), Some(code), "{line}\n{out}{}", String::from_utf8_lossy(&ran.stderr));
+            said += &out;
+            commands += 1;
+        }
+    }
+    assert!(commands >= 20 && answers >= 15, "{commands} commands, {answers} answers");
+}
+
+fn shell(sandbox: &Sandbox, line: &str) -> std::process::Output {
+    let program = Path::new(env!("CARGO_BIN_EXE_ft-cli"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = program.parent().map(Path::to_path_buf).into_iter().chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(folders).expect("a path");
+    let mut command = Command::new("sh");
+    command.arg("-euc").arg(line).current_dir(sandbox.path("")).env("PATH", path).env_remove("FT_LOG");
+    command.stdin(Stdio::null()).output().expect("sh runs")
+}
+
+/// The course and the programme are one list.
+#[test]
+fn course_lists_the_lessons_as_the_program_does() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/LESSONS.md");
+    let document = std::fs::read_to_string(path).expect("the course");
+    let listed = Sandbox::new().run("demo --list --json").expect(0).text();
+    for line in listed.lines() {
+        let lesson: serde_json::Value = serde_json::from_str(line).expect("an object");
+        let (number, title) = (&lesson["number"], lesson["title"].as_str().expect("a title"));
+        let pitfalls = lesson["pitfalls"].as_array().expect("a list").iter().filter_map(|id| id.as_str());
+        let pitfalls = pitfalls.collect::<Vec<_>>().join(", ");
+        let row = document.lines().find(|row| row.starts_with(&format!("| {number} | {title} |")));
+        let row = row.unwrap_or_else(|| panic!("no row for {number}, {title}"));
+        assert!(row.ends_with(&format!("| {pitfalls} |")), "{row}: {pitfalls}");
+    }
 }

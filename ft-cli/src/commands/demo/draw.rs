@@ -127,7 +127,7 @@ impl Paint {
                 let _ = writeln!(out, "  {front}{line}");
             }
             if let Some(why) = why {
-                lines(out, &wrap(why, WIDTH - 7), |line| format!("       {}", self.style(DIM, line)));
+                lines(out, &wrap(why, WIDTH - 7), |line| format!("       {line}"));
             }
         }
     }

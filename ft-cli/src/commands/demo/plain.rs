@@ -53,7 +53,7 @@ fn block(out: &mut String, block: &Block) {
             }
         }
         Block::Streams(whose, streams) => {
-            say(out, whose);
+            say(out, &format!("{whose}:"));
             streams.iter().for_each(|stream| self::stream(out, stream));
         }
         Block::Facts(rows) => {
@@ -121,9 +121,13 @@ fn pieces<'a>(all: impl Iterator<Item = &'a [u8]>) -> String {
     }
     let shown = all.iter().map(|piece| {
         let rest = if piece.len() > SHOWN { " and so on" } else { "" };
-        format!("{} bytes, \"{}\"{rest}", piece.len(), escape(&piece[..piece.len().min(SHOWN)]))
+        format!("{}, \"{}\"{rest}", bytes(piece.len()), escape(&piece[..piece.len().min(SHOWN)]))
     });
     shown.collect::<Vec<_>>().join("; then ")
+}
+
+fn bytes(number: usize) -> String {
+    format!("{number} byte{}", if number == 1 { "" } else { "s" })
 }
 
 fn lanes(out: &mut String, events: &[Event]) {
@@ -158,8 +162,8 @@ fn sentence<'h>(event: &Event, host: impl Fn(ft_sim::HostId) -> &'h str) -> Opti
     let to = |dir: Direction| party(dir.reader());
     let what = match &event.what {
         What::Open { .. } => "the connection is opened".to_owned(),
-        What::Write { dir, bytes, .. } => {
-            format!("{} writes {} bytes", party(dir.writer()), bytes.len())
+        What::Write { dir, bytes: written, .. } => {
+            format!("{} writes {}", party(dir.writer()), bytes(written.len()))
         }
         What::Deliver { dir, offset, bytes, .. } => {
             format!("bytes {offset} to {} arrive at {}", offset + bytes.len() as u64, to(*dir))

@@ -5,6 +5,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
+use super::draw::{WIDTH, wrap};
 use super::lesson::Lesson;
 use super::{Look, play, tell};
 use crate::exit::Stop;
@@ -52,10 +53,9 @@ pub(super) fn run(lessons: &[Lesson], single: bool, look: Look, screen: &Screen)
 }
 
 fn welcome(lessons: &[Lesson], screen: &Screen) -> Wish {
-    let mut text = "Twelve lessons about TCP, of two to four minutes each. A lesson shows a few lines\n\
-                    of code and asks what will happen. Then the code runs, in a network that does\n\
-                    what TCP allows.\n"
-        .to_owned();
+    const WORDS: &str = "Twelve lessons about TCP, of two to four minutes each. A lesson shows a few lines of code and asks \
+                         what will happen. Then the code runs, in a network that does what TCP allows.";
+    let mut text = wrap(WORDS, WIDTH).join("\n") + "\n";
     for lesson in lessons {
         text += &format!("\n{:>4}. {}", lesson.number, lesson.text.title);
     }
