@@ -61,9 +61,10 @@ impl Paint {
             if i == 0 || !close(&page.blocks[i - 1], block) {
                 text.push('\n');
             }
-            match block {
-                Block::Lanes(events) => lanes = Some((text.len(), events)),
-                _ => self.block(&mut text, block),
+            if let Block::Lanes(events) = block {
+                lanes = Some((text.len(), events));
+            } else {
+                self.block(&mut text, block);
             }
         }
         // What happened gets the room that the rest leaves.
