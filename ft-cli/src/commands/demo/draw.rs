@@ -45,7 +45,7 @@ impl Paint {
 
     /// A page under a line with its heading; `place` is what stands at the right end of that line.
     pub(crate) fn page(self, title: &str, place: &str, page: &Page) -> String {
-        let head = format!("── {title}: {} ", page.heading);
+        let head = format!("── {title} · {} ", page.heading);
         let rest = WIDTH.saturating_sub(head.chars().count() + place.chars().count() + 1);
         let mut text = self.style(STRONG, &format!("{head}{} {place}", "─".repeat(rest)));
         text.push('\n');
@@ -112,7 +112,7 @@ impl Paint {
             let is_guilty = guilty.contains(&number);
             let mark = if is_guilty { self.style(MARK, "▶") } else { " ".to_owned() };
             let shown = if is_guilty { self.style(STRONG, line) } else { line.clone() };
-            let _ = writeln!(out, "  {mark} {shown}");
+            let _ = writeln!(out, "{}", format!("  {mark} {shown}").trim_end());
         }
     }
 

@@ -3,7 +3,7 @@
 use ft_core::dialect::pitfall::{Lab, Pitfall, Whose};
 use ft_core::dialect::witness::{Then, witnesses};
 use ft_sim::scenario::Played;
-use ft_sim::trace::escape;
+use ft_sim::trace::{escape, lanes};
 use ft_sim::{cases, replay};
 
 use super::lesson::{Lesson, Run};
@@ -12,6 +12,9 @@ use super::page::{Answer, Block, Page};
 use super::stage::{Pair, Searched, Shown};
 use super::streams::streams;
 use super::words;
+
+/// Said in place of an explanation that does not fit what happened.
+const OTHERWISE: &str = "This run came to something else than the lesson was written for, so it explains nothing here.";
 
 /// The page before anything is run: aim, code, question.
 pub(crate) fn ask(lesson: &Lesson) -> Page {
@@ -102,7 +105,8 @@ fn happened(lesson: &Lesson, shown: &Shown, chosen: Option<usize>) -> Page {
 fn judged(lesson: &Lesson, shown: &Shown, chosen: Option<usize>) -> Vec<Answer> {
     let choices = lesson.text.question.choices.iter().zip(&shown.right).enumerate();
     let judge = |(i, (choice, &right)): (usize, (&super::lesson::Choice, &bool))| {
-        let told = chosen.is_none_or(|chosen| chosen == i) || right;
+        // An explanation of something else would be a canned word about an outcome.
+        let told = (chosen.is_none_or(|chosen| chosen == i) || right) && right == choice.expected;
         Answer { text: choice.text.clone(), right: Some(right), why: told.then(|| choice.why.clone()) }
     };
     choices.map(judge).collect()
@@ -123,7 +127,11 @@ fn steps(run: &Run, broken: &Played, number: usize) -> Page {
     let blocks = vec![
         Block::Say(format!("{} {}", run.shows, words::schedule(&broken.run.schedule))),
         Block::Lanes(words::told(broken).to_vec()),
-        Block::Say(format!("Look at: {}", lower_first(&run.look))),
+        Block::Say(if run.seen.iter().all(|seen| lanes(words::told(broken)).contains(seen.as_str())) {
+            format!("Look at: {}", lower_first(&run.look))
+        } else {
+            OTHERWISE.to_owned()
+        }),
     ];
     let heading = if number == 1 { "step by step" } else { "one more, step by step" };
     Page { heading: heading.to_owned(), blocks }
@@ -132,10 +140,10 @@ fn steps(run: &Run, broken: &Played, number: usize) -> Page {
 fn beside(run: &Run, pair: &Pair) -> Page {
     let Pair { broken, fixed } = pair;
     let mut blocks = vec![
-        uneven(&format!("{}, under {}", broken.case, broken.run.schedule), broken),
+        uneven(&format!("{}, under {}", broken.case, words::under(&broken.run.schedule)), broken),
         uneven(&format!("{}, under the same", fixed.case), fixed),
         compare(pair, &["client says", "server says", "on disk", "promises"]),
-        Block::Say(run.how.clone()),
+        Block::Say(if fixed.run.violation.is_none() { run.how.clone() } else { OTHERWISE.to_owned() }),
     ];
     blocks.retain(|block| !is_blank(block));
     Page { heading: "as it is, and done right".to_owned(), blocks }

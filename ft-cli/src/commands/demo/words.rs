@@ -19,6 +19,11 @@ pub(crate) fn schedule(schedule: &Schedule) -> String {
     all.join(" ")
 }
 
+/// A schedule as it is written, or that it is none.
+pub(crate) fn under(schedule: &Schedule) -> String {
+    if schedule.deviations() == 0 { "no fault at all".to_owned() } else { schedule.to_string() }
+}
+
 fn step(step: &Step) -> String {
     let Step { dir, at, fault, .. } = *step;
     let (writer, reader) = match dir {
@@ -63,7 +68,8 @@ fn duration(time: Duration) -> String {
 /// The promise that a run broke, or that it kept them all.
 pub(crate) fn promise(played: &Played) -> String {
     match &played.run.violation {
-        Some(violation) => format!("{BROKEN} {}", violation.name),
+        Some(violation) if violation.name.contains(':') => format!("{BROKEN} {}", violation.name),
+        Some(violation) => format!("{BROKEN}: {}", violation.name),
         None => ALL_KEPT.to_owned(),
     }
 }
