@@ -1,6 +1,6 @@
 //! What the `ft-cli` program is made of. Reading order: [`args`] (what can be asked), [`exit`] (how it ends), [`net`] (real
 //! TCP), [`disk`] (real files), [`wishes`] (options that sit between a session and a disk), [`render`] (what is shown),
-//! [`commands`] (one file per verb).
+//! [`loopback`] (the simulator's cases over real TCP), [`commands`] (one file per verb).
 //!
 //! Only this crate reads a clock, opens a socket or a file, and prints.
 
@@ -10,6 +10,7 @@ pub mod disk;
 pub mod exit;
 pub mod limits;
 mod log;
+pub mod loopback;
 pub mod net;
 pub mod render;
 pub mod wishes;

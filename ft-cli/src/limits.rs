@@ -108,6 +108,9 @@ pub const DEMO_TRANSFER_TIMEOUT: Duration = Duration::from_secs(2);
 /// §4.2.3.2).
 pub const DEMO_TCP_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Scenarios that `sim run --world tcp` plays at a time: a thread and a few sockets each, nearly all of it waiting.
+pub const SIM_AT_ONCE: usize = 100;
+
 /// Most of a scenario's file that is read, bytes. The simulator takes less, and says so.
 pub const SCENARIO_FILE: u64 = 1024 * 1024;
 

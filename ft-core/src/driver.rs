@@ -52,6 +52,9 @@ const SPARE_BUFFERS: usize = 16;
 /// Bytes read at once where no content buffer takes them.
 const READ_AHEAD: usize = 64 * 1024;
 
+/// The same until a read has filled it: whoever has said little yet costs little.
+const FIRST_READ: usize = 4 * 1024;
+
 pub(crate) struct Driver<S, M, F, P, O> {
     stream: S,
     machine: M,
@@ -65,6 +68,8 @@ pub(crate) struct Driver<S, M, F, P, O> {
     kept: BTreeMap<(u64, u64), Buf>,
     /// Content buffers to use again.
     spare: Vec<Buf>,
+    /// Most bytes held at once so far.
+    most_held: u64,
     /// Set when no frame will follow.
     end: Option<Result<(), SessionError>>,
 }
@@ -78,7 +83,7 @@ where
     O: FnMut(&Event),
 {
     pub(crate) fn new(stream: S, decoder: Decoder, head: &[u8], machine: M, files: F, pulse: P, observer: O) -> Self {
-        let mut memory = vec![0; READ_AHEAD.max(head.len())];
+        let mut memory = vec![0; FIRST_READ.max(head.len())];
         memory[..head.len()].copy_from_slice(head);
         let incoming = Incoming { memory, from: 0, to: head.len(), content: None, eof: false };
         Self {
@@ -92,6 +97,7 @@ where
             incoming,
             kept: BTreeMap::new(),
             spare: Vec::new(),
+            most_held: 0,
             end: None,
         }
     }
@@ -115,6 +121,7 @@ where
             completed: tally.completed,
             failed: tally.failed,
             unknown: tally.unknown,
+            most_held: self.most_held,
         }
     }
 
@@ -144,6 +151,7 @@ where
                 progress |= self.poll_in(cx);
                 progress |= self.poll_pulse(cx);
             }
+            self.most_held = self.most_held.max(self.held());
             if self.end.is_none()
                 && self.incoming.eof
                 && self.machine.peer_left()
@@ -160,6 +168,12 @@ where
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Bytes that are here for the peer's sake: read and not decoded, a frame's content so far, queued, and the machine's.
+    fn held(&self) -> u64 {
+        let content = self.incoming.content.as_ref().map_or(0, Buf::capacity);
+        (self.incoming.memory.len() + content + self.outgoing.frames()) as u64 + self.machine.held()
     }
 
     /// The stream is of no more use.
@@ -304,6 +318,9 @@ where
 
     /// Reads whatever comes: headers, control frames, small content.
     fn read_frames(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.incoming.to == self.incoming.memory.len() && self.incoming.to < READ_AHEAD {
+            self.incoming.memory.resize(READ_AHEAD, 0);
+        }
         let mut read = ReadBuf::new(&mut self.incoming.memory);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
         let n = read.filled().len();

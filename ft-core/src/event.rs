@@ -72,4 +72,7 @@ pub struct Report {
     pub failed: u64,
     /// Streams whose outcome is unknown.
     pub unknown: u64,
+    /// Most memory that the session held at once for the peer's sake, bytes: frames, content and open streams. Never
+    /// above [`crate::limits::CONNECTION_BYTES`], whatever the peer sends.
+    pub most_held: u64,
 }

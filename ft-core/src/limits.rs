@@ -61,6 +61,13 @@ pub const MAX_STREAMS: u32 = 12 * 1024;
 /// Bytes of OFFER payloads on open streams, which our receiver announces: keeps a connection below 8 MiB with long paths.
 pub const MAX_OFFER_BYTES: u32 = 2 * 1024 * 1024;
 
+/// What a connection costs at most, bytes: [`MAX_OFFER_BYTES`] of offers and their streams, [`IN_FLIGHT_BYTES`] of content
+/// and the frames that wait. A server with a hundred peers must fit into a small machine.
+pub const CONNECTION_BYTES: u64 = 8 * 1024 * 1024;
+
+/// What an open stream costs besides its OFFER, bytes: its states in the machine and in the storage.
+pub const STREAM_BYTES: u64 = 128;
+
 /// Files synced together at most. Large, because a file-system sync costs nearly the same for one file as for thousands.
 pub const GROUP_FILES: usize = 1024;
 

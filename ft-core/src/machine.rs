@@ -194,6 +194,9 @@ pub trait Machine {
     /// False while content in memory is at its bound: the driver reads no more from the peer.
     fn wants_content(&self) -> bool;
 
+    /// Bytes of memory that it keeps for the peer's sake: content under way, open streams and what they were offered as.
+    fn held(&self) -> u64;
+
     /// True when the peer has said GOODBYE.
     fn peer_left(&self) -> bool;
 

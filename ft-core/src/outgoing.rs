@@ -15,6 +15,12 @@ use crate::limits::LINGER_BYTES;
 use crate::preamble::Versions;
 use crate::storage::Buf;
 
+/// Bytes read at once to be thrown away; few, since most peers have nothing more to say.
+const LINGER_READ: usize = 4 * 1024;
+
+/// Frames are gathered in pieces of about this many bytes: one piece is written at once and freed at once.
+const CONTROL_CHUNK: usize = 16 * 1024;
+
 /// Bytes on their way out.
 enum Chunk {
     Control(Vec<u8>),
@@ -37,6 +43,8 @@ pub(crate) struct Outgoing {
     /// Bytes of the front chunk that are written.
     written: usize,
     pub(crate) queued: usize,
+    /// Those of `queued` that are content, whole buffers.
+    content: usize,
     /// Everything written has also been flushed.
     is_flushed: bool,
     pub(crate) shut_down: bool,
@@ -46,7 +54,8 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     /// Queues a control frame, or the header of DATA.
     pub(crate) fn control(&mut self, frame: &Frame) {
-        if !matches!(self.chunks.back(), Some(Chunk::Control(_))) {
+        // Never one chunk for ever: a peer that always leaves a byte unread would make it grow without end.
+        if !matches!(self.chunks.back(), Some(Chunk::Control(bytes)) if bytes.len() < CONTROL_CHUNK) {
             self.chunks.push_back(Chunk::Control(Vec::new()));
         }
         if let Some(Chunk::Control(bytes)) = self.chunks.back_mut() {
@@ -65,6 +74,7 @@ impl Outgoing {
     /// Queues content behind its DATA header.
     pub(crate) fn content(&mut self, buf: Buf) {
         self.queued += buf.len();
+        self.content += buf.len();
         self.chunks.push_back(Chunk::Content(buf));
     }
 
@@ -102,6 +112,12 @@ impl Outgoing {
         Poll::Ready(Ok(()))
     }
 
+    /// Memory that frames take here, bytes; content is its owner's to count.
+    pub(crate) fn frames(&self) -> usize {
+        // The front chunk stays whole until its last byte is written.
+        self.queued + self.written - self.content
+    }
+
     /// Nothing left to write, flush or shut down.
     pub(crate) fn is_idle(&self) -> bool {
         self.chunks.is_empty() && self.is_flushed && (!self.shut_down || self.is_shut)
@@ -119,6 +135,7 @@ impl Outgoing {
             n -= left;
             self.written = 0;
             if let Some(Chunk::Content(buf)) = self.chunks.pop_front() {
+                self.content -= buf.len();
                 free.push(buf);
             }
         }
@@ -151,7 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Linger<S> {
 
     /// Reading and writing go on side by side: a peer that writes without reading would otherwise stall both.
     pub(crate) async fn run(mut self) {
-        let mut scratch = vec![0; 16 * 1024];
+        let mut scratch = vec![0; LINGER_READ];
         let mut left = LINGER_BYTES;
         let mut writing = true;
         poll_fn(|cx| {
@@ -177,5 +194,49 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Linger<S> {
             }
         })
         .await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes everything but one byte, then blocks; every time.
+    struct LeavesOne;
+
+    impl AsyncWrite for LeavesOne {
+        fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+        }
+
+        fn poll_write_vectored(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            slices: &[IoSlice<'_>],
+        ) -> Poll<io::Result<usize>> {
+            match slices.iter().map(|slice| slice.len()).sum() {
+                1 => Poll::Pending,
+                len => Poll::Ready(Ok(len - 1)),
+            }
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn peer_that_always_leaves_a_byte_unread_does_not_make_the_queue_grow() {
+        let mut outgoing = Outgoing::default();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        for stream in 0..100_000 {
+            outgoing.control(&Frame::Alive(stream, 0));
+            assert!(outgoing.poll_write(&mut LeavesOne, &mut cx, &mut Vec::new()).is_pending());
+            assert!(outgoing.frames() <= 3 * CONTROL_CHUNK, "{} bytes at frame {stream}", outgoing.frames());
+        }
     }
 }

@@ -15,6 +15,7 @@ use crate::frame::{Ack2, Frame, Hello, Intent, Kind, Meta, Offer, StreamId, Verd
 use crate::hash::{Root, decompose};
 use crate::limits::{
     GROUP_BYTES, GROUP_FILES, GROUP_PATIENCE, IN_FLIGHT_BYTES, MAX_FILE, MAX_OFFER_BYTES, MAX_STREAMS, OPERATION,
+    STREAM_BYTES,
 };
 use crate::machine::{Action, Actions, Machine, Next, Side, Tally, Violation, Window, intent_name};
 use crate::payload::offer_len;
@@ -661,6 +662,10 @@ impl Machine for Receiver {
 
     fn wants_content(&self) -> bool {
         self.held_bytes < IN_FLIGHT_BYTES
+    }
+
+    fn held(&self) -> u64 {
+        self.held_bytes + u64::from(self.offer_bytes) + self.open.len() as u64 * STREAM_BYTES
     }
 
     fn peer_left(&self) -> bool {

@@ -15,10 +15,11 @@ use crate::frame::{Ack2, Level, Links, Meta, Offer, StreamId};
 use crate::hash::{Root, Subtree};
 use crate::path::RelPath;
 
-/// A content buffer: page-aligned, because reads and writes of unaligned memory run at half speed.
+/// A content buffer: page-aligned from a page on, because reads and writes of unaligned memory run at half speed.
 pub struct Buf {
     memory: Vec<u8>,
     start: usize,
+    capacity: usize,
     len: usize,
 }
 
@@ -27,9 +28,11 @@ const PAGE: usize = 4096;
 impl Buf {
     /// An empty buffer with room for `capacity` bytes.
     pub fn with_capacity(capacity: usize) -> Self {
-        let memory = vec![0; capacity + PAGE];
-        let start = memory.as_ptr().align_offset(PAGE).min(PAGE);
-        Self { memory, start, len: 0 }
+        // Of less than a page nothing is gained by alignment, and small files are many.
+        let slack = if capacity < PAGE { 0 } else { PAGE };
+        let memory = vec![0; capacity + slack];
+        let start = memory.as_ptr().align_offset(PAGE).min(slack);
+        Self { memory, start, capacity, len: 0 }
     }
 
     /// A buffer that holds a copy of `bytes`.
@@ -73,7 +76,7 @@ impl Buf {
 
     /// Bytes that it can hold.
     pub fn capacity(&self) -> usize {
-        self.memory.len() - PAGE
+        self.capacity
     }
 
     /// Forgets what it holds, keeps the memory.

@@ -9,15 +9,11 @@
 //! Four sources answer: none (always 0), a seeded generator, a recorded script, and the depth-first enumeration of
 //! everything within a number of deviations.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{Rng, SeedableRng};
 
 /// Where decisions come from.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one per world, and boxing the generator would cost each run an allocation"
-)]
 pub enum Choices {
     /// Always 0: the run in which nothing goes wrong.
     Benign,
@@ -53,10 +49,11 @@ impl Choices {
     }
 }
 
-/// Decisions from ChaCha with 8 rounds, which is specified to the bit: one seed means one run on every machine.
+/// Decisions from xoshiro256++, seeded through SplitMix64. Both are specified to the bit: one seed means one run on every
+/// machine.
 #[derive(Clone, Debug)]
 pub struct Seeded {
-    rng: ChaCha8Rng,
+    rng: Xoshiro256PlusPlus,
     /// Probability of a deviation, in 1/2^32.
     rate: u32,
 }
@@ -65,7 +62,7 @@ impl Seeded {
     /// A generator for `seed`; every pick deviates with probability 1/`one_in` (at least 1).
     #[must_use]
     pub fn new(seed: u64, one_in: u32) -> Self {
-        let mut seeded = Self { rng: ChaCha8Rng::seed_from_u64(seed), rate: 0 };
+        let mut seeded = Self { rng: Xoshiro256PlusPlus::seed_from_u64(seed), rate: 0 };
         seeded.set_one_in(one_in);
         seeded
     }
@@ -307,5 +304,5 @@ mod tests {
     }
 
     /// Drawn once; a change of generator, seeding or mapping must show here, since it voids every printed seed.
-    const SEED_SEVEN: [u32; 12] = [2, 2, 7, 7, 6, 0, 3, 3, 0, 4, 9, 2];
+    const SEED_SEVEN: [u32; 12] = [2, 0, 9, 7, 9, 2, 7, 5, 2, 1, 0, 0];
 }

@@ -97,11 +97,10 @@ impl Future for Sleep {
             }
             return Poll::Ready(());
         }
+        let sleeper = core.woken.sleeper(cx.waker());
         match this.key.and_then(|key| core.timers.get_mut(&key)) {
-            Some(Timer::Wake(waker)) => waker.clone_from(cx.waker()),
-            Some(Timer::Gate(..)) | None => {
-                this.key = Some(core.add_timer(this.deadline, Timer::Wake(cx.waker().clone())));
-            }
+            Some(Timer::Wake(old)) => *old = sleeper,
+            Some(Timer::Gate(..)) | None => this.key = Some(core.add_timer(this.deadline, Timer::Wake(sleeper))),
         }
         Poll::Pending
     }
@@ -110,8 +109,11 @@ impl Future for Sleep {
 impl Drop for Sleep {
     fn drop(&mut self) {
         let Some(key) = self.key else { return };
+        if std::thread::panicking() && !self.shared.is_here() {
+            return;
+        }
         let mut core = self.shared.lock();
-        // The waker may own code: it is dropped after the lock.
+        // The waker may own code: it is dropped after the borrow.
         let timer = (core.epoch == self.epoch).then(|| core.timers.remove(&key));
         drop(core);
         drop(timer);

@@ -1,18 +1,20 @@
 //! The state that one run's streams, clock and executor share, behind one lock.
 //!
-//! One lock for everything, and never held while foreign code runs: wakers are collected and woken after it is
-//! released, because waking may run code that comes back here. The lock is what lets streams be `Send`, so that code
-//! that hands them to `tokio::spawn` runs unchanged.
+//! One borrow for everything, and never held while foreign code runs: wakers are collected and woken after it has
+//! ended, because waking may run code that comes back here. The executor's own wakers are known by sight and need none of
+//! that: to wake a task of the run is to set its bit.
 
+use std::cell::RefMut;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::Waker;
 
 use crate::choices::Choices;
 use crate::faults::Planner;
 use crate::invariant::Properties;
 use crate::link::Conn;
+use crate::one_thread::OneThread;
 use crate::schedule::{Direction, Party, Pick, Schedule, Step};
 use crate::trace::{NoteKind, Trace, What};
 
@@ -23,9 +25,18 @@ pub type HostId = u8;
 #[derive(Debug)]
 pub(crate) enum Timer {
     /// Wakes a task that sleeps.
-    Wake(Waker),
+    Wake(Sleeper),
     /// Looks again at a direction that delays or holds bytes.
     Gate(u16, Direction),
+}
+
+/// Who is to be woken.
+#[derive(Clone, Debug)]
+pub(crate) enum Sleeper {
+    /// The run's own task of that number.
+    Task(u32),
+    /// Whoever is behind this waker.
+    Other(Waker),
 }
 
 /// When a timer fires, then which of those of that time comes first.
@@ -65,7 +76,8 @@ pub(crate) struct Core {
     order_count: u32,
     /// True once faults have been lifted.
     pub(crate) calm: bool,
-    pub(crate) to_wake: Vec<Waker>,
+    /// What the last operation made ready.
+    pub(crate) woken: Woken,
     pub(crate) deaths: Vec<(HostId, Death)>,
     pub(crate) trace: Trace,
     pub(crate) properties: Properties,
@@ -93,7 +105,7 @@ impl Core {
             pick_counts: BTreeMap::new(),
             order_count: 0,
             calm: false,
-            to_wake: Vec::new(),
+            woken: Woken::default(),
             deaths: Vec::new(),
             trace: Trace::default(),
             properties: Properties::default(),
@@ -115,7 +127,7 @@ impl Core {
         self.pick_counts.clear();
         self.order_count = 0;
         self.calm = false;
-        self.to_wake.clear();
+        self.woken.clear();
         self.deaths.clear();
         self.trace.reset(keep_events);
         self.properties.clear();
@@ -146,7 +158,7 @@ impl Core {
         self.trace.fold(&[TAG_TIMER, now]);
         self.trace.keep(now, self.step, || What::Timer);
         match timer {
-            Timer::Wake(waker) => self.to_wake.push(waker),
+            Timer::Wake(sleeper) => self.woken.add(sleeper),
             Timer::Gate(conn, dir) => self.pump(conn, dir),
         }
         true
@@ -251,28 +263,74 @@ pub(crate) const TAG_NOTE: u64 = 2;
 pub(crate) const TAG_POLL: u64 = 3;
 pub(crate) const TAG_DONE: u64 = 4;
 
-/// The shared core. A panic of code under test can poison the lock, but not the state: it is never held across foreign code.
+/// Tasks that have been woken and not yet polled, and strangers that have not yet been told.
+#[derive(Debug, Default)]
+pub(crate) struct Woken {
+    /// The run's own tasks, by number.
+    pub(crate) tasks: u64,
+    /// Others, told by [`Shared::unlock_and_wake`].
+    others: Vec<Waker>,
+    /// The wakers of the run's own tasks, by number; empty where the executor itself must be woken.
+    own: Vec<Waker>,
+}
+
+impl Woken {
+    /// The wakers that mean the run's own tasks.
+    pub(crate) fn know(&mut self, own: &[Waker]) {
+        if self.own.len() != own.len() || self.own.iter().zip(own).any(|(old, new)| !old.will_wake(new)) {
+            self.own = own.to_vec();
+        }
+    }
+
+    /// Whom a waker wakes.
+    pub(crate) fn sleeper(&self, waker: &Waker) -> Sleeper {
+        match (0..).zip(&self.own).find(|(_, own)| own.will_wake(waker)) {
+            Some((task, _)) => Sleeper::Task(task),
+            None => Sleeper::Other(waker.clone()),
+        }
+    }
+
+    pub(crate) fn add(&mut self, sleeper: Sleeper) {
+        match sleeper {
+            Sleeper::Task(task) => self.tasks |= 1 << task,
+            Sleeper::Other(waker) => self.others.push(waker),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.tasks = 0;
+        self.others.clear();
+    }
+}
+
+/// The shared core.
 #[derive(Clone)]
-pub(crate) struct Shared(Arc<Mutex<Core>>);
+pub(crate) struct Shared(Arc<OneThread<Core>>);
 
 impl Shared {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Core::new())))
+        Self(Arc::new(OneThread::new(Core::new())))
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Borrows the core.
+    ///
+    /// # Panics
+    ///
+    /// On another thread than the run's.
+    pub(crate) fn lock(&self) -> RefMut<'_, Core> {
+        self.0.borrow_mut()
     }
 
-    /// Wakes whatever the last operation made ready, with the lock released.
-    pub(crate) fn unlock_and_wake<'a>(&'a self, mut core: MutexGuard<'a, Core>) {
-        while let Some(waker) = core.to_wake.pop() {
-            let more = !core.to_wake.is_empty();
+    /// False on a thread that may not borrow the core.
+    pub(crate) fn is_here(&self) -> bool {
+        self.0.is_here()
+    }
+
+    /// Wakes whatever the last operation made ready, with the borrow ended.
+    pub(crate) fn unlock_and_wake<'a>(&'a self, mut core: RefMut<'a, Core>) {
+        while let Some(waker) = core.woken.others.pop() {
             drop(core);
             waker.wake();
-            if !more {
-                return;
-            }
             core = self.lock();
         }
     }

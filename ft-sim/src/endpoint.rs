@@ -14,6 +14,10 @@ use crate::schedule::Party;
 /// Behaves as `tokio::net::TcpStream` does: `shutdown` half-closes, dropping it closes the socket, and closing with
 /// unread bytes sends RST.
 ///
+/// # Panics
+///
+/// It may be handed to `tokio::spawn`, but not to another thread: used or dropped there, it panics.
+///
 /// # Cancel safety
 ///
 /// Reading and writing are cancel safe: an operation that did not complete took and gave no bytes.
@@ -93,6 +97,10 @@ impl AsyncWrite for Endpoint {
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
+        // A thread that may not have it has panicked over that already.
+        if std::thread::panicking() && !self.shared.is_here() {
+            return;
+        }
         let mut core = self.shared.lock();
         if core.epoch == self.epoch {
             core.close(self.conn, self.party);

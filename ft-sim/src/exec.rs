@@ -199,7 +199,7 @@ impl Exec {
     ///
     /// With more than [`limits::MAX_TASKS`] tasks.
     pub(crate) fn run(&mut self, shared: &Shared, tasks: &mut [&mut dyn Task], observer: &mut dyn Observer) -> RunEnd {
-        self.start(tasks.len());
+        self.start(shared, tasks.len(), false);
         loop {
             match self.turn(shared, tasks, observer) {
                 Turn::Polled => {}
@@ -220,14 +220,18 @@ impl Exec {
         }
     }
 
-    fn start(&mut self, tasks: usize) {
+    fn start(&mut self, shared: &Shared, tasks: usize, hosted: bool) {
+        let mut core = shared.lock();
         assert!(tasks <= limits::MAX_TASKS, "{tasks} tasks, at most {} in one run", limits::MAX_TASKS);
         while self.wakers.len() < tasks {
             let bit = 1 << self.wakers.len();
             self.wakers.push(Waker::from(Arc::new(TaskWaker { bit, wakes: Arc::clone(&self.wakes) })));
         }
+        // A guest must hear of every wake, so that it takes none for its own.
+        core.woken.know(if hosted { &[] } else { &self.wakers[..tasks] });
         self.live = if tasks == 64 { u64::MAX } else { (1 << tasks) - 1 };
-        self.wakes.bits.store(self.live, Ordering::Release);
+        self.wakes.bits.store(0, Ordering::Release);
+        core.woken.tasks = self.live;
         // So that the first turn begins with the first task.
         self.last = 63;
     }
@@ -246,7 +250,11 @@ impl Exec {
             self.bury(shared, tasks, observer);
             return Turn::Complete;
         }
-        let woken = self.wakes.bits.load(Ordering::Acquire) & self.live;
+        // What was woken through a waker joins what was woken by sight.
+        if self.wakes.bits.load(Ordering::Relaxed) != 0 {
+            core.woken.tasks |= self.wakes.bits.swap(0, Ordering::AcqRel);
+        }
+        let woken = core.woken.tasks & self.live;
         if woken == 0 {
             return Turn::NobodyWoken;
         }
@@ -261,11 +269,11 @@ impl Exec {
         let (now, step) = (core.now, core.step);
         core.trace.fold(&[TAG_POLL | u64::from(task) << 8]);
         core.trace.keep(now, step, || What::Poll { host, task: number });
+        core.woken.tasks &= !(1 << task);
         drop(core);
         if step > limits::MAX_STEPS {
             return Turn::Endless("polls");
         }
-        self.wakes.bits.fetch_and(!(1 << task), Ordering::AcqRel);
         let mut context = Context::from_waker(&self.wakers[task as usize]);
         if tasks[task as usize].poll(&mut context).is_ready() {
             self.mark_done(shared, task, &*tasks[task as usize]);

@@ -29,17 +29,22 @@
 //!                  │        └── wakes      │
 //!   network      core ── link ─────────────┘  per byte: written, in flight, delivered, read
 //!                  │
+//!   other        ground ── room ── relay (lane, wire) ── turmoil_world     agree
+//!   worlds       "the same parties on somebody else's network"
+//!
 //!   words        schedule   invariant   trace (lanes, JSON lines, pcapng)   report   limits
 //! ```
 //!
 //! Reading order: [`schedule`] (what can happen), `link.rs` (what it does to a stream), `exec.rs` (who runs when),
-//! `world.rs` (what a case sees), [`explore`](mod@explore) (which runs are made), [`shrink`], [`prove`].
+//! `world.rs` (what a case sees), [`explore`](mod@explore) (which runs are made), [`shrink`], [`prove`]; then [`relay`] and
+//! [`room`], how the same is played in turmoil and over the kernel's TCP.
 //!
 //! # What is deterministic
 //!
 //! A run is a function of the case and its schedule. Nothing here reads a clock, an environment or unseeded randomness,
 //! or iterates a hash map; nothing prints. Equal runs have equal [`trace::TraceHash`]es in every process, debug or release.
 
+pub mod agree;
 pub mod cases;
 pub mod choices;
 mod clock;
@@ -49,12 +54,16 @@ mod endpoint;
 mod exec;
 pub mod explore;
 mod faults;
+pub mod ground;
 pub mod invariant;
 pub mod limits;
 mod link;
+mod one_thread;
 pub mod prove;
+pub mod relay;
 pub mod replay;
 pub mod report;
+pub mod room;
 pub mod scenario;
 pub mod schedule;
 pub mod shrink;
@@ -71,6 +80,7 @@ pub use exec::Ended;
 pub use explore::explore_on_tokio;
 pub use explore::{Explorer, explore, run};
 pub use faults::{Family, Faults};
+pub use ground::WorldKind;
 pub use invariant::Violation;
 pub use report::{Failure, Report, Run};
 pub use schedule::{Direction, Fault, Party, Schedule, Step};

@@ -27,6 +27,38 @@ pub const MAX_VIRTUAL_TIME: Duration = Duration::from_secs(24 * 3600);
 /// same when a proxy plays it over kernel TCP.
 pub const HOLD_QUIET: Duration = Duration::from_millis(50);
 
+/// Silence that a case's parties bear in virtual time, as FT-73 has it.
+pub const IDLE: Duration = Duration::from_secs(60);
+
+/// The same where time is real, or where virtual time is walked millisecond by millisecond (turmoil). Longer than every
+/// quiet moment of the labs (2 s), and short enough that two of them in a row do not try a person's patience.
+pub const SHORT_IDLE: Duration = Duration::from_secs(4);
+
+/// Bytes that a relay takes from a writer's leg at once: what one `recv` of the kernel's own programs asks for.
+pub const RELAY_READ: usize = 64 * 1024;
+
+/// Bytes of one direction that a relay holds. A `hold` that grows beyond it is released; with an exact window
+/// ([`DEFAULT_WINDOW`] unless told otherwise) nothing comes near it.
+pub const RELAY_BUFFER: usize = 1024 * 1024;
+
+/// How long a relay looks whether anybody still acts on what was just taken, each of [`RELAY_CALM`] times: many times a
+/// hop of loopback, or of turmoil, which has ticks of 1 ms. The simulator's link knows when nobody can run; a relay
+/// sees that nobody did.
+pub const RELAY_SETTLE: Duration = Duration::from_millis(5);
+
+/// Looks in a row that have to find nobody acting. More than one, because on a starved machine the first may come
+/// together with what it looks for.
+pub const RELAY_CALM: u32 = 3;
+
+/// Time between two looks at a room of parties and relays.
+pub const ROOM_LOOK: Duration = Duration::from_millis(10);
+
+/// Looks in a row that have to find nothing happening and no timer pending before nobody is thought able to run.
+pub const ROOM_CALM: u32 = 10;
+
+/// Longest that one attempt may take in a room, in the time of its network. Twice two deadlines in a row, twice over.
+pub const ROOM_LIMIT: Duration = Duration::from_secs(60);
+
 /// Longest `delay` that a schedule may ask for.
 pub const MAX_DELAY: Duration = Duration::from_secs(24 * 3600);
 

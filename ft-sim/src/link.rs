@@ -17,9 +17,8 @@ mod delivery;
 mod ops;
 
 use std::io;
-use std::task::Waker;
 
-use crate::core::{Death, HostId, TimerKey};
+use crate::core::{Death, HostId, Sleeper, TimerKey, Woken};
 use crate::limits;
 use crate::schedule::{Direction, Fault, Party};
 
@@ -77,8 +76,8 @@ pub(crate) struct Pipe {
     clips: Vec<u64>,
     short_next: usize,
     clip_next: usize,
-    reader: Option<Waker>,
-    writer: Option<Waker>,
+    reader: Option<Sleeper>,
+    writer: Option<Sleeper>,
 }
 
 impl Pipe {
@@ -175,12 +174,16 @@ impl Pipe {
         self.gate = Gate::Open;
     }
 
-    fn wake_reader(&mut self, to_wake: &mut Vec<Waker>) {
-        to_wake.extend(self.reader.take());
+    fn wake_reader(&mut self, woken: &mut Woken) {
+        if let Some(sleeper) = self.reader.take() {
+            woken.add(sleeper);
+        }
     }
 
-    fn wake_writer(&mut self, to_wake: &mut Vec<Waker>) {
-        to_wake.extend(self.writer.take());
+    fn wake_writer(&mut self, woken: &mut Woken) {
+        if let Some(sleeper) = self.writer.take() {
+            woken.add(sleeper);
+        }
     }
 }
 
@@ -237,14 +240,14 @@ impl Conn {
     }
 
     /// A RST arrives at `party`.
-    fn reset_end(&mut self, party: Party, to_wake: &mut Vec<Waker>) {
+    fn reset_end(&mut self, party: Party, woken: &mut Woken) {
         let fin_came = self.pipe(party.reads()).fin_delivered;
         let end = self.end_mut(party);
         if !end.closed && !end.reset {
             end.reset = true;
             end.error = Some(if fin_came { io::ErrorKind::BrokenPipe } else { io::ErrorKind::ConnectionReset });
         }
-        self.pipe_mut(party.reads()).wake_reader(to_wake);
-        self.pipe_mut(party.writes()).wake_writer(to_wake);
+        self.pipe_mut(party.reads()).wake_reader(woken);
+        self.pipe_mut(party.writes()).wake_writer(woken);
     }
 }

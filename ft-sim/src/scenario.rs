@@ -25,9 +25,13 @@ use ft_core::dialect::witness::{Then, witnesses};
 use serde::Deserialize;
 
 use crate::cases::{self, Case, Inputs, Outcome, Setup};
+use crate::ground::WorldKind;
 use crate::report::Run;
+use crate::room::{Away, Network};
 use crate::schedule::Schedule;
 use crate::trace::{Event, escape, lanes};
+#[cfg(feature = "tokio-world")]
+use crate::world::World;
 
 /// Longest scenario text that is read, bytes: they are written by hand.
 const MAX_TEXT: usize = 64 * 1024;
@@ -169,7 +173,39 @@ impl Scenario {
     /// Plays it.
     #[must_use]
     pub fn run(&self) -> Verdict {
-        let plays: Vec<Played> = self.plays.iter().map(Play::run).collect();
+        self.verdict(self.plays.iter().map(|play| play.judge(play.setup.clone().play(&play.schedule))).collect())
+    }
+
+    /// Plays it in a tokio runtime with a paused clock.
+    #[cfg(feature = "tokio-world")]
+    #[must_use]
+    pub fn run_on_tokio(&self) -> Verdict {
+        let play = |play: &Play| play.judge(play.setup.clone().play_in(World::on_tokio(), &play.schedule));
+        self.verdict(self.plays.iter().map(play).collect())
+    }
+
+    /// Plays it on another world's network.
+    ///
+    /// # Errors
+    ///
+    /// Why that world cannot hold it.
+    pub fn run_on<N: Network>(&self, away: &mut Away<N>) -> Result<Verdict, String> {
+        self.holds(N::KIND)?;
+        let play = |play: &Play| play.judge(play.setup.clone().play_on(away, &play.schedule));
+        let plays = self.plays.iter().map(play).collect();
+        Ok(self.verdict(plays))
+    }
+
+    /// Whether a world can hold every play of it.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot.
+    pub fn holds(&self, world: WorldKind) -> Result<(), String> {
+        self.plays.iter().try_for_each(|play| play.case.holds(world, &play.schedule))
+    }
+
+    fn verdict(&self, plays: Vec<Played>) -> Verdict {
         let mut text = format!("{}\n{}\n", self.question, self.expected);
         for (play, played) in self.plays.iter().zip(&plays) {
             let Played { case, run, outcome, surprises } = played;
@@ -246,8 +282,7 @@ fn screen(lanes: &str) -> String {
 }
 
 impl Play {
-    fn run(&self) -> Played {
-        let (run, outcome) = self.setup.clone().play(&self.schedule);
+    fn judge(&self, (run, outcome): (Run, Outcome)) -> Played {
         let mut surprises = Vec::new();
         let expect = &self.expect;
         let retry = outcome.retry.clone().unwrap_or_default();

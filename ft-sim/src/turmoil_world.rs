@@ -1,7 +1,8 @@
 //! The third world: turmoil, for what needs hosts with names, DNS, listeners, latency, crash and restart.
 //!
-//! It is a thousand times slower than the own link, and schedules by byte offset are not played in it; its faults are
-//! those of hosts and paths. Facts about turmoil 0.7.2 that this module is built around, each held by a test:
+//! It is a thousand times slower than the own link. Its own faults are those of hosts and paths; schedules by byte offset
+//! are played in it by a relay on a host of its own ([`TurmoilNetwork`]). Facts about turmoil 0.7.2 that this module is
+//! built around, each held by a test:
 //!
 //! - Its streams count capacity in segments, and a FIN that arrives when the reader's channel is full is never
 //!   delivered: the reader hangs. Here streams have a window in *bytes*, and the channel one place more than that.
@@ -11,7 +12,11 @@
 //!   cuts every path of the host first, so that its peers hear nothing.
 //! - The default seed and epoch are random and now. Here both are given.
 //!
-//! One read never merges two segments and a write within the window is never short; the own link does both.
+//! One read never merges two segments and a write within the window is never short; the own link does both, and so do the
+//! sockets that [`TurmoilNetwork`] gives to the parties of a case. A stream that is closed is never reset but for bytes
+//! left unread: what a `rst` looks like to a party is those sockets' affair too.
+
+mod play;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -26,6 +31,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use turmoil::net::{TcpListener, TcpStream};
 
 use crate::limits;
+
+pub use play::{TurmoilNetwork, TurmoilSleep, TurmoilTime};
 
 /// What a host's software returns; an error ends the run.
 pub type HostResult = turmoil::Result;

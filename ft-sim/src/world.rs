@@ -15,10 +15,10 @@ use crate::core::{Death, HostId, Shared};
 use crate::endpoint::Endpoint;
 use crate::exec::{Ended, Exec, Observer, Slot, Task};
 use crate::faults::Faults;
-use crate::invariant::Kind;
+use crate::invariant::{Kind, Violation};
 use crate::limits;
 use crate::schedule::{Party, Schedule};
-use crate::trace::NoteKind;
+use crate::trace::{NoteKind, What};
 
 pub(crate) use drive::Decide;
 
@@ -247,6 +247,12 @@ impl World {
         }
     }
 
+    /// Takes back what this run has broken so far, and says what it was: for a case that looks for one failure among
+    /// several.
+    pub fn take_violation(&mut self) -> Option<Violation> {
+        self.shared.lock().properties.violation.take()
+    }
+
     /// States what must hold once the faults have lifted.
     pub fn eventually(&mut self, name: &str, holds: bool) {
         if !holds {
@@ -278,6 +284,33 @@ impl World {
     #[must_use]
     pub fn schedule(&self) -> Schedule {
         self.shared.lock().recorded()
+    }
+}
+
+/// For grounds whose network is not the simulator's: the world keeps their ledger.
+impl World {
+    pub(crate) fn shared(&self) -> Shared {
+        self.shared.clone()
+    }
+
+    pub(crate) fn windows(&self) -> [u64; 2] {
+        self.windows
+    }
+
+    pub(crate) fn is_calm(&self) -> bool {
+        self.shared.lock().calm
+    }
+
+    pub(crate) fn host_died(&mut self, host: HostId, death: HostDeath) {
+        for hook in &mut self.hooks.deaths {
+            hook(host, death);
+        }
+    }
+
+    pub(crate) fn opened(&mut self, conn: u16, hosts: [HostId; 2]) {
+        let mut core = self.shared.lock();
+        let (now, step) = (core.now, core.step);
+        core.trace.keep(now, step, || What::Open { conn, hosts });
     }
 }
 

@@ -168,3 +168,32 @@ fn simulator_command_that_makes_no_sense_exits_2_and_says_why() {
     }
     snapshot(&sandbox, "sim-usage-errors", &text);
 }
+
+#[test]
+fn scenario_is_played_over_real_tcp_and_comes_to_the_same() {
+    let sandbox = Sandbox::new();
+    let own: Value =
+        serde_json::from_str(&sandbox.run("sim run pitfall-split-header --json").expect(0).text()).unwrap();
+    let line = sandbox.run("sim run pitfall-split-header --world tcp --json").expect(0).text();
+    let tcp: Value = serde_json::from_str(&line).expect("one object");
+    assert_eq!((&own["world"], &tcp["world"]), (&Value::from("own"), &Value::from("tcp")));
+    for (own, tcp) in own["plays"].as_array().expect("plays").iter().zip(tcp["plays"].as_array().expect("plays")) {
+        for what in ["replay", "client", "server", "files", "breaks"] {
+            assert_eq!(own[what], tcp[what], "{what}");
+        }
+        assert!(tcp.get("digest").is_none(), "real time repeats nothing");
+    }
+    let last = sandbox.run("sim run ft-split-header --world tcp").expect(0).text();
+    assert!(last.ends_with("held: 1 scenario, 1 play in world tcp\n"), "{last}");
+}
+
+#[test]
+fn world_that_cannot_hold_a_scenario_is_refused_with_the_reason() {
+    let sandbox = Sandbox::new();
+    let text = "# Does the order of tasks matter?\n# No.\nshows = [\"FT-33\"]\n[[play]]\ncase = \"ft-push\"\n\
+                schedule = \"order#0=1\"\n";
+    sandbox.file("mine.toml", text);
+    sandbox.run("sim run mine.toml").expect(0);
+    let refused = sandbox.run("sim run mine.toml --world tcp").expect(2);
+    assert!(refused.stderr.contains("world tcp cannot hold mine.toml: \"order\" chooses between"), "{}", refused.all());
+}

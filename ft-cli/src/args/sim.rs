@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use ft_sim::cases;
-use ft_sim::{Fault, Schedule};
+use ft_sim::{Fault, Schedule, WorldKind};
 
 use crate::limits;
 
@@ -53,11 +53,39 @@ pub enum SimVerb {
 Examples:
   ft-cli sim run                          every scenario that is built in, a line each
   ft-cli sim run pitfall-split-header     one, with its story
-  ft-cli sim run ./mine.toml              your own")]
+  ft-cli sim run ./mine.toml              your own
+  ft-cli sim run --world tcp              every one over real TCP, on loopback")]
 pub struct SimRunArgs {
     /// Scenarios: the name of a built-in one, or a file [default: all that are built in]
     #[arg(value_name = "SCENARIO", value_hint = ValueHint::FilePath)]
     pub scenarios: Vec<PathBuf>,
+    /// Which of the four worlds to play in
+    #[arg(long, value_enum, default_value_t = WorldArg::Own)]
+    pub world: WorldArg,
+}
+
+/// `--world`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WorldArg {
+    /// The simulator's link, in virtual time
+    Own,
+    /// The same inside tokio, with a paused clock
+    Tokio,
+    /// Three hosts of turmoil, in virtual time
+    Turmoil,
+    /// The kernel's TCP over loopback, in real time
+    Tcp,
+}
+
+impl From<WorldArg> for WorldKind {
+    fn from(arg: WorldArg) -> Self {
+        match arg {
+            WorldArg::Own => Self::Own,
+            WorldArg::Tokio => Self::Tokio,
+            WorldArg::Turmoil => Self::Turmoil,
+            WorldArg::Tcp => Self::Tcp,
+        }
+    }
 }
 
 /// `sim explore`

@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use super::limits::{LINGER_MAX, READ_BUFFER};
+use super::limits::{LINGER_MAX, READ_BUFFER, TEXT_MAX};
 
 /// What a quiet moment is waited for. A caller may give each its own length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,6 +67,42 @@ pub enum PeerClose {
     StillOpen,
     /// It kept sending what nobody asked for.
     StillSending,
+}
+
+/// A file up to this size, in bytes, is read and sent at once.
+const SMALL_FILE: usize = 8 * 1024;
+
+/// Memory for one read after another. It begins small and grows when a read fills it: most sessions are short, and
+/// zeroing 32 KiB would be most of what they cost.
+pub(super) struct ReadBuffer {
+    memory: Vec<u8>,
+    last: usize,
+}
+
+impl ReadBuffer {
+    /// For what a peer says: room for a text.
+    pub(super) fn new() -> Self {
+        Self { memory: vec![0; TEXT_MAX], last: 0 }
+    }
+
+    /// For what we send: a small file goes out in one write.
+    pub(super) fn for_sending() -> Self {
+        Self { memory: vec![0; SMALL_FILE], last: 0 }
+    }
+
+    /// Room for the next read.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        if self.last == self.memory.len() && self.last < READ_BUFFER {
+            self.memory.resize((self.last * 8).min(READ_BUFFER), 0);
+        }
+        &mut self.memory
+    }
+
+    /// The `count` bytes that the read brought.
+    pub(super) fn filled(&mut self, count: usize) -> &[u8] {
+        self.last = count;
+        &self.memory[..count]
+    }
 }
 
 /// What one wait on a stream brought.
@@ -146,11 +182,11 @@ where
     S: AsyncRead + Unpin,
     Q: Quiet,
 {
-    let mut buffer = vec![0; READ_BUFFER];
+    let mut buffer = ReadBuffer::new();
     let mut thrown_away = 0;
     while thrown_away < LINGER_MAX {
-        match hear(stream, &mut buffer, quiet, Some(Moment::Close)).await {
-            Ok(Heard::Bytes(count)) => thrown_away += count,
+        match hear(stream, buffer.room(), quiet, Some(Moment::Close)).await {
+            Ok(Heard::Bytes(count)) => thrown_away += buffer.filled(count).len(),
             Ok(Heard::Eof) => return PeerClose::Fin,
             Ok(Heard::Quiet) => return PeerClose::StillOpen,
             Err(_) => return PeerClose::Reset,

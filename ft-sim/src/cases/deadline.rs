@@ -8,28 +8,27 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::clock::{Clock, Sleep};
-use crate::endpoint::Endpoint;
+use crate::ground::Time;
 
-/// An endpoint whose operations fail with `TimedOut` when no byte has moved in either direction for a while, if a while
+/// A stream whose operations fail with `TimedOut` when no byte has moved in either direction for a while, if a while
 /// is given.
-pub(super) struct Deadline {
-    inner: Endpoint,
-    clock: Clock,
+pub(super) struct Deadline<S, T: Time> {
+    inner: S,
+    clock: T,
     idle: Option<Duration>,
     moved: Duration,
-    sleep: Option<Sleep>,
+    sleep: Option<T::Sleep>,
 }
 
-impl Deadline {
-    pub(super) fn new(inner: Endpoint, clock: Clock, idle: Option<Duration>) -> Self {
+impl<S, T: Time> Deadline<S, T> {
+    pub(super) fn new(inner: S, clock: T, idle: Option<Duration>) -> Self {
         let moved = clock.now();
         Self { inner, clock, idle, moved, sleep: None }
     }
 
     /// Books progress, or waits for it until the deadline. A deadline that has passed starts anew, so that what a
     /// session does to say goodbye is bounded as well.
-    fn check<T>(&mut self, result: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+    fn check<R>(&mut self, result: Poll<io::Result<R>>, cx: &mut Context<'_>) -> Poll<io::Result<R>> {
         if result.is_ready() {
             self.moved = self.clock.now();
             return result;
@@ -53,14 +52,14 @@ impl Deadline {
     }
 }
 
-impl AsyncRead for Deadline {
+impl<S: AsyncRead + Unpin, T: Time> AsyncRead for Deadline<S, T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.inner).poll_read(cx, buf);
         self.check(result, cx)
     }
 }
 
-impl AsyncWrite for Deadline {
+impl<S: AsyncWrite + Unpin, T: Time> AsyncWrite for Deadline<S, T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.check(result, cx)

@@ -6,12 +6,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
 
+use ft_core::error::SessionError;
 use ft_core::event::{Direction, Event, Report};
 use ft_core::frame::{Compare, Frame, Intent, Level, Links, Mtime, Overwrite, StreamId, Verdict, Want};
 use ft_core::memory::{Entry, Memory};
 use ft_core::path::RelPath;
 use ft_core::session::{self, NoPulse, Options};
 use ft_core::storage::Step;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::deadline::Deadline;
 use super::landing::{Haste, Target};
@@ -20,13 +22,11 @@ use crate::core::HostId;
 use crate::disk::{CallFault, Disk, Keeps};
 use crate::exec::Ended;
 use crate::explore::run;
+use crate::ground::{Ground, Meeting, Time};
 use crate::limits;
 use crate::schedule::Schedule;
 use crate::trace::NoteKind;
-use crate::world::{CLIENT, HostDeath, HostTask, SERVER, Tracer, World};
-
-/// Silence that a party bears, as FT-73 has it.
-const IDLE: Duration = Duration::from_secs(60);
+use crate::world::{CLIENT, HostDeath, SERVER, Tracer, World};
 
 /// The host of a second client.
 const RIVAL: HostId = 2;
@@ -348,27 +348,92 @@ impl Attempt {
     }
 }
 
+/// One side of a session: what it needs of its surroundings, owned, for a host of its own.
+struct Side<T> {
+    setup: Rc<FtSetup>,
+    options: Rc<Options>,
+    time: T,
+    idle: Duration,
+    log: Rc<RefCell<Log>>,
+}
+
+impl<T: Time> Side<T> {
+    fn stream<S>(&self, stream: S) -> Deadline<S, T> {
+        Deadline::new(stream, self.time.clone(), Some(self.idle))
+    }
+
+    fn say(&self, report: Report) -> Report {
+        let log = self.log.borrow();
+        // The lanes' word for a report; the full sentence is in the outcome.
+        let text = counts(&report);
+        log.tracer.note(NoteKind::Verdict, format_args!("{text}"));
+        report
+    }
+
+    async fn client<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, from: Memory, to: Target) -> Report {
+        let stream = self.stream(stream);
+        let hear = |event: &Event| self.log.borrow_mut().hear(event);
+        let report = match self.setup.way {
+            Way::Push => session::push(stream, from.source(), &self.options, NoPulse, hear).await,
+            Way::Pull => {
+                let wants = self.setup.files.iter().map(|(name, _)| want(name)).collect();
+                session::pull(stream, wants, to.storage(), &self.options, NoPulse, hear).await
+            }
+        };
+        self.say(report)
+    }
+
+    async fn server<S: AsyncRead + AsyncWrite + Unpin>(
+        self,
+        stream: S,
+        from: Memory,
+        to: Target,
+    ) -> Result<Report, SessionError> {
+        let hear = |event: &Event| self.log.borrow_mut().hear(event);
+        let accepted = match session::accept(self.stream(stream), &[]).await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                self.log.borrow().tracer.note(NoteKind::Verdict, format_args!("no session"));
+                return Err(error);
+            }
+        };
+        let report = match accepted.intent() {
+            Intent::Push => accepted.receive(to.storage(), &self.options, NoPulse, hear).await,
+            Intent::Pull | Intent::List => accepted.send(from.source(), &self.options, NoPulse, hear).await,
+        };
+        Ok(self.say(report))
+    }
+}
+
 /// A setup, and how its benign run went.
 pub(crate) struct Game {
-    setup: FtSetup,
+    setup: Rc<FtSetup>,
+    options: Rc<Options>,
     benign: OnceCell<[Facts; 2]>,
 }
 
 impl Game {
     pub(crate) fn new(setup: FtSetup) -> Self {
-        Self { setup, benign: OnceCell::new() }
+        Self::of(Rc::new(setup))
     }
 
-    pub(crate) fn play(&self, world: &mut World) -> Outcome {
+    fn of(setup: Rc<FtSetup>) -> Self {
+        let options = Options { overwrite: setup.overwrite, compare: setup.compare, ..Options::default() };
+        Self { setup, options: Rc::new(options), benign: OnceCell::new() }
+    }
+
+    pub(crate) fn play<G: Ground>(&self, ground: &mut G) -> Outcome {
         let setup = &self.setup;
         if setup.rival {
-            return self.rivals(world);
+            return self.rivals(ground);
         }
+        let world = ground.world();
         let (from, to) = setup.trees(world);
         if let Some(window) = setup.window {
             world.window(window);
         }
-        let first = self.attempt(world, &from, &to);
+        let first = self.attempt(ground, &from, &to);
+        let world = ground.world();
         let sender = first.sender(setup.way);
         let all = setup.files.len() as u64;
         world.sometimes("completed", sender.is_some_and(|r| r.completed == all));
@@ -377,7 +442,7 @@ impl Game {
             world.sometimes("unknown", sender.is_some_and(|r| r.unknown > 0));
         }
         self.check(world, &to, &first);
-        self.check_split(world, &first);
+        self.check_split(world, &first, G::REFERENCE);
         let mut outcome = Outcome {
             client: words(first.client.as_ref()),
             server: first.unmet.clone().unwrap_or_else(|| words(first.server.as_ref())),
@@ -387,7 +452,8 @@ impl Game {
         if setup.retry {
             world.calm();
             to.calm();
-            let again = self.attempt(world, &from, &to);
+            let again = self.attempt(ground, &from, &to);
+            let world = ground.world();
             self.check(world, &to, &again);
             let mut whole = 0;
             to.each(|name, content| whole += u64::from(setup.new_content(name) == Some(content)));
@@ -399,48 +465,19 @@ impl Game {
         outcome
     }
 
-    fn attempt(&self, world: &mut World, from: &Memory, to: &Target) -> Attempt {
-        let setup = &self.setup;
-        let options = Options { overwrite: setup.overwrite, compare: setup.compare, ..Options::default() };
-        let (client_log, server_log) = (Log::new(world), Log::new(world));
-        let (clock, options) = (world.clock(), &options);
-        let pair = world.pair(
-            |stream| {
-                let (stream, log) = (Deadline::new(stream, clock.clone(), Some(IDLE)), client_log.clone());
-                async move {
-                    let hear = |event: &Event| log.borrow_mut().hear(event);
-                    let report = match setup.way {
-                        Way::Push => session::push(stream, from.source(), options, NoPulse, hear).await,
-                        Way::Pull => {
-                            let wants = setup.files.iter().map(|(name, _)| want(name)).collect();
-                            session::pull(stream, wants, to.storage(), options, NoPulse, hear).await
-                        }
-                    };
-                    verdict(&log, &report);
-                    report
-                }
-            },
-            |stream| {
-                let (stream, log) = (Deadline::new(stream, clock.clone(), Some(IDLE)), server_log.clone());
-                async move {
-                    let hear = |event: &Event| log.borrow_mut().hear(event);
-                    let accepted = match session::accept(stream, &[]).await {
-                        Ok(accepted) => accepted,
-                        Err(error) => {
-                            let log = log.borrow();
-                            log.tracer.note(NoteKind::Verdict, format_args!("no session"));
-                            return Err(error);
-                        }
-                    };
-                    let report = match accepted.intent() {
-                        Intent::Push => accepted.receive(to.storage(), options, NoPulse, hear).await,
-                        Intent::Pull | Intent::List => accepted.send(from.source(), options, NoPulse, hear).await,
-                    };
-                    verdict(&log, &report);
-                    Ok(report)
-                }
-            },
-        );
+    fn side<G: Ground>(&self, ground: &mut G) -> Side<G::Time> {
+        let (time, idle) = (ground.time(), ground.idle());
+        let log = Log::new(ground.world());
+        Side { setup: Rc::clone(&self.setup), options: Rc::clone(&self.options), time, idle, log }
+    }
+
+    fn attempt<G: Ground>(&self, ground: &mut G, from: &Memory, to: &Target) -> Attempt {
+        let (client, server) = (self.side(ground), self.side(ground));
+        let (client_log, server_log) = (Rc::clone(&client.log), Rc::clone(&server.log));
+        let ends = [(from.clone(), to.clone()), (from.clone(), to.clone())];
+        let [(from, to), (from_there, to_there)] = ends;
+        let pair =
+            ground.pair(|stream| client.client(stream, from, to), |stream| server.server(stream, from_there, to_there));
         let (client_log, server_log) = (client_log.borrow(), server_log.borrow());
         let (server, unmet) = match done(pair.server) {
             Some(Ok(report)) => (Some(report), None),
@@ -457,40 +494,28 @@ impl Game {
     }
 
     /// Two clients push different files under one name, at the same time; the server's sessions share its disk.
-    fn rivals(&self, world: &mut World) -> Outcome {
+    fn rivals<G: Ground>(&self, ground: &mut G) -> Outcome {
         let setup = &self.setup;
-        let mut other = setup.clone();
+        let mut other = FtSetup::clone(setup);
         other.files = setup.files.iter().map(|(name, bytes)| (name.clone(), content(9, bytes.len()))).collect();
-        let (from, to) = setup.trees(world);
+        let (from, to) = setup.trees(ground.world());
         let rival = Memory::new();
         for (name, content) in &other.files {
             rival.put(Entry::file(name, content));
         }
-        let options = &Options::default();
-        let mut tasks: Vec<HostTask<'_, Option<Report>>> = Vec::new();
-        for (host, source) in [(CLIENT, from.source()), (RIVAL, rival.source())] {
-            let (here, there) = world.connect_hosts(host, SERVER);
-            let (client_log, server_log) = (Log::new(world), Log::new(world));
-            let here = Deadline::new(here, world.clock(), Some(IDLE));
-            let there = Deadline::new(there, world.clock(), Some(IDLE));
-            let storage = to.storage();
-            let client = async move {
-                let hear = |event: &Event| client_log.borrow_mut().hear(event);
-                let report = session::push(here, source, options, NoPulse, hear).await;
-                verdict(&client_log, &report);
-                Some(report)
-            };
-            let server = async move {
-                let hear = |event: &Event| server_log.borrow_mut().hear(event);
-                let accepted = session::accept(there, &[]).await.ok()?;
-                let report = accepted.receive(storage, options, NoPulse, hear).await;
-                verdict(&server_log, &report);
-                Some(report)
-            };
-            tasks.push((host, Box::pin(client)));
-            tasks.push((SERVER, Box::pin(server)));
+        let mut meetings: Vec<Meeting<G::Stream, Option<Report>>> = Vec::new();
+        for (host, source) in [(CLIENT, from), (RIVAL, rival)] {
+            let (client, server) = (self.side(ground), self.side(ground));
+            let (storage, none) = ((to.clone(), to.clone()), Memory::new());
+            meetings.push(Meeting {
+                hosts: [host, SERVER],
+                client: Box::new(|stream| Box::pin(async { Some(client.client(stream, source, storage.0).await) })),
+                server: Box::new(|stream| Box::pin(async { server.server(stream, none, storage.1).await.ok() })),
+            });
         }
-        let reports: Vec<Option<Report>> = world.run(tasks).into_iter().map(|ended| done(ended).flatten()).collect();
+        let reports: Vec<Option<Report>> =
+            ground.meet(meetings).into_iter().map(|ended| done(ended).flatten()).collect();
+        let world = ground.world();
         let mut words_of_files = Vec::new();
         let mut torn = None;
         let mut holds = [false; 2];
@@ -512,7 +537,9 @@ impl Game {
         let completed = |nth: usize| reports[nth].as_ref().is_some_and(|report| report.completed == 1);
         let somebody = completed(0) || completed(2);
         world.sometimes("completed", somebody);
-        let honest = !somebody || (completed(0) && holds[0]) || (completed(2) && holds[1]);
+        // Whoever completed may since have been replaced, but only by one who does not claim to have failed.
+        let may_have_landed = |nth: usize| reports[nth].as_ref().is_none_or(|it| it.completed + it.unknown > 0);
+        let honest = !somebody || (holds[0] && may_have_landed(0)) || (holds[1] && may_have_landed(2));
         world.always("HONEST: completed files are there", honest);
         let both = |a: usize, b: usize| format!("{} / {}", words(reports[a].as_ref()), words(reports[b].as_ref()));
         Outcome { client: both(0, 2), server: both(1, 3), files: words_of_files.join(", "), retry: None }
@@ -542,7 +569,8 @@ impl Game {
     }
 
     /// SPLIT: under segmentation alone, both sides say what they say in the benign run.
-    fn check_split(&self, world: &mut World, attempt: &Attempt) {
+    /// In every world the reference is the simulator's own link: `is_reference` says that this is it.
+    fn check_split(&self, world: &mut World, attempt: &Attempt, is_reference: bool) {
         let schedule = world.schedule();
         let only_cut = schedule.steps().iter().all(|step| step.fault.is_segmentation())
             && schedule.picks().iter().all(|pick| pick.name == "order");
@@ -551,9 +579,9 @@ impl Game {
         }
         let benign = match self.benign.get() {
             Some(benign) => benign,
-            None if schedule.deviations() == 0 => self.benign.get_or_init(|| attempt.facts.clone()),
+            None if schedule.deviations() == 0 && is_reference => self.benign.get_or_init(|| attempt.facts.clone()),
             None => {
-                let game = Self::new(self.setup.clone());
+                let game = Self::of(Rc::clone(&self.setup));
                 run(|world| drop(game.play(world)), &Schedule::benign());
                 self.benign.get_or_init(|| game.benign.get().cloned().unwrap_or_default())
             }
@@ -584,13 +612,6 @@ fn want(name: &str) -> Want {
 
 fn done<T>(ended: Ended<T>) -> Option<T> {
     ended.done()
-}
-
-/// The lanes' word for a report; the full sentence is in the outcome.
-fn verdict(log: &Rc<RefCell<Log>>, report: &Report) {
-    let log = log.borrow();
-    let text = counts(report);
-    log.tracer.note(NoteKind::Verdict, format_args!("{text}"));
 }
 
 fn counts(report: &Report) -> String {

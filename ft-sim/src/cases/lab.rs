@@ -11,20 +11,18 @@ use ft_core::dialect::addfile::{self, careful_client, careful_server};
 use ft_core::dialect::event::{LabEvent, Observer};
 use ft_core::dialect::pipe;
 use ft_core::dialect::{Escaped, LabError, LabName, MemoryFiles, Moment, Outcome as Known, Quiet, TextEnd};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::deadline::Deadline;
+use super::shared_files::SharedFiles;
 use super::{Outcome, broken};
-use crate::clock::Clock;
-use crate::endpoint::Endpoint;
 use crate::explore::run;
+use crate::ground::{Ground, Time};
 use crate::schedule::Schedule;
 use crate::trace::NoteKind;
 use crate::world::{CLIENT, HostDeath, Pair, SERVER, Tracer, World};
 
 pub(crate) use ft_core::dialect::addfile::naive::Confirmations;
-
-/// Silence that a careful party bears.
-const IDLE: Duration = Duration::from_secs(60);
 
 /// Which exchange of which lab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,13 +99,13 @@ impl LabSetup {
 }
 
 /// Quiet moments of the lengths that docs/LABS.md names.
-struct Times {
-    clock: Clock,
+struct Times<T> {
+    clock: T,
     /// Texts do not end in a pause.
     patient: bool,
 }
 
-impl Quiet for Times {
+impl<T: Time> Quiet for Times<T> {
     async fn quiet(&mut self, moment: Moment) {
         let millis = match moment {
             Moment::TextEnd if self.patient => return std::future::pending().await,
@@ -179,17 +177,23 @@ impl Said {
     }
 }
 
-/// One side's surroundings.
-struct Side<'a> {
-    setup: &'a LabSetup,
-    clock: Clock,
+/// What a party reads and writes.
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
+/// One side's surroundings, owned, for a host of its own.
+struct Side<T> {
+    setup: Rc<LabSetup>,
+    clock: T,
+    idle: Duration,
     tracer: Tracer,
 }
 
-impl Side<'_> {
-    fn stream(&self, stream: Endpoint, style: Style) -> Deadline {
+impl<T: Time> Side<T> {
+    fn stream<S>(&self, stream: S, style: Style) -> Deadline<S, T> {
         // The listings have no deadline anywhere: `no-timeout`.
-        Deadline::new(stream, self.clock.clone(), (style == Style::Careful).then_some(IDLE))
+        Deadline::new(stream, self.clock.clone(), (style == Style::Careful).then_some(self.idle))
     }
 
     fn say(&self, said: Said) -> Said {
@@ -198,7 +202,8 @@ impl Side<'_> {
         said
     }
 
-    async fn client(&self, stream: Endpoint, files: &mut MemoryFiles) -> Said {
+    async fn client<S: Stream>(self, stream: S, mut files: SharedFiles) -> Said {
+        let files = &mut files;
         let stream = self.stream(stream, self.setup.client);
         self.say(match (&self.setup.raw, self.setup.client) {
             (Some(raw), _) => raw_client(stream, raw).await,
@@ -209,8 +214,8 @@ impl Side<'_> {
         })
     }
 
-    async fn naive_client(&self, stream: Deadline, files: &mut MemoryFiles) -> Said {
-        let LabSetup { name, body, end, confirmations, .. } = self.setup;
+    async fn naive_client<S: Stream>(&self, stream: Deadline<S, T>, files: &mut SharedFiles) -> Said {
+        let LabSetup { name, body, end, confirmations, .. } = &*self.setup;
         let sent = |n: u64| Said::success(format!("exit 0: sent {n} of {} bytes", body.len()));
         let result = match self.setup.verb {
             Verb::Pipe => pipe::naive::send(stream, name.as_bytes(), body, *end).await.map(|says| match says.acked {
@@ -232,7 +237,7 @@ impl Side<'_> {
                 Ok(says) => {
                     let is_ok = says.status == addfile::OK;
                     if is_ok {
-                        *files = std::mem::take(files).with(name.as_bytes(), says.data.clone());
+                        files.put(name.as_bytes(), says.data.clone());
                     }
                     let words = format!("exit 0: status {:?}, {} bytes", says.status, says.data.len());
                     Ok(if is_ok { Said::success(words) } else { Said::less(words) })
@@ -243,8 +248,12 @@ impl Side<'_> {
         result.unwrap_or_else(|error| Said::error(&error))
     }
 
-    async fn careful_client(&self, stream: Deadline, files: &mut MemoryFiles) -> Result<Said, LabError> {
-        let LabSetup { name, body, end, pause, .. } = self.setup;
+    async fn careful_client<S: Stream>(
+        &self,
+        stream: Deadline<S, T>,
+        files: &mut SharedFiles,
+    ) -> Result<Said, LabError> {
+        let LabSetup { name, body, end, pause, .. } = &*self.setup;
         let Ok(name) = LabName::new(name.as_bytes()) else {
             return Ok(Said::less("refused: not a name".to_owned()));
         };
@@ -278,7 +287,8 @@ impl Side<'_> {
         })
     }
 
-    async fn server(&self, stream: Endpoint, files: &mut MemoryFiles) -> Said {
+    async fn server<S: Stream>(self, stream: S, mut files: SharedFiles) -> Said {
+        let files = &mut files;
         let stream = self.stream(stream, self.setup.server);
         let mut notes = Notes(self.tracer.clone());
         let mut quiet = Times { clock: self.clock.clone(), patient: self.setup.patient };
@@ -313,7 +323,7 @@ impl Side<'_> {
 }
 
 /// A client that speaks nothing in particular.
-async fn raw_client(mut stream: Deadline, bytes: &[u8]) -> Said {
+async fn raw_client(mut stream: impl Stream, bytes: &[u8]) -> Said {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut answer = Vec::new();
     let result = async {
@@ -329,19 +339,19 @@ async fn raw_client(mut stream: Deadline, bytes: &[u8]) -> Said {
 
 /// A setup, and how its benign run went.
 pub(crate) struct Game {
-    setup: LabSetup,
+    setup: Rc<LabSetup>,
     benign: OnceCell<[Option<Said>; 2]>,
 }
 
 impl Game {
     pub(crate) fn new(setup: LabSetup) -> Self {
-        Self { setup, benign: OnceCell::new() }
+        Self { setup: Rc::new(setup), benign: OnceCell::new() }
     }
 
-    pub(crate) fn play(&self, world: &mut World) -> Outcome {
+    pub(crate) fn play<G: Ground>(&self, ground: &mut G) -> Outcome {
         let setup = &self.setup;
         if let Some(window) = setup.window {
-            world.window(window);
+            ground.world().window(window);
         }
         let (mut here, mut there) = (MemoryFiles::new(), MemoryFiles::new());
         let receiver = if setup.verb == Verb::Download { &mut here } else { &mut there };
@@ -354,38 +364,43 @@ impl Game {
         if setup.verb == Verb::Download {
             there = there.with(setup.name.as_bytes(), setup.body.clone());
         }
-        let said = self.attempt(world, &mut here, &mut there);
+        let (here, there) = (SharedFiles::new(here), SharedFiles::new(there));
         let landed = if setup.verb == Verb::Download { &here } else { &there };
-        let files = self.check(world, landed, &said);
-        self.check_split(world, &said);
+        let said = self.attempt(ground, &here, &there);
+        let world = ground.world();
+        let files = landed.see(|landed| self.check(world, landed, &said));
+        self.check_split(world, &said, G::REFERENCE);
         let words = |said: &Option<Said>| said.as_ref().map_or("gone".to_owned(), |said| said.words.clone());
         let mut outcome = Outcome { client: words(&said[0]), server: words(&said[1]), files, retry: None };
         if setup.retry && setup.is_careful() && setup.raw.is_none() {
             world.calm();
-            let again = self.attempt(world, &mut here, &mut there);
-            let landed = if setup.verb == Verb::Download { &here } else { &there };
-            let whole = landed.get(setup.stored_name()) == Some(&setup.body[..]);
+            let again = self.attempt(ground, &here, &there);
+            let whole = landed.see(|landed| landed.get(setup.stored_name()) == Some(&setup.body[..]));
             let refused = setup.room.is_some_and(|room| setup.body.len() as u64 > room);
-            world.eventually("LIVE: a retry completes", whole || refused);
+            ground.world().eventually("LIVE: a retry completes", whole || refused);
             outcome.retry = Some(words(&again[0]));
         }
         outcome
     }
 
-    fn attempt(&self, world: &mut World, here: &mut MemoryFiles, there: &mut MemoryFiles) -> [Option<Said>; 2] {
-        let side = Side { setup: &self.setup, clock: world.clock(), tracer: world.tracer() };
+    fn side<G: Ground>(&self, ground: &mut G) -> Side<G::Time> {
+        let (clock, idle, tracer) = (ground.time(), ground.idle(), ground.world().tracer());
+        Side { setup: Rc::clone(&self.setup), clock, idle, tracer }
+    }
+
+    fn attempt<G: Ground>(&self, ground: &mut G, here: &SharedFiles, there: &SharedFiles) -> [Option<Said>; 2] {
+        let (client, server) = (self.side(ground), self.side(ground));
         // A host may lose power after its program has ended.
         let crashed = Rc::new(Cell::new([false; 2]));
         let marks = Rc::clone(&crashed);
-        world.on_death(move |host, death| {
+        ground.world().on_death(move |host, death| {
             let mut seen = marks.get();
             seen[usize::from(host)] |= death == HostDeath::Crashed;
             marks.set(seen);
         });
-        let Pair { client, server } = {
-            let (here, there) = (&mut *here, &mut *there);
-            world.pair(|stream| side.client(stream, here), |stream| side.server(stream, there))
-        };
+        let (files_here, files_there) = (here.clone(), there.clone());
+        let Pair { client, server } =
+            ground.pair(|stream| client.client(stream, files_here), |stream| server.server(stream, files_there));
         if crashed.get()[usize::from(CLIENT)] {
             here.crash();
         }
@@ -438,18 +453,19 @@ impl Game {
     }
 
     /// SPLIT: under segmentation alone, both say what they say in the benign run.
-    fn check_split(&self, world: &mut World, said: &[Option<Said>; 2]) {
+    /// In every world the reference is the simulator's own link: `is_reference` says that this is it.
+    fn check_split(&self, world: &mut World, said: &[Option<Said>; 2], is_reference: bool) {
         let schedule = world.schedule();
         let only_cut = schedule.steps().iter().all(|step| step.fault.is_segmentation())
             && schedule.picks().iter().all(|pick| pick.name == "order");
         if !only_cut {
             return;
         }
-        if schedule.deviations() == 0 {
+        if schedule.deviations() == 0 && is_reference {
             self.benign.get_or_init(|| said.clone());
         }
         let benign = self.benign.get_or_init(|| {
-            let game = Self::new(self.setup.clone());
+            let game = Self { setup: Rc::clone(&self.setup), benign: OnceCell::new() };
             run(|world| drop(game.play(world)), &Schedule::benign());
             game.benign.get().cloned().unwrap_or_default()
         });

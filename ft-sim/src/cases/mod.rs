@@ -10,16 +10,22 @@ mod ft;
 mod inputs;
 mod lab;
 mod landing;
+pub mod pitfalls;
+mod shared_files;
 mod table;
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::explore::{Explorer, explore, run};
+use crate::exec::panic_message;
+use crate::explore::{Explorer, explore};
 use crate::faults::Faults;
-use crate::invariant::Kind;
+use crate::ground::{Ground, WorldKind};
+use crate::invariant::{Kind, Violation};
 use crate::report::{Report, Run};
+use crate::room::{Away, Network};
 use crate::schedule::{Fault, Schedule, ScheduleError};
-use crate::world::World;
+use crate::world::{Decide, World};
 
 use ft::FtSetup;
 pub(crate) use inputs::Inputs;
@@ -34,7 +40,7 @@ pub struct Case {
     pub question: &'static str,
     /// Who plays the client and who the server.
     pub parties: [&'static str; 2],
-    /// The worlds that can hold it, fastest first: `own`, `tokio`.
+    /// The worlds that can hold it, fastest first: `own`, `tokio`, `turmoil`, `tcp`.
     pub worlds: &'static [&'static str],
     /// False for the naive programs of the labs, whose faults a search is meant to find.
     pub stands: bool,
@@ -120,6 +126,35 @@ impl Case {
     #[must_use]
     pub fn play(&self, schedule: &Schedule) -> (Run, Outcome) {
         (self.setup)().play(schedule)
+    }
+
+    /// As [`Case::play`], in a tokio runtime with a paused clock.
+    #[cfg(feature = "tokio-world")]
+    #[must_use]
+    pub fn play_on_tokio(&self, schedule: &Schedule) -> (Run, Outcome) {
+        self.setup().play_in(World::on_tokio(), schedule)
+    }
+
+    /// Runs it once on another world's network.
+    ///
+    /// # Errors
+    ///
+    /// Why that world cannot hold it.
+    pub fn play_on<N: Network>(&self, away: &mut Away<N>, schedule: &Schedule) -> Result<(Run, Outcome), String> {
+        self.holds(N::KIND, schedule)?;
+        Ok(self.setup().play_on(away, schedule))
+    }
+
+    /// Whether a world can hold this case under this schedule.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot.
+    pub fn holds(&self, world: WorldKind, schedule: &Schedule) -> Result<(), String> {
+        if !self.worlds.contains(&world.as_str()) {
+            return Err(format!("the case {} is not for world {world}", self.name));
+        }
+        world.cannot_hold(schedule).map_or(Ok(()), Err)
     }
 
     /// Searches as planned; `progress` hears the number of runs now and then. The first failure is shrunk and ends it.
@@ -212,11 +247,38 @@ impl Setup {
     }
 
     pub(crate) fn play(self, schedule: &Schedule) -> (Run, Outcome) {
-        let game = self.into_game();
-        let outcome = std::cell::RefCell::new(Outcome::default());
-        let run = run(|world| *outcome.borrow_mut() = game.play(world), schedule);
-        (run, outcome.into_inner())
+        self.play_in(World::new(), schedule)
     }
+
+    pub(crate) fn play_in(self, mut world: World, schedule: &Schedule) -> (Run, Outcome) {
+        let (violation, outcome) = self.play_in_ground(&mut world, schedule);
+        let written = world.written();
+        (recorded(&mut world, violation, written), outcome)
+    }
+
+    pub(crate) fn play_on<N: Network>(self, away: &mut Away<N>, schedule: &Schedule) -> (Run, Outcome) {
+        away.renew();
+        let (violation, outcome) = self.play_in_ground(away, schedule);
+        let written = away.written();
+        (recorded(away.world(), violation, written), outcome)
+    }
+
+    fn play_in_ground<G: Ground>(self, ground: &mut G, schedule: &Schedule) -> (Option<Violation>, Outcome) {
+        ground.world().reset(Decide::Schedule(schedule.clone()), true);
+        let game = self.into_game();
+        let outcome = match catch_unwind(AssertUnwindSafe(|| game.play(ground))) {
+            Ok(outcome) => outcome,
+            Err(payload) => {
+                ground.world().panicked(panic_message(payload.as_ref()));
+                Outcome::default()
+            }
+        };
+        (ground.world().violation(), outcome)
+    }
+}
+
+fn recorded(world: &mut World, violation: Option<Violation>, written: Vec<[u64; 2]>) -> Run {
+    Run { violation, schedule: world.schedule(), hash: world.hash(), events: world.take_events(), written }
 }
 
 /// A setup, and what is remembered between its runs: how the benign one went.
@@ -226,10 +288,10 @@ pub(crate) enum Game {
 }
 
 impl Game {
-    pub(crate) fn play(&self, world: &mut World) -> Outcome {
+    pub(crate) fn play<G: Ground>(&self, ground: &mut G) -> Outcome {
         match self {
-            Self::Ft(game) => game.play(world),
-            Self::Lab(game) => game.play(world),
+            Self::Ft(game) => game.play(ground),
+            Self::Lab(game) => game.play(ground),
         }
     }
 }

@@ -10,7 +10,8 @@ use ft_core::dialect::TextEnd;
 
 use crate::faults::{Family, Faults};
 
-const WORLDS: &[&str] = &["own", "tokio"];
+/// Nothing about these cases is only for memory; a schedule may be ([`crate::WorldKind::cannot_hold`]).
+const WORLDS: &[&str] = &["own", "tokio", "turmoil", "tcp"];
 const FT: [&str; 2] = ["ft/1 client", "ft/1 server"];
 
 /// Sizes of ft/1 around which boundaries tell most: preamble and header.

@@ -28,7 +28,7 @@ pub(crate) async fn run_hosted(
     tasks: &mut [&mut dyn Task],
     observer: &mut dyn Observer,
 ) -> RunEnd {
-    exec.start(tasks.len());
+    exec.start(shared, tasks.len(), true);
     let began = tokio::time::Instant::now();
     exec.wakes.hosted.store(true, Ordering::Release);
     let end = drive(exec, shared, tasks, observer, began).await;

@@ -142,7 +142,7 @@ impl Core {
             }
             return false;
         }
-        pipe.wake_reader(&mut self.to_wake);
+        pipe.wake_reader(&mut self.woken);
         true
     }
 
@@ -152,7 +152,7 @@ impl Core {
         let offset = pipe.delivered;
         self.trace.fold(&[TAG_FIN | u64::from(conn) << 8 | (dir as u64) << 32, offset, self.now]);
         self.trace.keep(self.now, self.step, || What::Fin { conn: conn + 1, dir, offset });
-        pipe.wake_reader(&mut self.to_wake);
+        pipe.wake_reader(&mut self.woken);
     }
 
     /// A RST arrives at `party`: what is in flight in either direction is lost.
@@ -164,7 +164,7 @@ impl Core {
         }
         self.trace.fold(&[TAG_RST | u64::from(conn) << 8 | (party as u64) << 32, offset, self.now]);
         self.trace.keep(self.now, self.step, || What::Rst { conn: conn + 1, to: party, offset });
-        state.reset_end(party, &mut self.to_wake);
+        state.reset_end(party, &mut self.woken);
     }
 
     /// A step takes effect.
@@ -180,7 +180,7 @@ impl Core {
             Fault::Short | Fault::Clip => {}
             Fault::Window(bytes) => {
                 pipe.window = bytes;
-                pipe.wake_writer(&mut self.to_wake);
+                pipe.wake_writer(&mut self.woken);
             }
             Fault::Hold { until } => {
                 pipe.gate = Gate::Hold { until: until.unwrap_or(u64::MAX), quiet: None };
@@ -192,14 +192,14 @@ impl Core {
             Fault::Stall => pipe.stalled = true,
             Fault::HalfClose => {
                 pipe.lose_undelivered(Sink::Swallow);
-                pipe.wake_writer(&mut self.to_wake);
+                pipe.wake_writer(&mut self.woken);
                 self.deliver_fin(conn, dir);
             }
             Fault::Fin => {
                 for dir in [dir, dir.reverse()] {
                     let pipe = self.conns[usize::from(conn)].pipe_mut(dir);
                     pipe.lose_undelivered(Sink::Refuse);
-                    pipe.wake_writer(&mut self.to_wake);
+                    pipe.wake_writer(&mut self.woken);
                     if !pipe.fin_delivered {
                         self.deliver_fin(conn, dir);
                     }

@@ -40,13 +40,6 @@ impl Pipe {
         }
         self.written += bytes.len() as u64;
     }
-
-    fn register(slot: &mut Option<Waker>, waker: &Waker) {
-        match slot {
-            Some(old) => old.clone_from(waker),
-            None => *slot = Some(waker.clone()),
-        }
-    }
 }
 
 /// Distance from `position` to the next boundary behind it.
@@ -83,7 +76,7 @@ impl Core {
         let pipe = self.conns[usize::from(conn)].pipe_mut(dir);
         let taken = pipe.acceptable(asked);
         if taken == 0 {
-            Pipe::register(&mut pipe.writer, waker);
+            pipe.writer = Some(self.woken.sleeper(waker));
             return Poll::Pending;
         }
         pipe.writer = None;
@@ -125,7 +118,7 @@ impl Core {
             pipe.head = end;
             pipe.read += len;
             pipe.reader = None;
-            pipe.wake_writer(&mut self.to_wake);
+            pipe.wake_writer(&mut self.woken);
             self.trace.fold(&[Self::place(conn, dir, TAG_READ), offset, len, self.now]);
             let (now, step) = (self.now, self.step);
             self.trace.keep(now, step, || What::Read { conn: conn + 1, dir, offset, len });
@@ -146,7 +139,7 @@ impl Core {
             }
             return Poll::Ready(Ok(()));
         }
-        Pipe::register(&mut state.pipe_mut(dir).reader, waker);
+        state.pipe_mut(dir).reader = Some(self.woken.sleeper(waker));
         Poll::Pending
     }
 

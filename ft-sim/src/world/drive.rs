@@ -23,6 +23,11 @@ pub(crate) enum Decide {
 impl World {
     pub(super) fn drive(&mut self, tasks: &mut [&mut dyn Task]) {
         let end = self.execute(tasks);
+        self.ended(end);
+    }
+
+    /// Books how a run ended.
+    pub(crate) fn ended(&mut self, end: RunEnd) {
         if let Some(name) = self.hooks.broken {
             self.violate(Kind::Always, name, String::new);
         }

@@ -5,6 +5,7 @@ mod quiet;
 mod replay;
 mod scenarios;
 mod verdict;
+mod worlds;
 
 use ft_sim::cases;
 use serde::Serialize;

@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 
+use ft_sim::WorldKind;
 use ft_sim::scenario::{self, Scenario, Verdict};
 use ft_sim::trace::{json_lines, lanes, pcapng};
 use serde::Serialize;
 
 use super::quiet::quietly;
-use super::{count, print_json, word};
+use super::{count, print_json, word, worlds};
 use crate::args::{SimRunArgs, TraceArgs, TraceFormat};
 use crate::exit::{Exit, Stop};
 use crate::limits::SCENARIO_FILE;
@@ -70,6 +71,7 @@ fn read(path: &Path) -> Result<String, Stop> {
 struct Line<'a> {
     event: &'static str,
     name: &'a str,
+    world: &'static str,
     outcome: &'static str,
     question: &'a str,
     shows: &'a [String],
@@ -84,7 +86,8 @@ struct PlayLine<'a> {
     files: &'a str,
     breaks: Option<String>,
     surprises: &'a [String],
-    digest: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
 }
 
 /// `run`
@@ -96,25 +99,48 @@ pub(super) fn run(args: &SimRunArgs, screen: &Screen) -> Result<Exit, Stop> {
         // All are read before the first is played: a typing error at the end must not cost a long run.
         args.scenarios.iter().map(|path| find(path)).collect::<Result<Vec<_>, _>>()?
     };
+    let world = args.world.into();
+    let scenarios = held(screen, scenarios, world, everything)?;
     let (mut exit, mut plays, mut fell) = (Exit::Completed, 0, 0);
-    for (name, scenario) in &scenarios {
-        let verdict = match quietly(|| scenario.run()) {
-            Ok(verdict) => verdict,
-            Err(text) => return Err(Stop { exit: Exit::Unsound, text: format!("{name}: {text}"), hint: None }),
-        };
+    worlds::play(&scenarios, world, |(name, scenario), verdict| {
+        let verdict =
+            verdict.map_err(|text| Stop { exit: Exit::Unsound, text: format!("{name}: {text}"), hint: None })?;
         let outcome = if verdict.passed { Exit::Completed } else { Exit::Failed };
         exit = exit.and(outcome);
         plays += verdict.plays.len() as u64;
         fell += u64::from(!verdict.passed);
-        show(screen, name, scenario, &verdict, everything && verdict.passed);
-    }
+        show(screen, (name, scenario, world), &verdict, everything && verdict.passed);
+        Ok(())
+    })?;
     let end = if fell == 0 { String::new() } else { format!("; {fell} came to something else than expected") };
     let (scenarios, plays) = (count(scenarios.len() as u64, "scenario"), count(plays, "play"));
-    screen.line(&format!("{}: {scenarios}, {plays}{end}", word(exit)));
+    let place = if world == WorldKind::Own { String::new() } else { format!(" in world {world}") };
+    screen.line(&format!("{}: {scenarios}, {plays}{place}{end}", word(exit)));
     Ok(exit)
 }
 
-fn show(screen: &Screen, name: &str, scenario: &Scenario, verdict: &Verdict, brief: bool) {
+/// The scenarios that the world can hold. One that was asked for by name and cannot be held is an error.
+fn held(
+    screen: &Screen,
+    scenarios: Vec<(String, Scenario)>,
+    world: WorldKind,
+    everything: bool,
+) -> Result<Vec<(String, Scenario)>, Stop> {
+    let mut held = Vec::new();
+    for (name, scenario) in scenarios {
+        match scenario.holds(world) {
+            Ok(()) => held.push((name, scenario)),
+            Err(why) if everything => screen.line(&format!("{name} is not played in world {world}: {why}")),
+            Err(why) => {
+                return Err(Stop::usage(format_args!("world {world} cannot hold {name}: {why}"))
+                    .hint("docs/SCHEDULE.md says which world can hold what"));
+            }
+        }
+    }
+    Ok(held)
+}
+
+fn show(screen: &Screen, (name, scenario, world): (&str, &Scenario, WorldKind), verdict: &Verdict, brief: bool) {
     let outcome = if verdict.passed { "held" } else { "failed" };
     if screen.mode() != Mode::Json {
         let text = if brief { format!("{name}: {}", scenario.question) } else { format!("{name}\n\n{}", verdict.text) };
@@ -127,10 +153,12 @@ fn show(screen: &Screen, name: &str, scenario: &Scenario, verdict: &Verdict, bri
         files: &played.outcome.files,
         breaks: played.run.violation.as_ref().map(ToString::to_string),
         surprises: &played.surprises,
-        digest: format!("{:016x}", played.run.hash.0),
+        // Real time repeats nothing.
+        digest: (world != WorldKind::Tcp).then(|| format!("{:016x}", played.run.hash.0)),
     });
     let (question, shows) = (&scenario.question, &scenario.shows);
-    print_json(screen, &Line { event: "scenario", name, outcome, question, shows, plays: plays.collect() });
+    let world = world.as_str();
+    print_json(screen, &Line { event: "scenario", name, world, outcome, question, shows, plays: plays.collect() });
 }
 
 /// `trace`

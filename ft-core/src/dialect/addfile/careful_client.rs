@@ -12,8 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use super::super::error::{LabError, Outcome};
 use super::super::event::{LabEvent, Observer};
 use super::super::files::LabFiles;
-use super::super::io::{Heard, Moment, PeerClose, Quiet, close_gently, drain, hear};
-use super::super::limits::READ_BUFFER;
+use super::super::io::{Heard, Moment, PeerClose, Quiet, ReadBuffer, close_gently, drain, hear};
 use super::super::name::LabName;
 use super::reply::{ConfirmationDecoder, ConfirmationEvent, StatusDecoder, StatusEvent};
 use super::{Command, Options, sendable};
@@ -243,15 +242,15 @@ where
     R: AsyncRead + Unpin,
     O: Observer,
 {
-    let mut buffer = vec![0; READ_BUFFER];
+    let mut buffer = ReadBuffer::for_sending();
     let mut body = 0;
     loop {
-        let read = source.read(&mut buffer).await;
+        let read = source.read(buffer.room()).await;
         let count = read.map_err(LabError::storage("reading our own file"))?;
         if count == 0 {
             break;
         }
-        stream.write_all(&buffer[..count]).await.map_err(LabError::stream("sending the body"))?;
+        stream.write_all(buffer.filled(count)).await.map_err(LabError::stream("sending the body"))?;
         body += count as u64;
         observer.event(&LabEvent::Progress(body));
     }
@@ -293,7 +292,7 @@ struct Reply<'a, S, Q> {
     quiet: &'a mut Q,
     decoder: StatusDecoder,
     pending: std::collections::VecDeque<StatusEvent>,
-    buffer: Vec<u8>,
+    buffer: ReadBuffer,
 }
 
 impl<'a, S: AsyncRead + Unpin, Q: Quiet> Reply<'a, S, Q> {
@@ -303,7 +302,7 @@ impl<'a, S: AsyncRead + Unpin, Q: Quiet> Reply<'a, S, Q> {
             quiet,
             decoder: StatusDecoder::new(options.text_end),
             pending: std::collections::VecDeque::new(),
-            buffer: vec![0; READ_BUFFER],
+            buffer: ReadBuffer::new(),
         }
     }
 
@@ -314,9 +313,9 @@ impl<'a, S: AsyncRead + Unpin, Q: Quiet> Reply<'a, S, Q> {
                 Some(event) => return Ok(event),
                 None => {}
             }
-            let heard = hear(self.stream, &mut self.buffer, self.quiet, self.decoder.listens_for()).await;
+            let heard = hear(self.stream, self.buffer.room(), self.quiet, self.decoder.listens_for()).await;
             self.pending.extend(match heard.map_err(LabError::stream("receiving"))? {
-                Heard::Bytes(count) => self.decoder.feed(&self.buffer[..count]),
+                Heard::Bytes(count) => self.decoder.feed(self.buffer.filled(count)),
                 Heard::Eof => self.decoder.eof(),
                 Heard::Quiet => self.decoder.quiet(),
             });

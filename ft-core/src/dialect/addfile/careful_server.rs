@@ -15,8 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use super::super::error::{Fault, LabError};
 use super::super::event::{LabEvent, Observer};
 use super::super::files::LabFiles;
-use super::super::io::{Heard, Moment, Quiet, close_gently, hear};
-use super::super::limits::READ_BUFFER;
+use super::super::io::{Heard, Moment, Quiet, ReadBuffer, close_gently, hear};
 use super::super::name::LabName;
 use super::decoder::{RequestDecoder, RequestEvent};
 use super::{ACK1, ACK2, Command, DataEnd, NOT_FOUND, OK, Options};
@@ -93,7 +92,7 @@ where
         options,
         decoder: RequestDecoder::default(),
         pending: VecDeque::new(),
-        buffer: vec![0; READ_BUFFER],
+        buffer: ReadBuffer::new(),
     };
     let result = session.serve().await;
     close_gently(&mut session.stream, session.quiet).await;
@@ -108,7 +107,7 @@ struct Session<'a, S, F, Q, O> {
     options: Options,
     decoder: RequestDecoder,
     pending: VecDeque<RequestEvent>,
-    buffer: Vec<u8>,
+    buffer: ReadBuffer,
 }
 
 impl<S, F, Q, O> Session<'_, S, F, Q, O>
@@ -235,12 +234,12 @@ where
         self.observer.event(&LabEvent::Sending(name.as_bytes().to_vec()));
         let mut len = 0;
         loop {
-            let read = reader.read(&mut self.buffer).await;
+            let read = reader.read(self.buffer.room()).await;
             let count = read.map_err(LabError::storage("reading the file"))?;
             if count == 0 {
                 break;
             }
-            let written = self.stream.write_all(&self.buffer[..count]).await;
+            let written = self.stream.write_all(self.buffer.filled(count)).await;
             written.map_err(LabError::stream("sending the body"))?;
             len += count as u64;
             self.observer.event(&LabEvent::Progress(len));
@@ -290,9 +289,9 @@ where
                 None => {}
             }
             let asked = self.decoder.listens_for();
-            let heard = hear(&mut self.stream, &mut self.buffer, self.quiet, asked.or(moment)).await;
+            let heard = hear(&mut self.stream, self.buffer.room(), self.quiet, asked.or(moment)).await;
             match heard.map_err(LabError::stream("receiving"))? {
-                Heard::Bytes(count) => self.pending.extend(self.decoder.feed(&self.buffer[..count])),
+                Heard::Bytes(count) => self.pending.extend(self.decoder.feed(self.buffer.filled(count))),
                 Heard::Eof => self.pending.extend(self.decoder.eof()),
                 Heard::Quiet if asked.is_some() => self.pending.extend(self.decoder.quiet()),
                 Heard::Quiet => return Ok(None),

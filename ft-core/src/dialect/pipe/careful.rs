@@ -13,8 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use super::super::error::{Fault, LabError, Outcome, Stage};
 use super::super::event::{LabEvent, Observer};
 use super::super::files::LabFiles;
-use super::super::io::{Heard, PeerClose, Quiet, close_gently, hear};
-use super::super::limits::READ_BUFFER;
+use super::super::io::{Heard, PeerClose, Quiet, ReadBuffer, close_gently, hear};
 use super::super::name::LabName;
 use super::decoder::{AckDecoder, AckEvent, PipeDecoder, PipeEvent};
 use super::{ACK, Metadata, Options, metadata};
@@ -92,13 +91,13 @@ where
     O: Observer,
 {
     let mut decoder = PipeDecoder::new(options.size_max);
-    let mut buffer = vec![0; READ_BUFFER];
+    let mut buffer = ReadBuffer::new();
     let mut announced = None;
     let mut whole = false;
     let mut received = 0;
     loop {
-        let events = match hear(stream, &mut buffer, quiet, decoder.listens_for()).await {
-            Ok(Heard::Bytes(count)) => decoder.feed(&buffer[..count]),
+        let events = match hear(stream, buffer.room(), quiet, decoder.listens_for()).await {
+            Ok(Heard::Bytes(count)) => decoder.feed(buffer.filled(count)),
             Ok(Heard::Eof) => decoder.eof(),
             Ok(Heard::Quiet) => decoder.quiet(),
             // A reset after the last stated byte took nothing from us.
@@ -175,11 +174,12 @@ where
         return Err(error);
     }
     observer.event(&LabEvent::Confirmed("ACK"));
-    let mut buffer = vec![0; READ_BUFFER];
+    let mut buffer = ReadBuffer::for_sending();
     let mut body = 0;
     while body < size {
-        let want = usize::try_from(size - body).unwrap_or(usize::MAX).min(buffer.len());
-        let read = source.read(&mut buffer[..want]).await;
+        let room = buffer.room();
+        let want = usize::try_from(size - body).unwrap_or(usize::MAX).min(room.len());
+        let read = source.read(&mut room[..want]).await;
         let count = read.map_err(LabError::storage("reading our own file"))?;
         if count == 0 {
             // Ending early is the only way to say it: a receiver that counts discards what it has.
@@ -187,7 +187,7 @@ where
             return Err(LabError::SourceShort { stated: size, had: body });
         }
         // `write_all` goes on after a short write (`short-send`).
-        stream.write_all(&buffer[..count]).await.map_err(LabError::stream("sending the body"))?;
+        stream.write_all(buffer.filled(count)).await.map_err(LabError::stream("sending the body"))?;
         body += count as u64;
         observer.event(&LabEvent::Progress(body));
     }
