@@ -93,6 +93,17 @@ fn single_lesson_ends_with_itself_and_so_does_input() {
 }
 
 #[test]
+fn lesson_over_real_tcp_comes_to_the_same() {
+    let sandbox = Sandbox::new();
+    let text = sandbox.run("demo 3 --no-input --real").expect(0).text();
+    assert!(text.contains("over real TCP") && text.contains("lab-a-careful came to the same in both worlds"), "{text}");
+    let line: serde_json::Value =
+        serde_json::from_str(&sandbox.run("demo 5 --json --real").expect(0).text()).expect("an object");
+    let runs = line["runs"].as_array().expect("runs");
+    assert!(runs.len() == 2 && runs.iter().all(|run| run["real"] == "same"), "{line}");
+}
+
+#[test]
 fn lesson_that_is_not_there_is_a_usage_error() {
     let sandbox = Sandbox::new();
     for asked in ["13", "0", "nagle"] {

@@ -10,6 +10,7 @@ Examples:
   ft-cli demo 3                 one of them
   ft-cli demo --list            what there is
   ft-cli demo --no-input 3      everything at once, without questions
+  ft-cli demo --real 3          and once more over real TCP
 
 Every run is made when it is shown. docs/LESSONS.md is the course, for teachers.")]
 pub struct DemoArgs {
@@ -21,6 +22,9 @@ pub struct DemoArgs {
     /// Show everything in order, and wait for nobody
     #[arg(long)]
     pub no_input: bool,
+    /// Play every run over real TCP on this machine as well, and compare
+    #[arg(long)]
+    pub real: bool,
     /// Sentences instead of pictures, for a screen reader
     #[arg(long)]
     pub plain: bool,

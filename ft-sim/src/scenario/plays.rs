@@ -4,6 +4,7 @@
 
 use super::{Played, Scenario};
 use crate::cases::Case;
+use crate::room::{Away, Network};
 use crate::schedule::Schedule;
 use crate::world::World;
 
@@ -38,6 +39,18 @@ impl Scenario {
         let play = self.plays.get(play)?;
         let (run, outcome) = play.setup.clone().play(schedule);
         Some(Played { case: play.case.name, run, outcome, surprises: Vec::new() })
+    }
+
+    /// As [`Scenario::play_under`], on another world's network.
+    ///
+    /// # Errors
+    ///
+    /// There is no such play, or why that world cannot hold it.
+    pub fn play_on<N: Network>(&self, play: usize, away: &mut Away<N>, schedule: &Schedule) -> Result<Played, String> {
+        let play = self.plays.get(play).ok_or_else(|| format!("the scenario has {} plays", self.plays.len()))?;
+        play.case.holds(N::KIND, schedule)?;
+        let (run, outcome) = play.setup.clone().play_on(away, schedule);
+        Ok(Played { case: play.case.name, run, outcome, surprises: Vec::new() })
     }
 
     /// One play's parties and inputs as a function, for searches.

@@ -9,6 +9,7 @@ pub(crate) mod lesson;
 pub(crate) mod live;
 mod page;
 mod plain;
+pub(crate) mod real;
 mod session;
 pub(crate) mod stage;
 pub(crate) mod streams;
@@ -45,15 +46,15 @@ pub(super) fn run(args: &DemoArgs, screen: &Screen) -> Result<Exit, Stop> {
         None => &lessons[..],
     };
     match screen.mode() {
-        Mode::Json => show.iter().try_for_each(|lesson| json(lesson, screen))?,
-        Mode::Quiet => show.iter().try_for_each(|lesson| play(lesson).map(drop))?,
+        Mode::Json => show.iter().try_for_each(|lesson| json(lesson, args.real, screen))?,
+        Mode::Quiet => show.iter().try_for_each(|lesson| play(lesson, args.real).map(drop))?,
         Mode::Plain | Mode::Bars if args.no_input => {
             for lesson in show {
-                let shown = play(lesson)?;
+                let shown = play(lesson, args.real)?;
                 look.lesson(lesson, &shown).iter().for_each(|page| screen.line(page));
             }
         }
-        Mode::Plain | Mode::Bars => session::run(show, chosen.is_some(), look, screen)?,
+        Mode::Plain | Mode::Bars => session::run(show, chosen.is_some(), args.real, look, screen)?,
     }
     Ok(Exit::Completed)
 }
@@ -94,10 +95,17 @@ fn library(name: &str) -> Option<Scenario> {
     sim::built_in(name).and_then(|text| scenario::load(text).ok())
 }
 
-fn play(lesson: &Lesson) -> Result<Shown, Stop> {
+fn play(lesson: &Lesson, real: bool) -> Result<Shown, Stop> {
     let unsound =
         |text: String| Stop { exit: Exit::Unsound, text: format!("lesson {}: {text}", lesson.number), hint: None };
-    sim::quietly(|| stage::play(lesson, &library)).and_then(|shown| shown).map_err(unsound)
+    let work = || {
+        let mut shown = stage::play(lesson, &library)?;
+        if real {
+            stage::play_real(lesson, &mut shown, &library)?;
+        }
+        Ok(shown)
+    };
+    sim::quietly(work).and_then(|shown| shown).map_err(unsound)
 }
 
 /// A lesson by its number or its name.
@@ -135,10 +143,14 @@ struct RunLine<'a> {
     server: &'a str,
     files: &'a str,
     breaks: Option<&'a str>,
+    /// Over real TCP, if it was asked for: `same`, or what differs, or why it cannot be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    real: Option<String>,
 }
 
 fn line<'a>(lesson: &'a Lesson, shown: Option<&'a Shown>) -> Line<'a> {
     let pairs = shown.map(|shown| &shown.pairs[..]).unwrap_or_default();
+    let mut twins = shown.map(|shown| &shown.real[..]).unwrap_or_default().iter().flatten();
     let plays = pairs.iter().flat_map(|pair| [&pair.broken, &pair.fixed]);
     Line::Lesson {
         number: lesson.number,
@@ -157,13 +169,17 @@ fn line<'a>(lesson: &'a Lesson, shown: Option<&'a Shown>) -> Line<'a> {
                 server: &played.outcome.server,
                 files: &played.outcome.files,
                 breaks: played.run.violation.as_ref().map(|violation| violation.name.as_str()),
+                real: twins.next().map(|twin| match &twin.real {
+                    Err(why) => why.clone(),
+                    Ok(_) => twin.difference().unwrap_or_else(|| "same".to_owned()),
+                }),
             })
             .collect(),
     }
 }
 
-fn json(lesson: &Lesson, screen: &Screen) -> Result<(), Stop> {
-    let shown = play(lesson)?;
+fn json(lesson: &Lesson, real: bool, screen: &Screen) -> Result<(), Stop> {
+    let shown = play(lesson, real)?;
     sim::print_json(screen, &line(lesson, Some(&shown)));
     Ok(())
 }

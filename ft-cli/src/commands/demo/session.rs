@@ -33,7 +33,7 @@ enum Left {
 }
 
 /// Shows lessons one after the other; a single one ends with itself.
-pub(super) fn run(lessons: &[Lesson], single: bool, look: Look, screen: &Screen) -> Result<(), Stop> {
+pub(super) fn run(lessons: &[Lesson], single: bool, real: bool, look: Look, screen: &Screen) -> Result<(), Stop> {
     let mut at = 0;
     if !single {
         match welcome(lessons, screen) {
@@ -43,7 +43,7 @@ pub(super) fn run(lessons: &[Lesson], single: bool, look: Look, screen: &Screen)
         }
     }
     while let Some(lesson) = lessons.get(at) {
-        match show(lesson, look, screen)? {
+        match show(lesson, real, look, screen)? {
             Left::Quit => return Ok(()),
             Left::Forward => at += 1,
             Left::Backward => at = at.saturating_sub(1),
@@ -63,11 +63,11 @@ fn welcome(lessons: &[Lesson], screen: &Screen) -> Wish {
     prompt(&format!("Enter: begin  1-{}: that lesson  q: quit", lessons.len()), lessons.len())
 }
 
-fn show(lesson: &Lesson, look: Look, screen: &Screen) -> Result<Left, Stop> {
+fn show(lesson: &Lesson, real: bool, look: Look, screen: &Screen) -> Result<Left, Stop> {
     let ask = tell::ask(lesson);
     let choices = lesson.text.question.choices.len();
     'question: loop {
-        screen.line(&look.page(lesson, &ask, 1, 1 + pages_after(lesson)));
+        screen.line(&look.page(lesson, &ask, 1, 1 + pages_after(lesson, real)));
         let chosen = match prompt(&format!("1-{choices}: your answer  Enter: just show me  b: back  q: quit"), choices)
         {
             Wish::Answer(number) => Some(number - 1),
@@ -75,7 +75,11 @@ fn show(lesson: &Lesson, look: Look, screen: &Screen) -> Result<Left, Stop> {
             Wish::Back => return Ok(Left::Backward),
             Wish::Quit => return Ok(Left::Quit),
         };
-        let shown = play(lesson)?;
+        if real && !lesson.text.runs.is_empty() {
+            // Silence is shorter over real TCP than the minute that the simulator jumps over, and still takes its time.
+            screen.line("Over real TCP this may take some seconds.");
+        }
+        let shown = play(lesson, real)?;
         let pages = tell::pages(lesson, &shown, chosen, true);
         let mut at = 0;
         while let Some(page) = pages.get(at) {
@@ -92,8 +96,8 @@ fn show(lesson: &Lesson, look: Look, screen: &Screen) -> Result<Left, Stop> {
 }
 
 /// Pages that follow the question.
-pub(super) fn pages_after(lesson: &Lesson) -> usize {
-    2 + 2 * lesson.text.runs.len() + usize::from(lesson.text.search.is_some())
+pub(super) fn pages_after(lesson: &Lesson, real: bool) -> usize {
+    2 + (2 + usize::from(real)) * lesson.text.runs.len() + usize::from(lesson.text.search.is_some())
 }
 
 /// Asks until the answer makes sense. The end of the input is a wish to leave.

@@ -6,6 +6,7 @@ use ft_sim::{Faults, Schedule, explore};
 
 use super::lesson::{Claim, Lesson, Play, Run, Search};
 use super::live::{self, Timed};
+use super::real::{self, Twin};
 use super::survey::{self, Row};
 use crate::limits::{DEMO_SEARCH_RUNS, DEMO_SEED};
 
@@ -27,6 +28,8 @@ pub(crate) struct Shown {
     pub(crate) timed: Option<Timed>,
     /// Counted cuts.
     pub(crate) survey: Vec<Row>,
+    /// The runs over real TCP, if that was asked for: one for each of the lesson's.
+    pub(crate) real: Vec<[Twin; 2]>,
 }
 
 /// Two programs under one schedule.
@@ -94,9 +97,20 @@ pub(crate) fn play(lesson: &Lesson, library: Library<'_>) -> Result<Shown, Strin
     };
     let timed = text.timing.map(|timing| live::write_write_read(timing.rounds)).transpose()?;
     let survey = text.survey.as_ref().map(survey::count).transpose()?.unwrap_or_default();
-    let mut shown = Shown { right: Vec::new(), pairs, search, localhost, timed, survey };
+    let mut shown = Shown { right: Vec::new(), pairs, search, localhost, timed, survey, real: Vec::new() };
     shown.right = text.question.choices.iter().map(|choice| shown.bears_out(&choice.claims)).collect();
     Ok(shown)
+}
+
+/// Plays a lesson's runs over real TCP as well.
+///
+/// # Errors
+///
+/// As [`play`].
+pub(crate) fn play_real(lesson: &Lesson, shown: &mut Shown, library: Library<'_>) -> Result<(), String> {
+    let both = lesson.text.runs.iter().zip(&shown.pairs);
+    shown.real = both.map(|(run, pair)| real::again(run, pair, library)).collect::<Result<_, _>>()?;
+    Ok(())
 }
 
 impl Shown {
@@ -133,7 +147,7 @@ pub(crate) fn promise(played: &Played) -> String {
     played.run.violation.as_ref().map_or("nothing".to_owned(), |violation| violation.name.clone())
 }
 
-fn scenario(play: &Play, library: Library<'_>) -> Result<(Scenario, usize), String> {
+pub(super) fn scenario(play: &Play, library: Library<'_>) -> Result<(Scenario, usize), String> {
     let missing = || format!("no play {} of a scenario {:?}", play.play, play.scenario);
     let scenario = library(&play.scenario).ok_or_else(missing)?;
     match play.play.checked_sub(1) {

@@ -9,6 +9,7 @@ use ft_sim::{cases, replay};
 use super::lesson::{Lesson, Run};
 use super::live::Round;
 use super::page::{Answer, Block, Page};
+use super::real::Twin;
 use super::stage::{Pair, Searched, Shown};
 use super::streams::streams;
 use super::words;
@@ -39,6 +40,7 @@ pub(crate) fn pages(lesson: &Lesson, shown: &Shown, chosen: Option<usize>, exact
     for (number, (run, pair)) in (1..).zip(lesson.text.runs.iter().zip(&shown.pairs)) {
         pages.push(steps(run, &pair.broken, number));
         pages.push(beside(run, pair));
+        pages.extend(shown.real.get(number - 1).map(|twins| over_tcp(twins)));
     }
     pages.extend(shown.search.as_ref().map(|search| smallest(search, &shown.pairs)));
     pages.push(remember(lesson, shown));
@@ -168,6 +170,28 @@ fn compare(pair: &Pair, labels: &[&str]) -> Block {
     let rows = facts(broken).into_iter().zip(facts(fixed)).filter(|([label, _], _)| labels.contains(&label.as_str()));
     let rows = rows.map(|([label, left], [_, right])| [label, left, right]).collect();
     Block::Compare { heads: [broken.case.to_owned(), fixed.case.to_owned()], rows }
+}
+
+/// The kernel's word beside the simulator's: told once where they agree.
+fn over_tcp(twins: &[Twin]) -> Page {
+    let text = "The same programs and the same schedule over real TCP on 127.0.0.1, just now. A relay between the two \
+                sockets does what the schedule says.";
+    let mut blocks = vec![Block::Say(text.to_owned())];
+    for twin in twins {
+        let name = twin.simulated.case;
+        match (&twin.real, twin.difference()) {
+            (Err(why), _) => blocks.push(Block::Say(format!("{name} is not played there: {why}."))),
+            (Ok(real), None) => {
+                blocks.push(Block::Say(format!("{name} came to the same in both worlds:")));
+                blocks.push(Block::Facts(facts(real).to_vec()));
+            }
+            (Ok(real), Some(difference)) => {
+                blocks.push(Block::Say(format!("{name} came to something else: {difference}.")));
+                blocks.push(Block::Facts(facts(real).to_vec()));
+            }
+        }
+    }
+    Page { heading: "over real TCP".to_owned(), blocks }
 }
 
 fn smallest(search: &Searched, pairs: &[Pair]) -> Page {

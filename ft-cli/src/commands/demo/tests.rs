@@ -6,6 +6,7 @@ use ft_sim::scenario::{self, Scenario};
 
 use super::draw::{HEIGHT, Paint, WIDTH};
 use super::lesson::{self, Lesson};
+use super::real::Twin;
 use super::{Look, library, page, plain, sim, stage, tell};
 
 const DRAWN: Look = Look::Drawn(Paint { colour: false });
@@ -65,8 +66,11 @@ fn run_of_every_lesson_breaks_a_promise_and_the_better_program_keeps_it() {
             assert_eq!(stage::promise(&pair.fixed), "nothing", "lesson {}", lesson.number);
             assert_eq!(pair.broken.run.schedule, pair.fixed.run.schedule, "lesson {}", lesson.number);
         }
-        let found = shown.search.map(|search| search.found.map(|found| stage::promise(&found.pair.fixed)));
-        assert!(found.is_none_or(|found| found == Some("nothing".to_owned())), "lesson {}", lesson.number);
+        if let Some(search) = shown.search {
+            let found = search.found.unwrap_or_else(|| panic!("lesson {} finds nothing", lesson.number));
+            assert_ne!(stage::promise(&found.pair.broken), "nothing", "lesson {}", lesson.number);
+            assert_eq!(stage::promise(&found.pair.fixed), "nothing", "lesson {}", lesson.number);
+        }
     }
 }
 
@@ -77,7 +81,7 @@ fn pages_fit_a_terminal_of_24_lines_and_80_columns_whatever_is_chosen() {
         let mut pages = vec![tell::ask(&lesson)];
         let chosen: Vec<Option<usize>> = (0..shown.right.len()).map(Some).chain([None]).collect();
         pages.extend(chosen.iter().flat_map(|&chosen| tell::pages(&lesson, &shown, chosen, true)));
-        assert_eq!(super::session::pages_after(&lesson), tell::pages(&lesson, &shown, None, false).len());
+        assert_eq!(super::session::pages_after(&lesson, false), tell::pages(&lesson, &shown, None, false).len());
         for page in &pages {
             let text = DRAWN.page(&lesson, page, 1, 9);
             assert!(text.lines().count() <= HEIGHT, "{} lines:\n{text}", text.lines().count());
@@ -161,4 +165,36 @@ fn lesson_that_makes_no_sense_is_refused() {
     let mut lost = lesson(2);
     lost.text.runs[0].broken.scenario = "gone".into();
     assert_eq!(stage::play(&lost, &library).map(drop), Err("no play 1 of a scenario \"gone\"".to_owned()));
+}
+
+#[test]
+fn runs_over_real_tcp_come_to_the_same_on_a_page_that_fits() {
+    for number in [2, 8] {
+        let lesson = lesson(number);
+        let mut shown = stage::play(&lesson, &library).expect("a lesson that can be played");
+        stage::play_real(&lesson, &mut shown, &library).expect("loopback");
+        let pages = tell::pages(&lesson, &shown, None, false);
+        assert_eq!(super::session::pages_after(&lesson, true), pages.len());
+        let real: Vec<_> = pages.iter().filter(|page| page.heading == "over real TCP").collect();
+        assert_eq!(real.len(), lesson.text.runs.len());
+        for page in real {
+            let text = DRAWN.page(&lesson, page, 1, 9);
+            assert_eq!(text.matches("came to the same in both worlds").count(), 2, "{text}");
+            assert!(text.lines().count() <= HEIGHT, "{text}");
+        }
+    }
+}
+
+/// The plant: another program in the other world.
+#[test]
+fn world_that_comes_to_something_else_is_told_of() {
+    let lesson = lesson(3);
+    let mut shown = stage::play(&lesson, &library).expect("a lesson that can be played");
+    let pair = shown.pairs[0].clone();
+    let liar = Twin { simulated: pair.broken, real: Ok(pair.fixed.clone()) };
+    let absent = Twin { simulated: pair.fixed, real: Err("the world is closed".to_owned()) };
+    shown.real = vec![[liar, absent]];
+    let text = DRAWN.lesson(&lesson, &shown).join("\n");
+    assert!(text.contains("lab-a-naive came to something else: one breaks always"), "{text}");
+    assert!(text.contains("lab-a-careful is not played there: the world is closed."), "{text}");
 }
