@@ -13,7 +13,7 @@ use clap_complete::Shell;
 use crate::limits;
 use crate::net::{Endpoint, Target};
 
-pub use sim::{ExploreArgs, ReplayArgs, SimArgs, SimRunArgs, SimVerb, TraceArgs, TraceFormat};
+pub use sim::{ExploreArgs, MapArgs, MapFormat, ReplayArgs, SimArgs, SimRunArgs, SimVerb, TraceArgs, TraceFormat};
 
 /// Moves files over TCP: verified, resumable, and durable when it says done.
 #[derive(Debug, Parser)]

@@ -29,7 +29,7 @@
 //!                  │        └── wakes      │
 //!   network      core ── link ─────────────┘  per byte: written, in flight, delivered, read
 //!                  │
-//!   words        schedule   invariant   trace (lanes, JSON lines, pcapng)   report   limits
+//!   words        schedule   invariant   trace (lanes, JSON lines, pcapng)   report   cutmap   limits
 //! ```
 //!
 //! Reading order: [`schedule`] (what can happen), `link.rs` (what it does to a stream), `exec.rs` (who runs when),
@@ -44,6 +44,7 @@ pub mod cases;
 pub mod choices;
 mod clock;
 mod core;
+pub mod cutmap;
 pub mod disk;
 mod endpoint;
 mod exec;

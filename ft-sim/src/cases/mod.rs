@@ -14,6 +14,7 @@ mod table;
 
 use std::fmt;
 
+use crate::cutmap::{self, CutMap, TooLarge};
 use crate::explore::{Explorer, explore, run};
 use crate::faults::Faults;
 use crate::invariant::Kind;
@@ -149,6 +150,15 @@ impl Case {
         }
     }
 
+    /// What each cut at each byte does to it, on top of `base`.
+    ///
+    /// # Errors
+    ///
+    /// See [`cutmap::draw`].
+    pub fn cut_map(&self, base: &Schedule, faults: &[Fault]) -> Result<CutMap, TooLarge> {
+        (self.setup)().cut_map(self, base, faults)
+    }
+
     /// The faults that it is searched with unless a plan says otherwise.
     #[must_use]
     pub fn faults(&self) -> Faults {
@@ -212,10 +222,12 @@ impl Setup {
     }
 
     pub(crate) fn play(self, schedule: &Schedule) -> (Run, Outcome) {
+        self.into_game().once(schedule)
+    }
+
+    pub(crate) fn cut_map(self, case: &Case, base: &Schedule, faults: &[Fault]) -> Result<CutMap, TooLarge> {
         let game = self.into_game();
-        let outcome = std::cell::RefCell::new(Outcome::default());
-        let run = run(|world| *outcome.borrow_mut() = game.play(world), schedule);
-        (run, outcome.into_inner())
+        cutmap::draw(case.name, case.parties, base, faults, |schedule| game.once(schedule))
     }
 }
 
@@ -226,6 +238,12 @@ pub(crate) enum Game {
 }
 
 impl Game {
+    fn once(&self, schedule: &Schedule) -> (Run, Outcome) {
+        let outcome = std::cell::RefCell::new(Outcome::default());
+        let run = run(|world| *outcome.borrow_mut() = self.play(world), schedule);
+        (run, outcome.into_inner())
+    }
+
     pub(crate) fn play(&self, world: &mut World) -> Outcome {
         match self {
             Self::Ft(game) => game.play(world),
