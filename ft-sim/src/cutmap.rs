@@ -203,8 +203,9 @@ pub fn draw(
     play: impl Fn(&Schedule) -> (Run, Outcome),
 ) -> Result<CutMap, TooLarge> {
     let (run, outcome) = play(base);
-    let uncut = ending(&run, outcome, |files| is_new(files));
-    let as_uncut = |files: &str| if uncut.breaks.is_none() { files == uncut.files } else { is_new(files) };
+    let judge = Judge { base_deviates: base.deviations() > 0, uncut: None };
+    let uncut = judge.ending(&run, outcome);
+    let judge = Judge { uncut: Some(&uncut), ..judge };
     let mut strips = Direction::BOTH.map(|dir| strip(dir, &run.events));
     let cells = strips.iter().map(|strip| (strip.bytes.len() as u64 + 1) * faults.len() as u64).sum();
     if cells > limits::MAX_MAP_CELLS {
@@ -219,7 +220,7 @@ pub fn draw(
                 steps.push(Step::new(strip.dir, at, fault));
                 let Ok(schedule) = Schedule::new(steps, base.picks().to_vec()) else { continue };
                 let (run, outcome) = play(&schedule);
-                let ended = ending(&run, outcome, as_uncut);
+                let ended = judge.ending(&run, outcome);
                 let known = endings.iter().position(|other| *other == ended);
                 let ending = known.unwrap_or_else(|| {
                     endings.push(ended);
@@ -239,10 +240,29 @@ fn is_new(files: &str) -> bool {
     files.split(", ").all(|file| file.ends_with(": new"))
 }
 
-fn ending(run: &Run, outcome: Outcome, left_as_uncut: impl Fn(&str) -> bool) -> Ending {
-    let Outcome { client, server, files, .. } = outcome;
-    let mark = Mark::judge(run.violation.as_ref(), left_as_uncut(&files));
-    Ending { mark, client, server, files, breaks: run.violation.as_ref().map(ToString::to_string) }
+/// Judges runs by the one that has no cut.
+struct Judge<'a> {
+    base_deviates: bool,
+    uncut: Option<&'a Ending>,
+}
+
+impl Judge<'_> {
+    fn ending(&self, run: &Run, outcome: Outcome) -> Ending {
+        let Outcome { client, server, files, .. } = outcome;
+        let violation = run.violation.as_ref().filter(|violation| !self.is_of_the_base(violation, &client, &server));
+        let as_uncut = match self.uncut {
+            Some(uncut) if uncut.breaks.is_none() => files == uncut.files,
+            Some(_) | None => is_new(&files),
+        };
+        let mark = Mark::judge(violation, as_uncut);
+        Ending { mark, client, server, files, breaks: violation.map(ToString::to_string) }
+    }
+
+    /// SPLIT compares with a benign network. On top of a base that deviates, what was said under the base is what counts.
+    fn is_of_the_base(&self, violation: &Violation, client: &str, server: &str) -> bool {
+        let as_uncut = self.uncut.is_none_or(|uncut| uncut.client == client && uncut.server == server);
+        self.base_deviates && violation.name.starts_with("SPLIT") && as_uncut
+    }
 }
 
 /// What was written in one direction of the first connection, without rows yet.

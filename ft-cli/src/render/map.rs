@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use ft_sim::cutmap::{CutMap, Mark, Row, Stretch, Strip};
-use ft_sim::trace::escape;
+use ft_sim::cutmap::{CutMap, Mark, Stretch, Strip};
 
 /// Offsets on one line: with the names of the cuts in front they make 80 columns.
 const ACROSS: usize = 64;
@@ -85,7 +84,7 @@ pub(crate) fn map_plain(map: &CutMap) -> String {
 }
 
 /// `after byte 4 to 9, crash`
-fn words(stretch: &Stretch<'_>) -> String {
+pub(super) fn words(stretch: &Stretch<'_>) -> String {
     let places: Vec<u64> = stretch.cells.iter().map(|cell| cell.at).collect();
     match (places.first(), places.last()) {
         (Some(first), Some(last)) if first < last => format!("after byte {first} to {last}, {}", stretch.mark),
@@ -151,11 +150,6 @@ pub(super) fn glyph(byte: u8) -> char {
     }
 }
 
-/// A byte as it is shown where there is room.
-pub(super) fn byte_text(byte: u8) -> String {
-    escape(&[byte])
-}
-
 fn index(at: u64) -> usize {
     usize::try_from(at).expect("a map's offsets are bounded by the simulator")
 }
@@ -169,9 +163,4 @@ pub(crate) fn map_hints(map: &CutMap) -> String {
         }
     }
     text
-}
-
-/// A row's cut in words that need no schedule grammar.
-pub(super) fn cut_words(row: &Row) -> String {
-    row.fault.to_string()
 }
