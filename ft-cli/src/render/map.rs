@@ -109,7 +109,11 @@ pub(super) fn headline(map: &CutMap, strip: &Strip) -> String {
         ft_sim::Direction::S2c => format!("{server} to {client}"),
     };
     let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    format!("{way}, {}: {}", strip.dir, plural(strip.bytes.len(), "byte") + " in " + &plural(strip.writes.len(), "write"))
+    format!(
+        "{way}, {}: {}",
+        strip.dir,
+        plural(strip.bytes.len(), "byte") + " in " + &plural(strip.writes.len(), "write")
+    )
 }
 
 /// Offsets by tens, the bytes, and where the writer's calls begin.

@@ -169,7 +169,8 @@ fn bar(out: &mut String, map: &CutMap, row: &Row, place: Place, lettered: bool) 
             let letters = letter.to_string().repeat(stretch.cells.len());
             let _ = write!(out, "<text class=\"mark\" x=\"{}\" y=\"{baseline}\">{letters}</text>", xs.join(" "));
         } else if end - x >= LETTER {
-            let _ = write!(out, "<text class=\"mark\" x=\"{}\" y=\"{baseline}\">{letter}</text>", short((x + end) / 2.0));
+            let _ =
+                write!(out, "<text class=\"mark\" x=\"{}\" y=\"{baseline}\">{letter}</text>", short((x + end) / 2.0));
         }
         out.push_str("</g>\n");
     }
