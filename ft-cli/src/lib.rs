@@ -1,5 +1,5 @@
 //! What the `ft-cli` program is made of. Reading order: [`args`] (what can be asked), [`exit`] (how it ends), [`net`] (real
-//! TCP), [`disk`] (real files), [`wishes`] (options that sit between a session and a disk), [`render`] (what is shown),
+//! TCP), [`disk`] (real files), [`wishes`] (options that sit between a session and a disk), [`render`] (what is shown), `pages` (what a browser shows),
 //! [`commands`] (one file per verb).
 //!
 //! Only this crate reads a clock, opens a socket or a file, and prints.
@@ -11,6 +11,7 @@ pub mod exit;
 pub mod limits;
 mod log;
 pub mod net;
+mod pages;
 pub mod render;
 pub mod wishes;
 

@@ -109,7 +109,8 @@ pub struct ReplayArgs {
 Examples:
   ft-cli sim trace ft-benign-push                                       who did what when
   ft-cli sim trace ft-benign-push --format json                         every event, one JSON object a line
-  ft-cli sim trace ft-benign-push --format pcapng --out push.pcapng     for Wireshark")]
+  ft-cli sim trace ft-benign-push --format pcapng --out push.pcapng     for Wireshark
+  ft-cli sim trace ft-benign-push --format html --out push.html         step by step in a browser")]
 pub struct TraceArgs {
     /// The name of a built-in scenario, or a file
     #[arg(value_name = "SCENARIO", value_hint = ValueHint::FilePath)]
@@ -134,6 +135,8 @@ pub enum TraceFormat {
     Json,
     /// Packets, for Wireshark and tshark
     Pcapng,
+    /// A page for a browser, to be stepped through; it needs nothing else
+    Html,
 }
 
 /// `sim map`

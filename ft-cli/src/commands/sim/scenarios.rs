@@ -13,6 +13,7 @@ use super::{count, print_json, word};
 use crate::args::{SimRunArgs, TraceArgs, TraceFormat};
 use crate::exit::{Exit, Stop};
 use crate::limits::SCENARIO_FILE;
+use crate::pages::trace_page;
 use crate::render::{Mode, Screen};
 
 /// Name and text of every file in `scenarios/` when this was compiled, by name.
@@ -143,12 +144,13 @@ pub(super) fn trace(args: &TraceArgs, screen: &Screen) -> Result<Exit, Stop> {
     let events = &played.run.events;
     let format = match args.format {
         TraceFormat::Text if screen.mode() == Mode::Json => TraceFormat::Json,
-        asked @ (TraceFormat::Text | TraceFormat::Json | TraceFormat::Pcapng) => asked,
+        asked @ (TraceFormat::Text | TraceFormat::Json | TraceFormat::Pcapng | TraceFormat::Html) => asked,
     };
     let bytes = match format {
         TraceFormat::Text => lanes(events).into_bytes(),
         TraceFormat::Json => json_lines(events).into_bytes(),
         TraceFormat::Pcapng => pcapng(events),
+        TraceFormat::Html => trace_page(&name, &scenario, played).into_bytes(),
     };
     if args.out.is_none() && format == TraceFormat::Pcapng && io::stdout().is_terminal() {
         return Err(Stop::usage("a pcapng file is no text for a terminal").hint("give --out FILE"));
