@@ -1,5 +1,6 @@
 //! The command line, as clap reads it. Defaults come from [`crate::limits`]; meaning is the commands' business.
 
+mod demo;
 mod sim;
 
 use std::ffi::{OsStr, OsString};
@@ -13,6 +14,7 @@ use clap_complete::Shell;
 use crate::limits;
 use crate::net::{Endpoint, Target};
 
+pub use demo::DemoArgs;
 pub use sim::{ExploreArgs, MapArgs, MapFormat, ReplayArgs, SimArgs, SimRunArgs, SimVerb, TraceArgs, TraceFormat};
 
 /// Moves files over TCP: verified, resumable, and durable when it says done.
@@ -56,6 +58,8 @@ pub struct Talk {
 pub enum Verb {
     /// Send one file to yourself through real TCP and watch every step
     Try(TryArgs),
+    /// Twelve lessons about byte streams: predict, run, understand
+    Demo(DemoArgs),
     /// Receive into a folder and serve from it
     Serve(ServeArgs),
     /// Push files and folders to a server

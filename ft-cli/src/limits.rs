@@ -94,6 +94,20 @@ pub const SIM_RUNS: u64 = 1_000;
 /// runs grows with them, and so does each run: cases below take seconds, 64 KiB would not end while someone waits.
 pub const SIM_EXHAUSTIVE_BYTES: u64 = 8 * 1024;
 
+/// Random schedules that a lesson tries to find a counterexample: found within a few hundred, less than a second without
+/// optimisation.
+pub const DEMO_SEARCH_RUNS: u64 = 2_000;
+
+/// The first seed of a lesson's random schedules.
+pub const DEMO_SEED: u64 = 1;
+
+/// Time for one small transfer of a lesson over loopback; it takes less than a millisecond.
+pub const DEMO_TRANSFER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Longest silence within a measured round of write, write, read; the longest delayed ACK is half a second (RFC 1122
+/// §4.2.3.2).
+pub const DEMO_TCP_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Most of a scenario's file that is read, bytes. The simulator takes less, and says so.
 pub const SCENARIO_FILE: u64 = 1024 * 1024;
 

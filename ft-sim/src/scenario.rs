@@ -16,6 +16,8 @@
 //! The file opens with a comment: the question, what is expected, and which requirement or pitfall it shows. Each play
 //! is a case with other inputs, one schedule, and what the parties must say.
 
+mod plays;
+
 use std::fmt::{self, Write as _};
 
 use ft_core::dialect::pitfall::{Lab, Pitfall, Whose};

@@ -2,6 +2,7 @@
 
 mod client;
 mod completions;
+pub(crate) mod demo;
 mod dry;
 mod get;
 mod lab;
@@ -28,6 +29,7 @@ pub fn run(cli: Cli) -> Exit {
     let shown = screen.clone();
     let result = match verb {
         Verb::Try(args) => alone(try_it::run(args, screen)),
+        Verb::Demo(args) => demo::run(&args, &screen),
         Verb::Serve(args) => together(serve::run(args, screen)),
         Verb::Put(args) if args.transfer.jobs > 1 => together(put::run(args, screen)),
         Verb::Put(args) => alone(put::run(args, screen)),

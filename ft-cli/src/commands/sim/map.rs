@@ -1,7 +1,6 @@
 //! `sim map`: what each cut at each byte does to a case.
 
-use std::io::IsTerminal as _;
-
+use anstream::{AutoStream, ColorChoice};
 use ft_sim::cases;
 use ft_sim::cutmap::{self, CutMap};
 
@@ -49,7 +48,7 @@ fn draw(args: &MapArgs, name: &str) -> Result<CutMap, Stop> {
 }
 
 fn text(args: &MapArgs, maps: &[CutMap]) -> String {
-    let colour = args.out.is_none() && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = args.out.is_none() && AutoStream::choice(&std::io::stdout()) != ColorChoice::Never;
     let pages = args.cases.iter().zip(maps).map(|(name, map)| {
         let page = if args.plain { map_plain(map) } else { map_text(map, colour) };
         // A scenario has other inputs than the case that a replay line names.

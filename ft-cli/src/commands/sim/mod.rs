@@ -13,6 +13,9 @@ use std::path::Path;
 use ft_sim::cases;
 use serde::Serialize;
 
+pub(super) use quiet::quietly;
+pub(super) use scenarios::built_in;
+
 use crate::args::SimVerb;
 use crate::exit::{Exit, Stop};
 use crate::render::{Mode, Screen};
@@ -69,7 +72,7 @@ fn list(screen: &Screen) -> Exit {
 }
 
 /// One JSON object, on a line of standard output.
-fn print_json(screen: &Screen, value: &impl Serialize) {
+pub(super) fn print_json(screen: &Screen, value: &impl Serialize) {
     screen.print(&serde_json::to_string(value).expect("these have string keys and no floats"));
 }
 

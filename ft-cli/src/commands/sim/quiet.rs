@@ -8,7 +8,7 @@ use std::panic::{self, AssertUnwindSafe};
 /// # Errors
 ///
 /// The simulator panicked, outside every case: it is broken, and this is its message.
-pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub(in crate::commands) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
     let result = panic::catch_unwind(AssertUnwindSafe(work));

@@ -34,6 +34,11 @@ pub(super) fn all() -> Vec<(&'static str, Scenario)> {
         .collect()
 }
 
+/// The text of a scenario that is built in.
+pub(in crate::commands) fn built_in(name: &str) -> Option<&'static str> {
+    BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
 /// A name of a built-in scenario, or else a file.
 pub(super) fn find(asked: &Path) -> Result<(String, Scenario), Stop> {
     let shown = asked.display().to_string();

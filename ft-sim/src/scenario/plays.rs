@@ -1,0 +1,78 @@
+//! One play of a scenario on its own: under another schedule, or as a case to be searched.
+//!
+//! A scenario's inputs are what makes its question; lessons and maps ask it again under schedules that the file does not have.
+
+use super::{Played, Scenario};
+use crate::cases::Case;
+use crate::schedule::Schedule;
+use crate::world::World;
+
+impl Scenario {
+    /// How many plays it has; they count from 0 here.
+    #[must_use]
+    pub fn plays(&self) -> usize {
+        self.plays.len()
+    }
+
+    /// The case of a play, before the scenario's inputs.
+    #[must_use]
+    pub fn case(&self, play: usize) -> Option<&'static Case> {
+        self.plays.get(play).map(|play| play.case)
+    }
+
+    /// The schedule of a play, as the file has it.
+    #[must_use]
+    pub fn schedule(&self, play: usize) -> Option<&Schedule> {
+        self.plays.get(play).map(|play| &play.schedule)
+    }
+
+    /// One play as the file has it.
+    #[must_use]
+    pub fn play(&self, play: usize) -> Option<Played> {
+        self.plays.get(play).map(super::Play::run)
+    }
+
+    /// One play's parties and inputs under another schedule; nothing is expected of it, so nothing surprises.
+    #[must_use]
+    pub fn play_under(&self, play: usize, schedule: &Schedule) -> Option<Played> {
+        let play = self.plays.get(play)?;
+        let (run, outcome) = play.setup.clone().play(schedule);
+        Some(Played { case: play.case.name, run, outcome, surprises: Vec::new() })
+    }
+
+    /// One play's parties and inputs as a function, for searches.
+    pub fn closure(&self, play: usize) -> Option<impl Fn(&mut World) + use<>> {
+        let game = self.plays.get(play)?.setup.clone().into_game();
+        Some(move |world: &mut World| {
+            game.play(world);
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::load;
+    use crate::schedule::Schedule;
+
+    const TEXT: &str = "# What of a name that is not the case's?\n# It is the scenario's.\nshows = [\"INTACT\"]\n\
+                        [[play]]\ncase = \"lab-a-naive\"\nschedule = \"c2s@4 split\"\nbreaks = \"LIVE\"\n\
+                        with = { name = \"abc\", old = false }\n";
+
+    #[test]
+    fn play_keeps_its_inputs_under_another_schedule() {
+        let scenario = load(TEXT).expect("a scenario");
+        let benign = scenario.play_under(0, &Schedule::benign()).expect("a play");
+        assert_eq!(benign.outcome.files, "abc: new");
+        assert_eq!(benign.run.violation, None);
+        assert!(scenario.play(0).expect("a play").run.violation.is_some());
+        assert!(scenario.play_under(1, &Schedule::benign()).is_none());
+    }
+
+    #[test]
+    fn search_over_a_play_breaks_what_its_schedule_breaks() {
+        let scenario = load(TEXT).expect("a scenario");
+        let case = scenario.closure(0).expect("a play");
+        let report = crate::explore("abc", case).exhaustive(1).report();
+        assert!(report.expect_failure().minimal.schedule.deviations() == 1);
+    }
+}
