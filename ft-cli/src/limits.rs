@@ -115,7 +115,7 @@ pub const SCENARIO_FILE: u64 = 1024 * 1024;
 pub const PAGE_MOMENTS: usize = 1_500;
 
 /// Bytes of one direction whose values a page holds: what is shown of a larger file are ranges.
-pub const PAGE_BYTES: usize = 4 * 1024;
+pub const PAGE_BYTES: usize = 1024;
 
 /// Time for the disk's threads to finish what they hold when a command ends: a sync that is under way may take seconds.
 pub const SETTLE: Duration = Duration::from_secs(10);

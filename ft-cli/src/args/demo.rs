@@ -1,6 +1,8 @@
 //! `demo`.
 
-use clap::Args;
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
 
 /// `demo`
 #[derive(Args, Debug)]
@@ -10,6 +12,7 @@ Examples:
   ft-cli demo 3                 one of them
   ft-cli demo --list            what there is
   ft-cli demo --no-input 3      everything at once, without questions
+  ft-cli demo --html page.html  all of them, for a browser
 
 Every run is made when it is shown. docs/LESSONS.md is the course, for teachers.")]
 pub struct DemoArgs {
@@ -24,4 +27,7 @@ pub struct DemoArgs {
     /// Sentences instead of pictures, for a screen reader
     #[arg(long)]
     pub plain: bool,
+    /// Write the lessons as one page for a browser, which needs nothing else
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["list", "no_input", "plain"])]
+    pub html: Option<PathBuf>,
 }

@@ -4,8 +4,10 @@
 //! is ever text of the page; texts are put into the page as text, never as markup.
 
 use ft_sim::cases::Outcome;
-use ft_sim::cutmap::{CutMap, Ending};
+use ft_sim::cutmap::{CutMap, Mark};
 use serde::Serialize;
+
+use super::texts::{Said, Texts};
 
 /// One play, moment by moment.
 #[derive(Debug, Serialize)]
@@ -111,22 +113,20 @@ impl Told {
 }
 
 /// A cut map, in runs of equal cells.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Cuts {
     /// The case.
     pub(crate) case: String,
     /// What the network does besides the cut.
     pub(crate) base: String,
-    /// How it ends without a cut.
-    pub(crate) uncut: Ending,
     /// Client to server, then server to client.
     pub(crate) strips: Vec<CutStrip>,
-    /// Endings that the runs name by number.
-    pub(crate) endings: Vec<Ending>,
+    /// Endings that the runs name by number: mark, client, server, files.
+    pub(crate) endings: Vec<(Mark, Said, Said, Said)>,
 }
 
 /// One direction of a cut map.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct CutStrip {
     /// `c2s` or `s2c`.
     pub(crate) dir: String,
@@ -139,7 +139,7 @@ pub(crate) struct CutStrip {
 }
 
 /// One kind of cut along a direction.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct CutRow {
     /// As a schedule names it.
     pub(crate) fault: String,
@@ -148,7 +148,7 @@ pub(crate) struct CutRow {
 }
 
 impl Cuts {
-    pub(crate) fn new(map: &CutMap) -> Self {
+    pub(crate) fn new(map: &CutMap, texts: &mut Texts) -> Self {
         let strips = map.strips.iter().map(|strip| CutStrip {
             dir: strip.dir.to_string(),
             hex: hex(&strip.bytes),
@@ -169,9 +169,12 @@ impl Cuts {
         Self {
             case: map.case.clone(),
             base: map.base.to_string(),
-            uncut: map.uncut.clone(),
             strips: strips.collect(),
-            endings: map.endings.clone(),
+            endings: map
+                .endings
+                .iter()
+                .map(|e| (e.mark, texts.say(&e.client), texts.say(&e.server), texts.say(&e.files)))
+                .collect(),
         }
     }
 }
@@ -179,4 +182,119 @@ impl Cuts {
 /// Two lower-case digits a byte.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A lesson; see `commands/demo/lesson.rs` for what its words are.
+#[derive(Debug, Serialize)]
+pub(crate) struct LessonData {
+    /// From 1.
+    pub(crate) number: usize,
+    /// The part of the address behind `#`.
+    pub(crate) name: String,
+    pub(crate) title: String,
+    pub(crate) aim: String,
+    pub(crate) code: CodeData,
+    pub(crate) ask: String,
+    pub(crate) choices: Vec<ChoiceData>,
+    /// What was counted or measured when the page was made.
+    pub(crate) counts: Vec<Counts>,
+    /// Two programs under one schedule.
+    pub(crate) pairs: Vec<PairData>,
+    /// The search for the smallest counterexample, in words; its replay line last.
+    pub(crate) search: Option<SearchData>,
+    /// Every cut of the lesson's first run, or of a survey's cases.
+    pub(crate) cuts: Option<CutsData>,
+    pub(crate) faults: Vec<FaultData>,
+    pub(crate) remember: String,
+    pub(crate) wild: WildData,
+}
+
+/// A piece of a program.
+#[derive(Debug, Serialize)]
+pub(crate) struct CodeData {
+    pub(crate) from: String,
+    pub(crate) lines: Vec<String>,
+    /// Numbers of lines, from 1.
+    pub(crate) guilty: Vec<usize>,
+}
+
+/// An answer to choose; `right` is the run's judgement.
+#[derive(Debug, Serialize)]
+pub(crate) struct ChoiceData {
+    pub(crate) text: String,
+    pub(crate) why: String,
+    pub(crate) right: bool,
+}
+
+/// A small table; the first column names its rows.
+#[derive(Debug, Serialize)]
+pub(crate) struct Counts {
+    pub(crate) heads: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+/// A program as it is and a better one.
+#[derive(Debug, Serialize)]
+pub(crate) struct PairData {
+    pub(crate) shows: String,
+    pub(crate) look: String,
+    pub(crate) how: String,
+    pub(crate) schedule: String,
+    pub(crate) broken: Timeline,
+    pub(crate) fixed: Timeline,
+}
+
+/// What a random search found.
+#[derive(Debug, Serialize)]
+pub(crate) struct SearchData {
+    pub(crate) text: String,
+    pub(crate) schedule: Option<String>,
+    pub(crate) again: Option<String>,
+}
+
+/// Maps of several programs, to be cut together.
+#[derive(Debug, Serialize)]
+pub(crate) struct CutsData {
+    /// One for each program.
+    pub(crate) maps: Vec<NamedCuts>,
+    /// What is cut first: direction, fault, offset.
+    pub(crate) begin: (String, String, u64),
+}
+
+/// A program's map.
+#[derive(Debug, Serialize)]
+pub(crate) struct NamedCuts {
+    /// Its name on the page.
+    pub(crate) title: String,
+    /// How to draw it in a terminal.
+    pub(crate) command: String,
+    /// Number of its map: lessons share them.
+    pub(crate) map: usize,
+}
+
+/// A pitfall: whose fault it is, and a witness where the wire is ambiguous.
+#[derive(Debug, Serialize)]
+pub(crate) struct FaultData {
+    pub(crate) pitfall: &'static str,
+    pub(crate) whose: &'static str,
+    pub(crate) witness: Option<WitnessData>,
+}
+
+/// Two intents with the same bytes.
+#[derive(Debug, Serialize)]
+pub(crate) struct WitnessData {
+    /// What each means, and its sends, hexadecimal.
+    pub(crate) intents: Vec<(&'static str, Vec<String>)>,
+    /// What the reader has, hexadecimal.
+    pub(crate) wire: String,
+    /// What comes behind it.
+    pub(crate) then: &'static str,
+}
+
+/// Where it happened.
+#[derive(Debug, Serialize)]
+pub(crate) struct WildData {
+    pub(crate) title: String,
+    pub(crate) link: String,
+    pub(crate) what: String,
 }

@@ -3,15 +3,24 @@
 //! Markup, styles and scripts are plain files beside this one. Here they are put together with the data of a run, as JSON
 //! in an element that is no script. [`data`] is all that the scripts know.
 
+mod course;
 pub(crate) mod data;
+mod texts;
 mod timeline;
 
+use ft_sim::scenario::{Played, Scenario};
 use serde::Serialize;
 
-pub(crate) use timeline::timeline;
+use crate::commands::demo::lesson::Lesson;
+use crate::commands::demo::stage::{Library, Shown};
+
+use timeline::timeline;
 
 const STYLE: &str = concat!(include_str!("style.css"), include_str!("lanes.css"));
-const SCRIPTS: &str = concat!(include_str!("dom.js"), include_str!("lanes.js"), include_str!("stage.js"));
+const COURSE_STYLE: &str = include_str!("course.css");
+const SCRIPTS: &str = concat!(include_str!("dom.js"), include_str!("lanes.js"));
+const TRACE_SCRIPTS: &str = concat!(include_str!("stage.js"), include_str!("timeline.js"));
+const COURSE_SCRIPTS: &str = concat!(include_str!("cut.js"), include_str!("course.js"));
 
 /// The page of one play of a scenario.
 #[derive(Debug, Serialize)]
@@ -23,7 +32,7 @@ struct TracePage<'a> {
 }
 
 /// `sim trace --format html`: one play of a scenario, to be stepped through.
-pub(crate) fn trace_page(name: &str, scenario: &ft_sim::scenario::Scenario, played: &ft_sim::scenario::Played) -> String {
+pub(crate) fn trace_page(name: &str, scenario: &Scenario, played: &Played) -> String {
     let page = TracePage {
         name,
         question: &scenario.question,
@@ -33,7 +42,8 @@ pub(crate) fn trace_page(name: &str, scenario: &ft_sim::scenario::Scenario, play
     let lanes = ft_sim::trace::lanes(&played.run.events);
     let parts = Parts {
         title: &scenario.question,
-        script: &[SCRIPTS, include_str!("timeline.js")].concat(),
+        style: STYLE,
+        script: &[SCRIPTS, TRACE_SCRIPTS].concat(),
         data: &json(&page),
         // Who runs no scripts has the lanes as text.
         plain: &lanes,
@@ -41,9 +51,43 @@ pub(crate) fn trace_page(name: &str, scenario: &ft_sim::scenario::Scenario, play
     fill(include_str!("timeline.html"), &parts)
 }
 
+/// The page of lessons.
+#[derive(Debug, Serialize)]
+struct CoursePage {
+    lessons: Vec<data::LessonData>,
+    /// Maps that lessons name by number.
+    maps: Vec<data::Cuts>,
+    /// What endings of maps say, without its numbers.
+    texts: Vec<String>,
+}
+
+/// `demo --html`: lessons with what came of them.
+///
+/// # Errors
+///
+/// A lesson names what is not there.
+pub(crate) fn course_page(lessons: &[(Lesson, Shown)], library: Library<'_>) -> Result<String, String> {
+    let mut shared = course::Shared::default();
+    let data = lessons.iter().map(|(lesson, shown)| {
+        course::lesson(lesson, shown, library, &mut shared).map_err(|error| format!("lesson {}: {error}", lesson.number))
+    });
+    let lessons = data.collect::<Result<_, _>>()?;
+    let page = CoursePage { lessons, maps: shared.maps, texts: shared.texts.into_all() };
+    let titles: String = page.lessons.iter().map(|one| format!("{:>2}  {}\n", one.number, one.title)).collect();
+    let parts = Parts {
+        title: "File transfer over TCP: twelve lessons",
+        style: &[STYLE, COURSE_STYLE].concat(),
+        script: &[SCRIPTS, COURSE_SCRIPTS].concat(),
+        data: &json(&page),
+        plain: &titles,
+    };
+    Ok(fill(include_str!("course.html"), &parts))
+}
+
 /// What a template asks for.
 struct Parts<'a> {
     title: &'a str,
+    style: &'a str,
     script: &'a str,
     data: &'a str,
     plain: &'a str,
@@ -63,7 +107,7 @@ fn fill(template: &str, parts: &Parts<'_>) -> String {
         match name {
             "title" => page.push_str(&html(parts.title)),
             "plain" => page.push_str(&html(parts.plain)),
-            "style" => page.push_str(STYLE),
+            "style" => page.push_str(parts.style),
             "script" => page.push_str(parts.script),
             "data" => page.push_str(parts.data),
             other => unreachable!("no part of a page is named {other:?}"),

@@ -19,12 +19,15 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use ft_sim::scenario::{self, Scenario};
 use serde::Serialize;
 
 use super::sim;
 use crate::args::DemoArgs;
 use crate::exit::{Exit, Stop};
+use crate::pages::course_page;
 use crate::render::{Mode, Screen};
 use draw::Paint;
 use lesson::Lesson;
@@ -44,6 +47,9 @@ pub(super) fn run(args: &DemoArgs, screen: &Screen) -> Result<Exit, Stop> {
         Some(lesson) => std::slice::from_ref(lesson),
         None => &lessons[..],
     };
+    if let Some(path) = &args.html {
+        return html(path, show, screen);
+    }
     match screen.mode() {
         Mode::Json => show.iter().try_for_each(|lesson| json(lesson, screen))?,
         Mode::Quiet => show.iter().try_for_each(|lesson| play(lesson).map(drop))?,
@@ -55,6 +61,17 @@ pub(super) fn run(args: &DemoArgs, screen: &Screen) -> Result<Exit, Stop> {
         }
         Mode::Plain | Mode::Bars => session::run(show, chosen.is_some(), look, screen)?,
     }
+    Ok(Exit::Completed)
+}
+
+/// Writes the lessons as one page for a browser.
+fn html(path: &Path, lessons: &[Lesson], screen: &Screen) -> Result<Exit, Stop> {
+    let shown = lessons.iter().map(|lesson| play(lesson).map(|shown| (lesson.clone(), shown)));
+    let shown = shown.collect::<Result<Vec<_>, _>>()?;
+    let unsound = |text: String| Stop { exit: Exit::Unsound, text, hint: None };
+    let page = sim::quietly(|| course_page(&shown, &library)).and_then(|page| page).map_err(unsound)?;
+    std::fs::write(path, page).map_err(|e| Stop::failed(format_args!("cannot write to {}: {e}", path.display())))?;
+    screen.line(&format!("{} written to {}", sim::count(shown.len() as u64, "lesson"), path.display()));
     Ok(Exit::Completed)
 }
 

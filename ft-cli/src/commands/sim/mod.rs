@@ -91,7 +91,7 @@ fn put(bytes: &[u8], path: Option<&Path>) -> Result<(), Stop> {
 }
 
 /// `1 run`, `2 runs`.
-fn count(number: impl Into<u64>, what: &str) -> String {
+pub(super) fn count(number: impl Into<u64>, what: &str) -> String {
     let number = number.into();
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
