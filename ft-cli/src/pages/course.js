@@ -63,7 +63,10 @@ function article(lesson, next) {
     rest);
 }
 
-const lower = (text) => (/^[A-Z][a-z ]/.test(text) ? text[0].toLowerCase() + text.slice(1) : text);
+/** For the middle of a sentence; words in capitals, such as RST, keep them. */
+function lower(text) {
+  return /^[A-Z][a-z ]/.test(text) ? text[0].toLowerCase() + text.slice(1) : text;
+}
 
 function code({ from, lines, guilty }) {
   return el("figure", { class: "code" }, el("figcaption", {}, from),

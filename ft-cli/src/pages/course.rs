@@ -3,7 +3,7 @@
 use ft_core::dialect::pitfall::{Lab, Pitfall, Whose};
 use ft_core::dialect::witness::{Then, Witness, witnesses};
 use ft_sim::cases;
-use ft_sim::cutmap::{self, CutMap, Mark};
+use ft_sim::cutmap::{self, CutMap};
 use ft_sim::schedule::Schedule;
 use ft_sim::{Direction, Fault};
 
@@ -169,7 +169,10 @@ fn cuts(
     let asked = schedule.steps().last().filter(|step| step.conn == 1);
     let mut kinds: Vec<Fault> = asked.map(|step| step.fault).into_iter().collect();
     kinds.extend(cutmap::FAULTS.iter().filter(|fault| !kinds.contains(fault)).copied().collect::<Vec<_>>());
-    let base = base(&run.broken, schedule, library)?;
+    // The lesson's schedule is the first cut that the page shows: its last step is the one that is dragged.
+    let steps = schedule.steps();
+    let kept = steps.len().saturating_sub(usize::from(asked.is_some()));
+    let base = Schedule::new(steps[..kept].to_vec(), schedule.picks().to_vec()).map_err(|error| error.to_string())?;
     let mut program = |title: &str, play: &Play| {
         let map = map(play, &base, &kinds, library)?;
         let with = if base.deviations() == 0 { String::new() } else { format!(" --with '{base}'") };
@@ -208,20 +211,6 @@ fn map(play: &Play, base: &Schedule, kinds: &[Fault], library: Library<'_>) -> R
     let scenario = library(&play.scenario).ok_or_else(missing)?;
     let map = scenario.cut_map(play.play.saturating_sub(1), base, kinds).ok_or_else(missing)?;
     map.map_err(|error| error.to_string())
-}
-
-/// What the network does besides the cut. Some listings complete only if their messages come apart; then it is the
-/// longest beginning of the lesson's schedule, without its last step, under which they do.
-fn base(play: &Play, schedule: &Schedule, library: Library<'_>) -> Result<Schedule, String> {
-    let steps = schedule.steps();
-    let last = steps.len().saturating_sub(1);
-    for taken in std::iter::once(0).chain((1..=last).rev()) {
-        let base = Schedule::new(steps[..taken].to_vec(), Vec::new()).map_err(|error| error.to_string())?;
-        if map(play, &base, &[], library)?.uncut.mark == Mark::Intact {
-            return Ok(base);
-        }
-    }
-    Ok(Schedule::benign())
 }
 
 /// Whose fault each pitfall of the lesson is, in the lab that the lesson plays.

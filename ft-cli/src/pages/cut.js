@@ -121,7 +121,7 @@ function cutter({ maps: named, begin }, id) {
       el("label", { for: `${id}-kind` }, "Kind of cut ", kinds), el("label", { for: `${id}-way` }, "Direction ", ways)),
     el("label", { for: `${id}-at`, class: "slide" }, "Drag the cut ", place), slider,
     el("div", { class: "programs" }, programs.map(({ map, strip, card }) =>
-      el("section", { class: "program" }, el("h4", {}, map.title, " ", el("small", {}, map.cuts.case)), strip, card))),
+      el("section", { class: "program" }, el("h4", {}, map.title, " ", map.title === map.cuts.case ? "" : el("small", {}, map.cuts.case)), strip, card))),
     ear,
     el("p", { class: "soft" }, "Under each byte: what becomes of the file if the cut comes before it. ",
       Object.entries(MARKS).map(([mark, [, means]]) => [el("span", { class: "key" }, markNode(mark), ` ${means}`), " "])),

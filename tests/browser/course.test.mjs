@@ -1,0 +1,197 @@
+// The page of `demo --html`.
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import { after, before, test } from "node:test";
+import { findings } from "./axe.mjs";
+import { ftCli, launch, make, open, quit, shot } from "./browser.mjs";
+
+let file;
+let data;
+
+before(async () => {
+  file = make("course.html", "demo", "--html");
+  data = JSON.parse(fs.readFileSync(file, "utf8").match(/<script type="application\/json" id="data">(.*?)<\/script>/s)[1]);
+  await launch();
+});
+after(quit);
+
+const choose = async (page, i) => (await page.$$(".choice"))[i].click();
+
+/** Cells of the simulator's own map, by direction, kind and offset. */
+function cells(command) {
+  const words = [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare);
+  assert.equal(words[0], "ft-cli");
+  const map = new Map();
+  for (const line of ftCli(...words.slice(1), "--format", "json").trim().split("\n")) {
+    const cell = JSON.parse(line);
+    map.set(`${cell.dir} ${cell.fault} ${cell.at}`, cell);
+  }
+  return map;
+}
+
+/** What the page shows for one cut, one program after the other. */
+const shown = (page) => page.$$eval(".card", (cards) => cards.map((card) => ({
+  mark: card.dataset.mark,
+  said: [...card.querySelectorAll("dd")].map((dd) => dd.textContent),
+})));
+
+function check(maps, cards, dir, fault, at) {
+  maps.forEach((map, i) => {
+    const cell = map.get(`${dir} ${fault} ${at}`);
+    const expected = cell ? { mark: cell.mark, said: [cell.client, cell.server, cell.files] } : { mark: "none", said: [] };
+    assert.deepEqual(cards[i], expected, `program ${i}, ${dir}@${at} ${fault}`);
+  });
+}
+
+test("page is one file below 400 kB with twelve lessons", () => {
+  assert.ok(fs.statSync(file).size < 400_000, `${fs.statSync(file).size}`);
+  assert.equal(data.lessons.length, 12);
+});
+
+test("nothing of what comes out is shown before a choice", async () => {
+  for (const lesson of data.lessons) {
+    await open(file, { hash: lesson.name }, async (page) => {
+      const before = await page.evaluate(() => ({
+        nodes: document.querySelector(".reveal").childNodes.length,
+        text: document.getElementById("main").innerText,
+      }));
+      assert.equal(before.nodes, 0, "what is not there cannot be looked at");
+      for (const { why } of lesson.choices) assert.ok(!before.text.includes(why), lesson.name);
+      assert.doesNotMatch(before.text, /So it is|Not so/);
+    });
+  }
+});
+
+test("a choice reveals what is right and why, and cannot be made again", () =>
+  open(file, { hash: "split-digit" }, async (page) => {
+    const right = data.lessons[2].choices.findIndex((choice) => choice.right);
+    await choose(page, (right + 1) % 3);
+    const told = await page.$eval(".answer", (node) => node.textContent);
+    assert.match(told, /^You said .; what came was ./);
+    assert.equal(await page.$$eval(".choice.right", (nodes) => nodes.length), 1);
+    await choose(page, right);
+    assert.equal(await page.$eval(".answer", (node) => node.textContent), told);
+  }));
+
+test("a lesson is taken by the keyboard alone, choice, steps and cut", () =>
+  open(file, { hash: "split-digit" }, async (page) => {
+    const focused = (selector) => page.evaluate((s) => document.activeElement.matches(s), selector);
+    const tabTo = async (selector) => {
+      for (let i = 0; i < 60 && !(await focused(selector)); i++) await page.keyboard.press("Tab");
+      assert.ok(await focused(selector), selector);
+    };
+    await tabTo(".choice");
+    const ring = await page.evaluate(() => getComputedStyle(document.activeElement).outlineWidth);
+    assert.equal(ring, "3px", "the focus is seen");
+    await page.keyboard.press("Enter");
+    await tabTo(".panel [aria-label='One step forward']");
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("ArrowRight");
+    assert.match(await page.$eval(".panel .where", (node) => node.textContent), /^2 of /);
+    await tabTo(".cut input[type=range]");
+    const text = () => page.$eval(".cut input[type=range]", (node) => node.getAttribute("aria-valuetext"));
+    const first = await text();
+    await page.keyboard.press("ArrowLeft");
+    assert.notEqual(await text(), first);
+    assert.match(await text(), /as it is: crash/);
+  }));
+
+test("the first cut that a page shows is the one that the lesson ran", async () => {
+  for (const lesson of data.lessons.filter((one) => one.pairs.length && one.cuts)) {
+    await open(file, { hash: lesson.name }, async (page) => {
+      await choose(page, 0);
+      const { outcome, schedule } = lesson.pairs[0].broken;
+      if (schedule === "benign") return;
+      const [card] = await shown(page);
+      assert.deepEqual(card.said, [outcome.client, outcome.server, outcome.files], lesson.name);
+    });
+  }
+});
+
+test("the cut dragged by keys shows the simulator's outcome at every offset, direction and kind, in every lesson", async () => {
+  let compared = 0;
+  for (const lesson of data.lessons.filter((one) => one.cuts)) {
+    const kinds = data.maps[lesson.cuts.maps[0].map].strips[0].rows.map((row) => row.fault);
+    const maps = lesson.cuts.maps.map(({ command }) => cells(command + (command.includes("--fault") ? "" : kinds.map((kind) => ` --fault '${kind}'`).join(""))));
+    await open(file, { hash: lesson.name }, async (page) => {
+      await choose(page, 0);
+      for (const dir of ["c2s", "s2c"]) {
+        await page.select(".cut select[id$=way]", dir);
+        for (const kind of kinds) {
+          await page.select(".cut select[id$=kind]", kind);
+          await page.focus(".cut input[type=range]");
+          await page.keyboard.press("Home");
+          // Headers whole; of long streams then every offset would only take longer.
+          const last = Math.min(60, Number(await page.$eval(".cut input[type=range]", (node) => node.max)));
+          for (let at = 0; at <= last; at++) {
+            check(maps, await shown(page), dir, kind, at);
+            compared += 1;
+            await page.keyboard.press("ArrowRight");
+          }
+        }
+      }
+    });
+  }
+  assert.ok(compared > 3_000, `${compared} outcomes compared`);
+});
+
+test("the cut dragged by the mouse and by a finger shows the simulator's outcome at every byte of the header", async () => {
+  const lesson = data.lessons.find((one) => one.name === "split-digit");
+  const maps = lesson.cuts.maps.map(({ command }) => cells(`${command} --fault split`));
+  for (const touch of [false, true]) {
+    await open(file, { hash: lesson.name, touch, width: touch ? 390 : 1280 }, async (page) => {
+      await choose(page, 1);
+      await page.$eval(".ribbon", (node) => node.scrollIntoView({ block: "center" }));
+      const places = await page.$$eval(".program:first-child .at", (nodes) => nodes.map((node) => {
+        const { left, top, width, height } = node.getBoundingClientRect();
+        return [left + width / 2, top + height / 2];
+      }));
+      const [start] = places;
+      await (touch ? page.touchscreen.touchStart(...start) : page.mouse.move(...start));
+      if (!touch) await page.mouse.down();
+      for (let at = 0; at <= 11; at++) {
+        await (touch ? page.touchscreen.touchMove(...places[at]) : page.mouse.move(...places[at]));
+        assert.equal(await page.$eval(".cut input[type=range]", (node) => Number(node.value)), at);
+        check(maps, await shown(page), "c2s", "split", at);
+      }
+      await (touch ? page.touchscreen.touchEnd() : page.mouse.up());
+    });
+  }
+});
+
+test("nothing moves for who wants no motion", () =>
+  open(file, { hash: "split-digit", motion: "reduce" }, async (page) => {
+    await choose(page, 0);
+    const moving = await page.$$eval("*", (nodes) => nodes.filter((node) => {
+      const { transitionDuration, animationName } = getComputedStyle(node);
+      return transitionDuration.split(", ").some((time) => time !== "0s") || animationName !== "none";
+    }).length);
+    assert.equal(moving, 0);
+  }));
+
+test("headings are in order, and there is one landmark of each kind", () =>
+  open(file, { hash: "split-digit" }, async (page) => {
+    await choose(page, 0);
+    const levels = await page.$$eval("h1, h2, h3, h4", (nodes) => nodes.map((node) => Number(node.tagName[1])));
+    levels.reduce((before, level) => {
+      assert.ok(level <= before + 1, `h${level} after h${before}`);
+      return level;
+    }, 0);
+    for (const mark of ["body > header", "nav", "main", "footer"]) assert.equal((await page.$$(mark)).length, 1, mark);
+  }));
+
+for (const theme of ["light", "dark"]) {
+  for (const width of [1280, 390]) {
+    test(`every lesson is accessible and fits, before and after the choice, ${theme}, ${width} px`, async () => {
+      for (const lesson of data.lessons) {
+        await open(file, { theme, width, hash: lesson.name }, async (page) => {
+          assert.deepEqual(await findings(page), [], lesson.name);
+          await choose(page, 0);
+          assert.deepEqual(await findings(page), [], lesson.name);
+          assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width, `${lesson.name}: nothing sticks out`);
+          await shot(page, `lesson-${lesson.number}-${theme}-${width}`);
+        });
+      }
+    });
+  }
+}
