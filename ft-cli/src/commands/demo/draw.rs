@@ -3,17 +3,20 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use ft_sim::trace::lanes;
+use ft_sim::trace::{Event, lanes};
 
 use super::page::{Answer, Block, Page};
 use super::streams::{Cell, Stream};
+use super::words;
 
 /// Columns of a page.
 pub(crate) const WIDTH: usize = 80;
 
-/// Lines of lanes on one page: the beginning and the end of a story, with a line between that says what is left out.
-const LANES_TOP: usize = 9;
-const LANES_BOTTOM: usize = 7;
+/// Columns of the labels of facts and comparisons.
+const LABEL: usize = 13;
+
+/// Lines of a page: a terminal of 24 has room for a prompt below.
+pub(crate) const HEIGHT: usize = 22;
 
 /// How pages are painted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +45,32 @@ impl Paint {
 
     /// A page under a line with its heading; `place` is what stands at the right end of that line.
     pub(crate) fn page(self, title: &str, place: &str, page: &Page) -> String {
-        let head = format!("── {title}: {} ", page.heading);
+        let head = format!("── {title} · {} ", page.heading);
         let rest = WIDTH.saturating_sub(head.chars().count() + place.chars().count() + 1);
         let mut text = self.style(STRONG, &format!("{head}{} {place}", "─".repeat(rest)));
         text.push('\n');
-        for block in &page.blocks {
-            text.push('\n');
-            self.block(&mut text, block);
+        let close = |before: &Block, block: &Block| {
+            matches!(
+                (before, block),
+                (Block::Streams(..), Block::Streams(..))
+                    | (Block::Say(_) | Block::Command(..), Block::Link(_) | Block::Command(..))
+            )
+        };
+        let mut lanes = None;
+        for (i, block) in page.blocks.iter().enumerate() {
+            if i == 0 || !close(&page.blocks[i - 1], block) {
+                text.push('\n');
+            }
+            if let Block::Lanes(events) = block {
+                lanes = Some((text.len(), events));
+            } else {
+                self.block(&mut text, block);
+            }
+        }
+        // What happened gets the room that the rest leaves.
+        if let Some((at, events)) = lanes {
+            let room = HEIGHT.saturating_sub(text.lines().count());
+            text.insert_str(at, &self.lanes(events, room));
         }
         text
     }
@@ -61,11 +83,26 @@ impl Paint {
             }
             Block::Code { from, lines: code, guilty } => self.code(out, from, code, guilty),
             Block::Answers(answers) => self.answers(out, answers),
-            Block::Streams(streams) => streams.iter().for_each(|stream| self.stream(out, stream)),
-            Block::Lanes(events) => self.lanes(out, &lanes(events)),
+            Block::Streams(whose, streams) => {
+                let _ = writeln!(out, "{}", self.style(STRONG, whose));
+                streams.iter().for_each(|stream| self.stream(out, stream));
+            }
+            Block::Facts(rows) => {
+                for [label, text] in rows {
+                    let lines = wrap(text, WIDTH - LABEL - 2);
+                    for (i, line) in lines.iter().enumerate() {
+                        let label = if i == 0 { label.as_str() } else { "" };
+                        let _ = writeln!(out, "  {}{}", pad(label, LABEL), self.verdict(line));
+                    }
+                }
+            }
+            Block::Lanes(events) => out.push_str(&self.lanes(events, HEIGHT)),
             Block::Compare { heads, rows } => self.compare(out, heads, rows),
             Block::Counts { heads, rows } => self.counts(out, heads, rows),
-            Block::Literal(text) => lines(out, &[text.clone()], |line| format!("  {line}")),
+            Block::Link(text) => lines(out, std::slice::from_ref(text), |line| format!("  {line}")),
+            Block::Command(line, what) => {
+                let _ = writeln!(out, "  {line:48}  {}", self.style(DIM, what));
+            }
         }
     }
 
@@ -75,25 +112,35 @@ impl Paint {
             let is_guilty = guilty.contains(&number);
             let mark = if is_guilty { self.style(MARK, "▶") } else { " ".to_owned() };
             let shown = if is_guilty { self.style(STRONG, line) } else { line.clone() };
-            let _ = writeln!(out, "  {mark} {shown}");
+            let _ = writeln!(out, "{}", format!("  {mark} {shown}").trim_end());
         }
     }
 
     fn answers(self, out: &mut String, answers: &[Answer]) {
-        for (number, Answer { text, verdict }) in (1..).zip(answers) {
-            let mark = match verdict {
+        for (number, Answer { text, right, why }) in (1..).zip(answers) {
+            let mark = match right {
                 None => " ".to_owned(),
-                Some((true, _)) => self.style(GOOD, "✓"),
-                Some((false, _)) => self.style(BAD, "✗"),
+                Some(true) => self.style(GOOD, "✓"),
+                Some(false) => self.style(BAD, "✗"),
             };
             for (i, line) in wrap(text, WIDTH - 7).iter().enumerate() {
                 let front = if i == 0 { format!("{mark} {number}. ") } else { "     ".to_owned() };
                 let _ = writeln!(out, "  {front}{line}");
             }
-            if let Some((_, why)) = verdict {
-                lines(out, &wrap(why, WIDTH - 7), |line| format!("       {}", self.style(DIM, line)));
+            if let Some(why) = why {
+                lines(out, &wrap(why, WIDTH - 7), |line| format!("       {line}"));
             }
         }
+    }
+
+    /// A verdict in its colour; its words say the same.
+    fn verdict(self, text: &str) -> String {
+        let style = match text.trim_end() {
+            kept if kept == words::ALL_KEPT => GOOD,
+            broken if broken.starts_with(words::BROKEN) => BAD,
+            _ => return text.to_owned(),
+        };
+        self.style(style, text)
     }
 
     /// Writer's row above reader's row.
@@ -131,29 +178,33 @@ impl Paint {
         let _ = writeln!(out, "  {reader} reads   {below}");
     }
 
-    fn lanes(self, out: &mut String, lanes: &str) {
-        let all: Vec<&str> = lanes.lines().collect();
+    /// At most so many lines of lanes: the beginning and the end of a story, with a line between that says what is left out.
+    fn lanes(self, events: &[Event], room: usize) -> String {
+        let all = lanes(events);
+        // That a connection is opened, and that a program ends after its last word, goes without saying.
+        let is_news = |line: &&str| !matches!(line.split_whitespace().collect::<Vec<_>>()[..], [_, "done" | "open"]);
+        let all: Vec<&str> = all.lines().filter(is_news).collect();
+        let left_out = if all.len() > room { all.len() + 1 - room } else { 0 };
+        let top = (all.len() - left_out).div_ceil(2);
+        let mut out = String::new();
         for (i, line) in all.iter().enumerate() {
-            if all.len() > LANES_TOP + LANES_BOTTOM + 1 && (LANES_TOP..all.len() - LANES_BOTTOM).contains(&i) {
-                if i == LANES_TOP {
-                    let left_out = all.len() - LANES_TOP - LANES_BOTTOM;
-                    let _ = writeln!(out, "         ... {left_out} lines, see them with sim trace ...");
-                }
+            if left_out > 0 && i == top {
+                let _ = writeln!(out, "         ... {left_out} lines; sim trace shows them ...");
+            }
+            if (top..top + left_out).contains(&i) {
                 continue;
             }
-            let style = if i == 0 {
-                DIM
-            } else if line.contains(" * ") {
-                MARK
-            } else {
-                Style::new()
+            let style = match line {
+                _ if i == 0 => DIM,
+                line if line.contains(" * ") => MARK,
+                _ => Style::new(),
             };
             let _ = writeln!(out, "{}", self.style(style, line));
         }
+        out
     }
 
     fn compare(self, out: &mut String, heads: &[String; 2], rows: &[[String; 3]]) {
-        const LABEL: usize = 11;
         const CELL: usize = (WIDTH - LABEL) / 2 - 2;
         let _ = writeln!(
             out,
@@ -167,7 +218,8 @@ impl Paint {
             for i in 0..left.len().max(right.len()) {
                 let label = if i == 0 { label.as_str() } else { "" };
                 let of = |lines: &[String]| lines.get(i).cloned().unwrap_or_default();
-                let line = format!("  {}{}  {}", pad(label, LABEL), pad(&of(&left), CELL), of(&right));
+                let left = self.verdict(&pad(&of(&left), CELL));
+                let line = format!("  {}{left}  {}", pad(label, LABEL), self.verdict(&of(&right)));
                 let _ = writeln!(out, "{}", line.trim_end());
             }
         }

@@ -112,6 +112,9 @@ pub(crate) struct Question {
 pub(crate) struct Choice {
     /// What it says.
     pub(crate) text: String,
+    /// The author expects it to be the right one. The run decides; where it differs, the explanations are not shown.
+    #[serde(default)]
+    pub(crate) expected: bool,
     /// Why one may think so; for the right one, why it is so.
     pub(crate) why: String,
     /// What it says about the run, to be checked.
@@ -154,6 +157,8 @@ pub(crate) struct Run {
     pub(crate) how: String,
     /// Where to look in the lanes.
     pub(crate) look: String,
+    /// What the lanes must show for that to be said.
+    pub(crate) seen: Vec<String>,
 }
 
 /// A play of a scenario in `scenarios/`.
@@ -171,6 +176,9 @@ pub(crate) struct Play {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Search {
+    /// Of which run, from 1.
+    #[serde(default = "one")]
+    pub(crate) run: usize,
     /// Beginning of the promise's name.
     pub(crate) breaks: String,
     /// Kinds of faults, as a schedule names them.
@@ -264,6 +272,11 @@ pub(crate) fn load(number: usize, name: &str, text: &str) -> Result<Lesson, Stri
     check((3..=4).contains(&text.question.choices.len()), "a question has three or four answers")?;
     let empty = Claim::default();
     check(text.question.choices.iter().all(|choice| choice.claims != empty), "every answer claims something")?;
+    let expected = text.question.choices.iter().filter(|choice| choice.expected).count();
+    check(expected == 1, "the author expects one answer")?;
+    check(text.runs.iter().all(|run| !run.seen.is_empty()), "something is to be seen in every run")?;
+    // The head of a page has the title, what the page is for, and its number.
+    check(text.title.chars().count() <= 28, "a title has at most 28 characters")?;
     let lines = text.code.lines.lines().count();
     check(!text.code.guilty.is_empty(), "a line of the code is guilty")?;
     check(text.code.guilty.iter().all(|line| (1..=lines).contains(line)), "guilty lines are lines of the code")?;

@@ -25,16 +25,20 @@ pub(crate) enum Block {
     Code { from: String, lines: Vec<String>, guilty: Vec<usize> },
     /// Numbered answers.
     Answers(Vec<Answer>),
-    /// Bytes of one direction: as they were written, and as they were read.
-    Streams(Vec<Stream>),
+    /// Whose they are, and bytes of one direction or both: as they were written, and as they were read.
+    Streams(String, Vec<Stream>),
+    /// What is told about something, a line each: label and words.
+    Facts(Vec<[String; 2]>),
     /// What happened, in order.
     Lanes(Vec<Event>),
     /// Rows of: what, in the left program, in the right one.
     Compare { heads: [String; 2], rows: Vec<[String; 3]> },
     /// A table of numbers; the first column has names.
     Counts { heads: Vec<String>, rows: Vec<Vec<String>> },
-    /// Where to read on, or what to type: shown as it is, never wrapped.
-    Literal(String),
+    /// Where to read on: shown as it is, never wrapped.
+    Link(String),
+    /// What to type, and what for; never wrapped.
+    Command(String, String),
 }
 
 /// One answer to choose.
@@ -42,6 +46,8 @@ pub(crate) enum Block {
 pub(crate) struct Answer {
     /// What it says.
     pub(crate) text: String,
-    /// Whether it is right, and why one may choose it; nothing before the run.
-    pub(crate) verdict: Option<(bool, String)>,
+    /// Whether it is right; nothing before the run.
+    pub(crate) right: Option<bool>,
+    /// Why one may choose it.
+    pub(crate) why: Option<String>,
 }

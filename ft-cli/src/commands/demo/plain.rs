@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use ft_sim::trace::{Event, What, escape};
+use ft_sim::trace::{Event, NoteKind, What, escape};
 use ft_sim::{Direction, Party};
 
 use super::draw::{WIDTH, wrap};
@@ -16,7 +16,7 @@ const EVENTS_BOTTOM: usize = 12;
 /// A page, after a sentence that says where one is.
 pub(crate) fn page(title: &str, place: &str, page: &Page) -> String {
     let mut text = String::new();
-    say(&mut text, &format!("{title}: {}. Page {}.", page.heading, place.replace('/', " of ")));
+    say(&mut text, &format!("{title}. Page {}: {}", place.replace('/', " of "), ended(&page.heading)));
     for block in &page.blocks {
         text.push('\n');
         self::block(&mut text, block);
@@ -44,19 +44,25 @@ fn block(out: &mut String, block: &Block) {
             }
         }
         Block::Answers(answers) => {
-            for (number, Answer { text, verdict }) in (1..).zip(answers) {
+            for (number, Answer { text, right, why }) in (1..).zip(answers) {
                 say(out, &format!("Answer {number}: {text}"));
-                if let Some((right, why)) = verdict {
-                    let word = if *right { "This is what happened" } else { "This is not what happened" };
-                    say(out, &format!("{word}. {why}"));
+                if let Some(right) = right {
+                    let word = if *right { "This is what happened." } else { "This is not what happened." };
+                    say(out, &format!("{word} {}", why.as_deref().unwrap_or_default()));
                 }
             }
         }
-        Block::Streams(streams) => streams.iter().for_each(|stream| self::stream(out, stream)),
+        Block::Streams(whose, streams) => {
+            say(out, &format!("{whose}:"));
+            streams.iter().for_each(|stream| self::stream(out, stream));
+        }
+        Block::Facts(rows) => {
+            rows.iter().for_each(|[label, text]| say(out, &format!("{}: {}", subject(label), ended(text))))
+        }
         Block::Lanes(events) => lanes(out, events),
         Block::Compare { heads, rows } => {
             for [label, left, right] in rows {
-                say(out, &format!("{label}. In {}: {left}. In {}: {right}.", heads[0], heads[1]));
+                say(out, &format!("{}, in {}: {left}; in {}: {}", subject(label), heads[0], heads[1], ended(right)));
             }
         }
         Block::Counts { heads, rows } => {
@@ -66,10 +72,28 @@ fn block(out: &mut String, block: &Block) {
                 say(out, &format!("{}. {cells}.", row.first().map_or("", String::as_str)));
             }
         }
-        Block::Literal(text) => {
+        Block::Link(text) => {
             let _ = writeln!(out, "{text}");
         }
+        Block::Command(line, what) => {
+            let _ = writeln!(out, "{line}  ({what})");
+        }
     }
+}
+
+/// With a full stop, unless it has an end.
+fn ended(text: &str) -> String {
+    if text.ends_with(['.', '?', '!']) { text.to_owned() } else { format!("{text}.") }
+}
+
+/// The label of a fact as the beginning of a sentence.
+fn subject(label: &str) -> String {
+    if label.starts_with("client") || label.starts_with("server") { format!("The {label}") } else { capital(label) }
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().collect::<String>() + chars.as_str()).unwrap_or_default()
 }
 
 fn stream(out: &mut String, stream: &Stream) {
@@ -97,9 +121,13 @@ fn pieces<'a>(all: impl Iterator<Item = &'a [u8]>) -> String {
     }
     let shown = all.iter().map(|piece| {
         let rest = if piece.len() > SHOWN { " and so on" } else { "" };
-        format!("{} bytes, \"{}\"{rest}", piece.len(), escape(&piece[..piece.len().min(SHOWN)]))
+        format!("{}, \"{}\"{rest}", bytes(piece.len()), escape(&piece[..piece.len().min(SHOWN)]))
     });
     shown.collect::<Vec<_>>().join("; then ")
+}
+
+fn bytes(number: usize) -> String {
+    format!("{number} byte{}", if number == 1 { "" } else { "s" })
 }
 
 fn lanes(out: &mut String, events: &[Event]) {
@@ -110,13 +138,17 @@ fn lanes(out: &mut String, events: &[Event]) {
         }
     }
     let host = |host: ft_sim::HostId| if clients.contains(&host) { "the client" } else { "the server" };
-    let told: Vec<String> = events.iter().filter_map(|event| sentence(event, host)).collect();
-    for (i, text) in told.iter().enumerate() {
+    let told: Vec<(u64, String)> = events.iter().filter_map(|event| Some((event.at, sentence(event, host)?))).collect();
+    let mut time = None;
+    for (i, (at, text)) in told.iter().enumerate() {
         if told.len() > EVENTS_TOP + EVENTS_BOTTOM && (EVENTS_TOP..told.len() - EVENTS_BOTTOM).contains(&i) {
             if i == EVENTS_TOP {
                 say(out, &format!("{} more events are left out.", told.len() - EVENTS_TOP - EVENTS_BOTTOM));
             }
             continue;
+        }
+        if time.replace(*at) != Some(*at) {
+            say(out, &format!("At {} ms:", at / 1_000_000));
         }
         say(out, text);
     }
@@ -130,8 +162,8 @@ fn sentence<'h>(event: &Event, host: impl Fn(ft_sim::HostId) -> &'h str) -> Opti
     let to = |dir: Direction| party(dir.reader());
     let what = match &event.what {
         What::Open { .. } => "the connection is opened".to_owned(),
-        What::Write { dir, bytes, .. } => {
-            format!("{} writes {} bytes", party(dir.writer()), bytes.len())
+        What::Write { dir, bytes: written, .. } => {
+            format!("{} writes {}", party(dir.writer()), bytes(written.len()))
         }
         What::Deliver { dir, offset, bytes, .. } => {
             format!("bytes {offset} to {} arrive at {}", offset + bytes.len() as u64, to(*dir))
@@ -144,9 +176,15 @@ fn sentence<'h>(event: &Event, host: impl Fn(ft_sim::HostId) -> &'h str) -> Opti
         What::Fault(step) => format!("the schedule acts: {step}"),
         What::Done { host: id, how, .. } => format!("{}'s program ends: {how}", host(*id)),
         What::Note { host: id, kind, text } => {
-            format!("{} notes: {} {text}", id.map_or("the case", &host), kind.as_str())
+            let who = id.map_or("the case", &host);
+            match kind {
+                NoteKind::Verdict => format!("{who} concludes: {text}"),
+                NoteKind::Fs => format!("{who}'s disk: {text}"),
+                NoteKind::Frame | NoteKind::Ack => format!("{who} understands: {text}"),
+                NoteKind::Note => format!("{who} notes: {text}"),
+            }
         }
         What::Timer | What::Poll { .. } => return None,
     };
-    Some(format!("At {} ms, {what}.", event.at / 1_000_000))
+    Some(format!("{}.", capital(&what)))
 }

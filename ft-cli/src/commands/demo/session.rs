@@ -3,8 +3,9 @@
 //! Input is read by lines, in the terminal's own mode. So nothing needs to be put back when Control-C ends the program, and a
 //! file or a pipe can play the person.
 
-use std::io::{self, BufRead as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
+use super::draw::{WIDTH, wrap};
 use super::lesson::Lesson;
 use super::{Look, play, tell};
 use crate::exit::Stop;
@@ -52,9 +53,9 @@ pub(super) fn run(lessons: &[Lesson], single: bool, look: Look, screen: &Screen)
 }
 
 fn welcome(lessons: &[Lesson], screen: &Screen) -> Wish {
-    let mut text = "Twelve lessons about TCP. Each shows a few lines of code and asks what will happen; then the\n\
-                    code runs, under a network that is told what to do. Two to four minutes each.\n"
-        .to_owned();
+    const WORDS: &str = "Twelve lessons about TCP, of two to four minutes each. A lesson shows a few lines of code and asks \
+                         what will happen. Then the code runs, in a network that does what TCP allows.";
+    let mut text = wrap(WORDS, WIDTH).join("\n") + "\n";
     for lesson in lessons {
         text += &format!("\n{:>4}. {}", lesson.number, lesson.text.title);
     }
@@ -91,7 +92,7 @@ fn show(lesson: &Lesson, look: Look, screen: &Screen) -> Result<Left, Stop> {
 }
 
 /// Pages that follow the question.
-fn pages_after(lesson: &Lesson) -> usize {
+pub(super) fn pages_after(lesson: &Lesson) -> usize {
     2 + 2 * lesson.text.runs.len() + usize::from(lesson.text.search.is_some())
 }
 
@@ -104,8 +105,8 @@ fn prompt(text: &str, answers: usize) -> Wish {
         drop(out);
         let mut line = String::new();
         let read = io::Read::take(io::stdin().lock(), LINE).read_line(&mut line);
-        if !line.ends_with('\n') {
-            // Whatever follows begins on a line of its own.
+        // A terminal shows the line feed that ends an answer. Where there is none, it is made up for.
+        if !line.ends_with('\n') || !io::stdin().is_terminal() {
             println!();
         }
         match read {

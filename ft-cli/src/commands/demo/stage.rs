@@ -80,10 +80,12 @@ pub(crate) fn play(lesson: &Lesson, library: Library<'_>) -> Result<Shown, Strin
     let text = &lesson.text;
     let pairs = text.runs.iter().map(|run| pair(run, library)).collect::<Result<Vec<_>, _>>()?;
     let first = text.runs.first();
-    let search = match (&text.search, first) {
-        (Some(search), Some(run)) => Some(searched(search, run, library)?),
-        (Some(_), None) => return Err("a search needs a run".to_owned()),
-        (None, _) => None,
+    let search = match &text.search {
+        Some(search) => {
+            let run = search.run.checked_sub(1).and_then(|index| text.runs.get(index));
+            Some(searched(search, run.ok_or("a search needs a run")?, library)?)
+        }
+        None => None,
     };
     let localhost = match (text.localhost, first) {
         (Some(localhost), Some(run)) => Some(survivors(localhost.times, &run.broken, library)?),

@@ -87,6 +87,20 @@ impl Stream {
         pieces(&self.bytes, self.reads.iter().copied())
     }
 
+    /// Whether it can be read: a picture of binary frames shows nothing.
+    pub(crate) fn is_text(&self) -> bool {
+        let odd = self.bytes.iter().filter(|byte| !byte.is_ascii_graphic() && !byte.is_ascii_whitespace()).count();
+        // A name with an umlaut is text.
+        odd * 4 <= self.bytes.len()
+    }
+
+    /// Whether the two sides had different boundaries, or something got lost. A parser's many small reads are no matter.
+    pub(crate) fn is_uneven(&self) -> bool {
+        let writes = self.writes.iter().map(|(end, _)| *end);
+        let alike = self.reads.len() > READS_SHOWN || writes.eq(self.reads.iter().copied());
+        !alike || self.reached() < self.bytes.len() || !self.short().is_empty()
+    }
+
     /// Writes that took less than they were offered: how many of how many.
     pub(crate) fn short(&self) -> Vec<(usize, u64)> {
         let pieces: Vec<usize> = self.written().map(<[u8]>::len).collect();

@@ -2,9 +2,9 @@
 
 use ft_core::dialect::pitfall::{Lab, Pitfall, Whose};
 use ft_core::dialect::witness::{Then, witnesses};
-use ft_sim::replay;
 use ft_sim::scenario::Played;
-use ft_sim::trace::escape;
+use ft_sim::trace::{escape, lanes};
+use ft_sim::{cases, replay};
 
 use super::lesson::{Lesson, Run};
 use super::live::Round;
@@ -13,13 +13,16 @@ use super::stage::{Pair, Searched, Shown};
 use super::streams::streams;
 use super::words;
 
+/// Said in place of an explanation that does not fit what happened.
+const OTHERWISE: &str = "This run came to something else than the lesson was written for, so it explains nothing here.";
+
 /// The page before anything is run: aim, code, question.
 pub(crate) fn ask(lesson: &Lesson) -> Page {
     let text = &lesson.text;
     let lines = text.code.lines.lines().map(str::to_owned).collect();
     let code = Block::Code { from: text.code.from.clone(), lines, guilty: text.code.guilty.clone() };
     let choices = text.question.choices.iter();
-    let answers = choices.map(|choice| Answer { text: choice.text.clone(), verdict: None }).collect();
+    let answers = choices.map(|choice| Answer { text: choice.text.clone(), right: None, why: None }).collect();
     let blocks = vec![
         Block::Say(format!("Afterwards: {}", lower_first(&text.aim))),
         code,
@@ -36,7 +39,7 @@ pub(crate) fn pages(lesson: &Lesson, shown: &Shown, chosen: Option<usize>) -> Ve
         pages.push(steps(run, &pair.broken, number));
         pages.push(beside(run, pair));
     }
-    pages.extend(shown.search.as_ref().map(smallest));
+    pages.extend(shown.search.as_ref().map(|search| smallest(search, &shown.pairs)));
     pages.push(remember(lesson, shown));
     pages
 }
@@ -53,7 +56,9 @@ fn happened(lesson: &Lesson, shown: &Shown, chosen: Option<usize>) -> Page {
             ],
         });
     } else if let Some(pair) = shown.pairs.first() {
-        blocks.push(Block::Compare { heads: [String::new(), String::new()], rows: beliefs(&pair.broken) });
+        let mut facts = facts(&pair.broken).to_vec();
+        facts.extend(words::waits(&pair.broken).map(|waits| ["that is".to_owned(), waits.to_owned()]));
+        blocks.push(Block::Facts(facts));
     }
     if let Some(timed) = &shown.timed {
         let row = |name: &str, round: &Round| {
@@ -86,9 +91,12 @@ fn happened(lesson: &Lesson, shown: &Shown, chosen: Option<usize>) -> Page {
     }
     blocks.push(Block::Answers(judged(lesson, shown, chosen)));
     if let Some(chosen) = chosen {
-        let right = shown.right.get(chosen) == Some(&true);
-        let told = if right { "As you said." } else { "Many people choose what you chose; the reason is below it." };
-        blocks.insert(0, Block::Say(format!("You said {}. {told}", chosen + 1)));
+        let told = match shown.right.iter().position(|&right| right) {
+            Some(right) if right == chosen => ", and so it is.".to_owned(),
+            Some(right) => format!(". It is {}; below is what speaks for either.", right + 1),
+            None => ". It is none of these.".to_owned(),
+        };
+        blocks.insert(0, Block::Say(format!("You said {}{told}", chosen + 1)));
     }
     Page { heading: "what happened".to_owned(), blocks }
 }
@@ -97,28 +105,33 @@ fn happened(lesson: &Lesson, shown: &Shown, chosen: Option<usize>) -> Page {
 fn judged(lesson: &Lesson, shown: &Shown, chosen: Option<usize>) -> Vec<Answer> {
     let choices = lesson.text.question.choices.iter().zip(&shown.right).enumerate();
     let judge = |(i, (choice, &right)): (usize, (&super::lesson::Choice, &bool))| {
-        let told = chosen.is_none_or(|chosen| chosen == i) || right;
-        let why = if told { choice.why.clone() } else { String::new() };
-        Answer { text: choice.text.clone(), verdict: Some((right, why)) }
+        // An explanation of something else would be a canned word about an outcome.
+        let told = (chosen.is_none_or(|chosen| chosen == i) || right) && right == choice.expected;
+        Answer { text: choice.text.clone(), right: Some(right), why: told.then(|| choice.why.clone()) }
     };
     choices.map(judge).collect()
 }
 
-fn beliefs(played: &Played) -> Vec<[String; 3]> {
-    let row = |label: &str, text: String| [label.to_owned(), text, String::new()];
-    vec![
-        row("client says", words::said(&played.outcome.client)),
-        row("server says", words::said(&played.outcome.server)),
-        row("on disk", words::disk(&played.outcome.files)),
-        row("promises", words::promise(played)),
+/// What each side believes, what lies on the disk, and which promise that breaks.
+fn facts(played: &Played) -> [[String; 2]; 4] {
+    let outcome = &played.outcome;
+    [
+        ["client says".to_owned(), words::said(played, &outcome.client)],
+        ["server says".to_owned(), words::said(played, &outcome.server)],
+        ["on disk".to_owned(), words::disk(&outcome.files)],
+        ["promises".to_owned(), words::promise(played)],
     ]
 }
 
 fn steps(run: &Run, broken: &Played, number: usize) -> Page {
     let blocks = vec![
         Block::Say(format!("{} {}", run.shows, words::schedule(&broken.run.schedule))),
-        Block::Lanes(broken.run.events.clone()),
-        Block::Say(format!("Look at: {}", lower_first(&run.look))),
+        Block::Lanes(words::told(broken).to_vec()),
+        Block::Say(if run.seen.iter().all(|seen| lanes(words::told(broken)).contains(seen.as_str())) {
+            format!("Look at: {}", lower_first(&run.look))
+        } else {
+            OTHERWISE.to_owned()
+        }),
     ];
     let heading = if number == 1 { "step by step" } else { "one more, step by step" };
     Page { heading: heading.to_owned(), blocks }
@@ -126,39 +139,36 @@ fn steps(run: &Run, broken: &Played, number: usize) -> Page {
 
 fn beside(run: &Run, pair: &Pair) -> Page {
     let Pair { broken, fixed } = pair;
-    let mut blocks = vec![Block::Say(format!("{}:", broken.case)), uneven(broken)];
-    blocks.push(Block::Say(format!("{}, under the same schedule:", fixed.case)));
-    blocks.push(uneven(fixed));
-    blocks.push(compare(pair));
-    blocks.push(Block::Say(run.how.clone()));
+    let mut blocks = vec![
+        uneven(&format!("{}, under {}", broken.case, words::under(&broken.run.schedule)), broken),
+        uneven(&format!("{}, under the same", fixed.case), fixed),
+        compare(pair, &["client says", "server says", "on disk", "promises"]),
+        Block::Say(if fixed.run.violation.is_none() { run.how.clone() } else { OTHERWISE.to_owned() }),
+    ];
+    blocks.retain(|block| !is_blank(block));
     Page { heading: "as it is, and done right".to_owned(), blocks }
 }
 
 /// The client's direction, and the other if anything there is worth a look.
-fn uneven(played: &Played) -> Block {
-    let all = streams(&played.run.events);
-    let is_even = |stream: &super::streams::Stream| {
-        let writes: Vec<usize> = stream.writes.iter().map(|(end, _)| *end).collect();
-        writes == stream.reads && stream.short().is_empty()
-    };
-    Block::Streams(all.into_iter().filter(|stream| !stream.from_server || !is_even(stream)).collect())
+fn uneven(whose: &str, played: &Played) -> Block {
+    let all = streams(words::told(played)).into_iter();
+    let shown = all.filter(|stream| stream.is_text() && (!stream.from_server || stream.is_uneven()));
+    Block::Streams(whose.to_owned(), shown.collect())
 }
 
-fn compare(pair: &Pair) -> Block {
+/// A picture without a row: what was written is no text.
+fn is_blank(block: &Block) -> bool {
+    matches!(block, Block::Streams(_, streams) if streams.is_empty())
+}
+
+fn compare(pair: &Pair, labels: &[&str]) -> Block {
     let Pair { broken, fixed } = pair;
-    let row = |label: &str, of: &dyn Fn(&Played) -> String| [label.to_owned(), of(broken), of(fixed)];
-    Block::Compare {
-        heads: [broken.case.to_owned(), fixed.case.to_owned()],
-        rows: vec![
-            row("client says", &|played| words::said(&played.outcome.client)),
-            row("server says", &|played| words::said(&played.outcome.server)),
-            row("on disk", &|played| words::disk(&played.outcome.files)),
-            row("promises", &words::promise),
-        ],
-    }
+    let rows = facts(broken).into_iter().zip(facts(fixed)).filter(|([label, _], _)| labels.contains(&label.as_str()));
+    let rows = rows.map(|([label, left], [_, right])| [label, left, right]).collect();
+    Block::Compare { heads: [broken.case.to_owned(), fixed.case.to_owned()], rows }
 }
 
-fn smallest(search: &Searched) -> Page {
+fn smallest(search: &Searched, pairs: &[Pair]) -> Page {
     let heading = "the smallest counterexample".to_owned();
     let Some(found) = &search.found else {
         let text = format!("{} random schedules were tried just now: none broke this program.", search.runs);
@@ -168,25 +178,37 @@ fn smallest(search: &Searched) -> Page {
     let schedule = &broken.run.schedule;
     let others = match search.others {
         0 => String::new(),
-        n => format!(" ({n} before it broke something else)"),
+        n => format!(" ({n} broke something else)"),
     };
-    let text = format!(
-        "Random schedules were tried just now. Number {} broke it{others}, with {}. Taking steps away as long as it still \
-         broke left {}, after {} more runs:",
-        search.runs,
-        count(found.deviations, "step"),
-        count(schedule.deviations(), "step"),
-        found.shrink_runs
-    );
-    let mut blocks = vec![
-        Block::Say(text),
-        Block::Literal(schedule.to_string()),
-        Block::Say(words::schedule(schedule)),
-        uneven(broken),
-        compare(&found.pair),
-        Block::Say("See it again:".to_owned()),
-    ];
-    blocks.push(Block::Literal(format!("ft-cli sim replay '{}'", replay::line(broken.case, schedule))));
+    let tried = format!("Of the random schedules tried just now, number {} broke it{others}", search.runs);
+    let left = schedule.deviations();
+    let text = match (found.deviations, left) {
+        (0, _) => format!("{tried}, and that one did nothing at all: a perfect network is enough."),
+        (before, 0) => {
+            format!("{tried}, in {}, none of which was needed: a perfect network is enough.", steps_of(before))
+        }
+        (before, left) => {
+            let runs = found.shrink_runs;
+            format!("{tried}, in {}. In {runs} more runs it shrank to {}:", steps_of(before), steps_of(left))
+        }
+    };
+    let mut blocks = vec![Block::Say(text)];
+    if left > 0 {
+        blocks.push(Block::Say(format!("{schedule}: {}", words::schedule(schedule))));
+    }
+    if pairs.iter().any(|pair| pair.broken.run.hash == broken.run.hash) {
+        blocks.push(Block::Say("It is the very run that you have just seen; nothing smaller breaks it.".to_owned()));
+    } else {
+        blocks.push(uneven(broken.case, broken));
+        blocks.retain(|block| !is_blank(block));
+        // The client's words would not fit the screen; the others say what it comes to.
+        blocks.push(compare(&found.pair, &["server says", "on disk", "promises"]));
+    }
+    // A scenario with inputs of its own is not what the line would play.
+    let line = replay::line(broken.case, schedule);
+    if cases::replay(&line).is_ok_and(|(_, run)| run.hash == broken.run.hash) {
+        blocks.push(command(&format!("sim replay '{line}'"), "see it again"));
+    }
     Page { heading, blocks }
 }
 
@@ -194,15 +216,29 @@ fn remember(lesson: &Lesson, shown: &Shown) -> Page {
     let text = &lesson.text;
     let mut blocks = vec![Block::Strong(text.remember.clone())];
     blocks.extend(blame(lesson, shown));
-    blocks.push(Block::Say(format!("In the wild: {}. {}", text.wild.title, text.wild.what)));
-    blocks.push(Block::Literal(text.wild.link.clone()));
-    let next = match super::lesson::file(lesson.number + 1) {
-        Some(_) => format!("Next: ft-cli demo {}.", lesson.number + 1),
-        None => "That was the last one. Search a case of your own: docs/TESTING-YOUR-PROTOCOL.md.".to_owned(),
-    };
-    let more = text.runs.first().map(|run| format!(" Play with this one: ft-cli sim run {}", run.broken.scenario));
-    blocks.push(Block::Say(next + &more.unwrap_or_default()));
+    blocks.push(Block::Say(format!("In the wild. {}. {}", text.wild.title, text.wild.what)));
+    blocks.push(Block::Link(text.wild.link.clone()));
+    blocks.push(Block::Say("What next:".to_owned()));
+    if let Some(run) = text.runs.first() {
+        blocks.push(command(&format!("sim run {}", run.broken.scenario), "all plays of this one"));
+    }
+    if let Some(search) = &text.search
+        && let Some(pair) = shown.pairs.get(search.run - 1)
+    {
+        blocks.push(command(&format!("sim explore --case {}", pair.broken.case), "search it yourself"));
+    }
+    if super::lesson::file(lesson.number + 1).is_some() {
+        blocks.push(command(&format!("demo {}", lesson.number + 1), "the next lesson"));
+    } else {
+        blocks
+            .push(Block::Command("docs/TESTING-YOUR-PROTOCOL.md".to_owned(), "test a protocol of your own".to_owned()));
+    }
     Page { heading: "to take home".to_owned(), blocks }
+}
+
+/// A command to type, and what it is for.
+fn command(line: &str, what: &str) -> Block {
+    Block::Command(format!("ft-cli {line}"), what.to_owned())
 }
 
 /// Whose fault it is; for a fault of the protocol, two meanings of the same bytes.
@@ -216,18 +252,18 @@ fn blame(lesson: &Lesson, shown: &Shown) -> Vec<Block> {
     for pitfall in pitfalls {
         let Some(whose) = pitfall.whose(lab) else { continue };
         let text = match whose {
-            Whose::Implementation => "a fault of the program: a careful one stands on the same wire",
-            Whose::Protocol => "a fault of the protocol: no program can repair it",
-            Whose::Both => "the crash is the program's fault; a doubt remains that is the protocol's",
+            Whose::Implementation => "is the program's fault: a careful one stands on the same wire",
+            Whose::Protocol => "is the protocol's fault: no program can repair it",
+            Whose::Both => "is both: the crash is the program's fault, a doubt remains that is the protocol's",
         };
-        let mut text = format!("{pitfall}: {text}.");
+        let mut text = format!("{pitfall} {text}.");
         if let Some(row) = witnesses().iter().find(|row| row.pitfall == *pitfall && row.lab == lab) {
             let then = match row.one.then {
                 Then::Silence => "silence",
                 Then::Fin => "the end",
             };
             let (wire, one, other) = (escape(&row.one.wire()), row.one.means, row.other.means);
-            text += &format!(" Who reads \"{wire}\" and then {then} cannot tell: {one}, or {other}?");
+            text += &format!(" \"{wire}\" and then {then} may mean: {one}; or: {other}.");
         }
         blocks.push(Block::Say(text));
     }
@@ -243,12 +279,8 @@ fn span(time: std::time::Duration) -> String {
     }
 }
 
-fn count(number: usize, what: &str) -> String {
-    match number {
-        0 => format!("no {what}"),
-        1 => format!("one {what}"),
-        n => format!("{n} {what}s"),
-    }
+fn steps_of(number: usize) -> String {
+    if number == 1 { "one step".to_owned() } else { format!("{number} steps") }
 }
 
 fn lower_first(text: &str) -> String {

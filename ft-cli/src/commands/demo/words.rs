@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use ft_sim::invariant::Kind;
 use ft_sim::scenario::Played;
+use ft_sim::trace::{Event, What};
 use ft_sim::{Direction, Fault, Party, Schedule, Step};
 
 /// What a schedule does, in a sentence or several.
@@ -15,6 +17,11 @@ pub(crate) fn schedule(schedule: &Schedule) -> String {
         all.push("The system runs the programs in another order.".to_owned());
     }
     all.join(" ")
+}
+
+/// A schedule as it is written, or that it is none.
+pub(crate) fn under(schedule: &Schedule) -> String {
+    if schedule.deviations() == 0 { "no fault at all".to_owned() } else { schedule.to_string() }
 }
 
 fn step(step: &Step) -> String {
@@ -61,14 +68,44 @@ fn duration(time: Duration) -> String {
 /// The promise that a run broke, or that it kept them all.
 pub(crate) fn promise(played: &Played) -> String {
     match &played.run.violation {
-        Some(violation) => format!("BROKEN {}", violation.name),
-        None => "all kept".to_owned(),
+        Some(violation) if violation.name.contains(':') => format!("{BROKEN} {}", violation.name),
+        Some(violation) => format!("{BROKEN}: {}", violation.name),
+        None => ALL_KEPT.to_owned(),
     }
 }
 
-/// A party's last words; one that waits for ever has none.
-pub(crate) fn said(words: &str) -> String {
-    if words == "gone" { "nothing: it still waits, or is dead".to_owned() } else { words.to_owned() }
+/// In front of a broken promise.
+pub(crate) const BROKEN: &str = "BROKEN";
+
+/// When none is broken.
+pub(crate) const ALL_KEPT: &str = "all kept";
+
+/// A party's last words; one that waits for ever has none, and one whose machine died has none either.
+pub(crate) fn said(played: &Played, words: &str) -> String {
+    let waits = played.run.violation.as_ref().is_some_and(|violation| violation.kind == Kind::Live);
+    match words {
+        "gone" if waits => "nothing: it waits for ever".to_owned(),
+        "gone" => "nothing: it is dead".to_owned(),
+        // How the peer closed is a hint for the caller, in words of the code.
+        words => words.split(", peer close").next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// Who waits for what, if a run came to that.
+pub(crate) fn waits(played: &Played) -> Option<&str> {
+    let violation = played.run.violation.as_ref().filter(|violation| violation.kind == Kind::Live)?;
+    Some(&violation.detail)
+}
+
+/// The events of a run, without what only its end brought about: programs that wait for ever are taken away then.
+pub(crate) fn told(played: &Played) -> &[Event] {
+    let events = &played.run.events;
+    let is_end =
+        |event: &Event| matches!(event.what, What::Fin { .. } | What::Rst { .. } | What::Poll { .. } | What::Timer);
+    match waits(played).and_then(|_| events.iter().rposition(|event| !is_end(event))) {
+        Some(last) => &events[..=last],
+        None => events,
+    }
 }
 
 /// What lies under the final names. `old` is what was there before, `new` what was sent.
