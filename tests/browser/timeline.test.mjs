@@ -99,6 +99,16 @@ test("what a peer sends is text and never markup", async () => {
   });
 });
 
+test("headings are in order", () =>
+  open(files.get("ft-benign-push"), {}, async (page) => {
+    const levels = await page.$$eval("h1, h2, h3, h4", (nodes) => nodes.map((node) => Number(node.tagName[1])));
+    assert.equal(levels[0], 1);
+    levels.reduce((before, level) => {
+      assert.ok(level <= before + 1, `h${level} after h${before}`);
+      return level;
+    });
+  }));
+
 test("page without scripts has the lanes as text", () =>
   open(files.get("pitfall-split-header"), { scripts: false }, async (page) => {
     const text = await page.$eval("pre.plain", (node) => node.textContent);

@@ -1,31 +1,6 @@
 // The page of lessons: one at a time, and nothing of what comes out before something was chosen.
 "use strict";
 
-(() => {
-  const main = document.getElementById("main");
-  const links = PAGE.lessons.map((lesson) => el("a", { href: `#${lesson.name}` }, el("b", {}, lesson.number), " ", lesson.title));
-  document.getElementById("lessons").append(el("ol", {}, links.map((link) => el("li", {}, link))));
-  /** Lessons that were opened stay as they were left. */
-  const opened = new Map();
-
-  function show() {
-    const name = decodeURIComponent(location.hash.slice(1));
-    if (name === "main") return;
-    const i = Math.max(0, PAGE.lessons.findIndex((lesson) => lesson.name === name));
-    const lesson = PAGE.lessons[i];
-    if (!opened.has(lesson.name)) opened.set(lesson.name, article(lesson, PAGE.lessons[i + 1]));
-    links.forEach((link, k) => (k === i ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current")));
-    main.replaceChildren(opened.get(lesson.name));
-    document.title = `${lesson.number} ${lesson.title}`;
-    if (name) {
-      main.focus({ preventScroll: true });
-      main.scrollIntoView();
-    }
-  }
-  window.addEventListener("hashchange", show);
-  show();
-})();
-
 /** A lesson's element. */
 function article(lesson, next) {
   const rest = el("div", { class: "reveal", hidden: true });
@@ -43,7 +18,7 @@ function article(lesson, next) {
       buttons[k].classList.toggle("right", choice.right);
       buttons[k].classList.toggle("chosen", k === i);
       whys[k].hidden = false;
-      whys[k].append(el("b", {}, choice.right ? "✓ So it is. " : "✗ Not so. "), choice.why);
+      whys[k].append(el("b", {}, choice.right ? "✓ So it is. " : "✗ Not so. "), choice.why || "");
     });
     const right = lesson.choices.findIndex((choice) => choice.right);
     const letter = (k) => String.fromCharCode(65 + k);
@@ -106,8 +81,11 @@ function counted({ heads, rows }) {
       el("tbody", {}, rows.map(([name, ...cells]) => el("tr", {}, el("th", { scope: "row" }, name), cells.map((cell) => el("td", {}, cell))))))));
 }
 
+/** In place of an explanation that does not fit what happened. */
+const OTHERWISE = "This run came to something else than the lesson was written for, so it explains nothing here.";
+
 /** Two programs under one schedule. */
-function beside({ shows, look, how, schedule, broken, fixed }, title) {
+function beside({ shows, look, how, schedule, told, broken, fixed }, title) {
   const panel = (name, line) => {
     const table = lanes(line, { pick: (step) => steps.go(step) });
     const said = el("p", { class: "said", "aria-live": "polite" });
@@ -122,10 +100,10 @@ function beside({ shows, look, how, schedule, broken, fixed }, title) {
     return node;
   };
   return el("section", {}, el("h3", {}, title),
-    el("p", {}, shows, schedule === "benign" ? " Nothing deviates." : [" The schedule: ", el("code", {}, schedule)]),
-    el("p", { class: "look" }, el("b", {}, "Look at: "), lower(look)),
+    el("p", {}, shows, " ", told, schedule === "benign" ? "" : [" The schedule: ", el("code", {}, schedule)]),
+    look ? el("p", { class: "look" }, el("b", {}, "Look at: "), lower(look)) : el("p", {}, OTHERWISE),
     el("div", { class: "pair" }, panel("as it is", broken), panel("done right", fixed)),
-    el("p", {}, how));
+    el("p", {}, how || OTHERWISE));
 }
 
 function smallest({ text, schedule, again }) {
@@ -149,3 +127,28 @@ function blame(faults) {
         el("span", { class: "box" }, el("span", { class: "part" }, bytesText(witness.wire, 0, witness.wire.length / 2, 80))), `, then ${witness.then}.`),
       el("figcaption", {}, "Whoever reads that must treat both alike, and is wrong for one of them.")) : "")));
 }
+
+(() => {
+  const main = document.getElementById("main");
+  const links = PAGE.lessons.map((lesson) => el("a", { href: `#${lesson.name}` }, el("b", {}, lesson.number), " ", lesson.title));
+  document.getElementById("lessons").append(el("ol", {}, links.map((link) => el("li", {}, link))));
+  /** Lessons that were opened stay as they were left. */
+  const opened = new Map();
+
+  function show() {
+    const name = decodeURIComponent(location.hash.slice(1));
+    if (name === "main") return;
+    const i = Math.max(0, PAGE.lessons.findIndex((lesson) => lesson.name === name));
+    const lesson = PAGE.lessons[i];
+    if (!opened.has(lesson.name)) opened.set(lesson.name, article(lesson, PAGE.lessons[i + 1]));
+    links.forEach((link, k) => (k === i ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current")));
+    main.replaceChildren(opened.get(lesson.name));
+    document.title = `${lesson.number} ${lesson.title}`;
+    if (name) {
+      main.focus({ preventScroll: true });
+      main.scrollIntoView();
+    }
+  }
+  window.addEventListener("hashchange", show);
+  show();
+})();

@@ -4,7 +4,9 @@ use ft_core::dialect::pitfall::{Lab, Pitfall, Whose};
 use ft_core::dialect::witness::{Then, Witness, witnesses};
 use ft_sim::cases;
 use ft_sim::cutmap::{self, CutMap};
+use ft_sim::scenario::Played;
 use ft_sim::schedule::Schedule;
+use ft_sim::trace::lanes;
 use ft_sim::{Direction, Fault};
 
 use super::data::{
@@ -16,6 +18,7 @@ use super::timeline::timeline;
 use crate::commands::demo::lesson::{Lesson, Play, Survey};
 use crate::commands::demo::live::{Round, Timed};
 use crate::commands::demo::stage::{Library, Pair, Searched, Shown};
+use crate::commands::demo::words;
 
 /// What the lessons of a page share.
 #[derive(Debug, Default)]
@@ -61,7 +64,11 @@ pub(super) fn lesson(
         },
         ask: text.question.ask.clone(),
         choices: choices
-            .map(|(choice, &right)| ChoiceData { text: choice.text.clone(), why: choice.why.clone(), right })
+            .map(|(choice, &right)| ChoiceData {
+                text: choice.text.clone(),
+                why: (right == choice.expected).then(|| choice.why.clone()),
+                right,
+            })
             .collect(),
         counts: counts(lesson, shown),
         pairs: text
@@ -70,9 +77,10 @@ pub(super) fn lesson(
             .zip(&shown.pairs)
             .map(|(run, pair)| PairData {
                 shows: run.shows.clone(),
-                look: run.look.clone(),
-                how: run.how.clone(),
+                look: is_seen(&run.seen, &pair.broken).then(|| run.look.clone()),
+                how: pair.fixed.run.violation.is_none().then(|| run.how.clone()),
                 schedule: pair.broken.run.schedule.to_string(),
+                told: words::schedule(&pair.broken.run.schedule),
                 broken: timeline(&pair.broken),
                 fixed: timeline(&pair.fixed),
             })
@@ -81,12 +89,14 @@ pub(super) fn lesson(
         cuts: cuts(lesson, shown, library, shared)?,
         faults: faults(lesson, shown),
         remember: text.remember.clone(),
-        wild: WildData {
-            title: text.wild.title.clone(),
-            link: text.wild.link.clone(),
-            what: text.wild.what.clone(),
-        },
+        wild: WildData { title: text.wild.title.clone(), link: text.wild.link.clone(), what: text.wild.what.clone() },
     })
+}
+
+/// Whether the lanes show what an explanation speaks of.
+fn is_seen(seen: &[String], broken: &Played) -> bool {
+    let lanes = lanes(words::told(broken));
+    seen.iter().all(|seen| lanes.contains(seen.as_str()))
 }
 
 fn counts(lesson: &Lesson, shown: &Shown) -> Vec<Counts> {
@@ -104,11 +114,17 @@ fn counts(lesson: &Lesson, shown: &Shown) -> Vec<Counts> {
     }
     if let Some(Timed { plain, nodelay, one_write }) = &shown.timed {
         let row = |name: &str, round: &Round| {
-            let spans = [round.first, round.second, round.answer].map(|span| format!("{:.2} ms", span.as_secs_f64() * 1e3));
+            let spans =
+                [round.first, round.second, round.answer].map(|span| format!("{:.2} ms", span.as_secs_f64() * 1e3));
             [vec![name.to_owned()], spans.to_vec()].concat()
         };
         tables.push(Counts {
-            heads: words(&["median of a round, when this page was made", "server has 1st", "has 2nd", "client has answer"]),
+            heads: words(&[
+                "median of a round, when this page was made",
+                "server has 1st",
+                "has 2nd",
+                "client has answer",
+            ]),
             rows: vec![
                 row("send, send, recv", plain),
                 row("the same with TCP_NODELAY", nodelay),
@@ -149,16 +165,15 @@ fn search(searched: &Searched) -> SearchData {
         found.shrink_runs
     );
     let again = ft_sim::replay::line(broken.case, &broken.run.schedule);
-    SearchData { text, schedule: Some(broken.run.schedule.to_string()), again: Some(format!("ft-cli sim replay '{again}'")) }
+    SearchData {
+        text,
+        schedule: Some(broken.run.schedule.to_string()),
+        again: Some(format!("ft-cli sim replay '{again}'")),
+    }
 }
 
 /// Every cut of the first run's programs, or of the survey's cases.
-fn cuts(
-    lesson: &Lesson,
-    shown: &Shown,
-    library: Library<'_>,
-    shared: &mut Shared,
-) -> Result<Option<CutsData>, String> {
+fn cuts(lesson: &Lesson, shown: &Shown, library: Library<'_>, shared: &mut Shared) -> Result<Option<CutsData>, String> {
     if let Some(survey) = &lesson.text.survey {
         return surveyed(survey, shared).map(Some);
     }

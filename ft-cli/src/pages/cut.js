@@ -156,7 +156,7 @@ function cutter({ maps: named, begin }, id) {
       card.replaceChildren(...(ending
         ? [el("p", { class: "verdict" }, markNode(ending.mark), ` ${MARKS[ending.mark][1]}`),
           el("dl", { class: "short" }, [["client says", ending.client], ["server says", ending.server], ["on disk", ending.files]].map(([name, text]) =>
-            el("div", {}, el("dt", {}, name), el("dd", {}, text))))]
+            el("div", {}, el("dt", {}, name), el("dd", {}, text === "gone" ? "nothing more" : text))))]
         : [el("p", { class: "none" }, at === 0 ? "Before the first byte there is nothing to cut apart." : "This program has written less than that.")]));
     }
     const where = `after byte ${at}: ${placeText(maps[0], dir, at)}`;

@@ -3,7 +3,6 @@
 //! The names here are the names that the scripts read. Bytes are hexadecimal, so that nothing that a peer could have sent
 //! is ever text of the page; texts are put into the page as text, never as markup.
 
-use ft_sim::cases::Outcome;
 use ft_sim::cutmap::{CutMap, Mark};
 use serde::Serialize;
 
@@ -101,15 +100,10 @@ pub(crate) struct Told {
     pub(crate) files: String,
     /// The client's words after a clean retry.
     pub(crate) retry: Option<String>,
+    /// Who waits for what, for ever.
+    pub(crate) waits: Option<String>,
     /// The broken promise.
     pub(crate) breaks: Option<String>,
-}
-
-impl Told {
-    pub(crate) fn new(outcome: &Outcome, breaks: Option<String>) -> Self {
-        let Outcome { client, server, files, retry } = outcome.clone();
-        Self { client, server, files, retry, breaks }
-    }
 }
 
 /// A cut map, in runs of equal cells.
@@ -222,7 +216,8 @@ pub(crate) struct CodeData {
 #[derive(Debug, Serialize)]
 pub(crate) struct ChoiceData {
     pub(crate) text: String,
-    pub(crate) why: String,
+    /// Left out where the run came to something else than the author explains.
+    pub(crate) why: Option<String>,
     pub(crate) right: bool,
 }
 
@@ -237,9 +232,13 @@ pub(crate) struct Counts {
 #[derive(Debug, Serialize)]
 pub(crate) struct PairData {
     pub(crate) shows: String,
-    pub(crate) look: String,
-    pub(crate) how: String,
+    /// Left out where what it speaks of is not to be seen.
+    pub(crate) look: Option<String>,
+    /// Left out where the better program is not better.
+    pub(crate) how: Option<String>,
     pub(crate) schedule: String,
+    /// The schedule in sentences.
+    pub(crate) told: String,
     pub(crate) broken: Timeline,
     pub(crate) fixed: Timeline,
 }

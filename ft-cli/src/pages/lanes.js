@@ -148,6 +148,7 @@ function follow(node) {
 function outcome(told) {
   const entries = [["client says", told.client], ["server says", told.server], ["on the receiver’s disk", told.files]];
   if (told.retry) entries.push(["client, after a retry", told.retry]);
+  if (told.waits) entries.push(["who waits", told.waits]);
   entries.push(["promise", told.breaks ? `✗ ${told.breaks}` : "✓ every promise was kept"]);
   return el("dl", { class: "told" }, entries.map(([name, words], i) =>
     el("div", { class: i === entries.length - 1 ? (told.breaks ? "broken" : "kept") : "" }, el("dt", {}, name), el("dd", {}, words))));

@@ -33,12 +33,8 @@ struct TracePage<'a> {
 
 /// `sim trace --format html`: one play of a scenario, to be stepped through.
 pub(crate) fn trace_page(name: &str, scenario: &Scenario, played: &Played) -> String {
-    let page = TracePage {
-        name,
-        question: &scenario.question,
-        expected: &scenario.expected,
-        timeline: timeline(played),
-    };
+    let page =
+        TracePage { name, question: &scenario.question, expected: &scenario.expected, timeline: timeline(played) };
     let lanes = ft_sim::trace::lanes(&played.run.events);
     let parts = Parts {
         title: &scenario.question,
@@ -69,7 +65,8 @@ struct CoursePage {
 pub(crate) fn course_page(lessons: &[(Lesson, Shown)], library: Library<'_>) -> Result<String, String> {
     let mut shared = course::Shared::default();
     let data = lessons.iter().map(|(lesson, shown)| {
-        course::lesson(lesson, shown, library, &mut shared).map_err(|error| format!("lesson {}: {error}", lesson.number))
+        course::lesson(lesson, shown, library, &mut shared)
+            .map_err(|error| format!("lesson {}: {error}", lesson.number))
     });
     let lessons = data.collect::<Result<_, _>>()?;
     let page = CoursePage { lessons, maps: shared.maps, texts: shared.texts.into_all() };
@@ -129,3 +126,6 @@ fn html(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     text.replace('"', "&quot;").replace('\'', "&#39;")
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,7 +65,9 @@ mod tests {
     fn told(texts: &Texts, said: &Said) -> String {
         let mut numbers = said.0[1..].iter();
         let bare = &texts.all[usize::try_from(said.0[0]).expect("small")];
-        bare.chars().map(|c| if c == HOLE { numbers.next().expect("one for each").to_string() } else { c.into() }).collect()
+        bare.chars()
+            .map(|c| if c == HOLE { numbers.next().expect("one for each").to_string() } else { c.into() })
+            .collect()
     }
 
     #[test]

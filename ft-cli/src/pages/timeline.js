@@ -20,7 +20,7 @@
     ? el("p", { class: "jumps" }, "The schedule: ", faults.map(({ step, text }) => [el("button", { type: "button", click: () => steps.go(step) }, `✂ ${text}`), " "]))
     : el("p", { class: "jumps" }, line.schedule === "benign" ? "The schedule: nothing deviates." : `The schedule: ${line.schedule}`);
   document.getElementById("main").replaceChildren(
-    el("section", { "aria-label": "Step by step" },
+    el("section", { "aria-labelledby": "steps-title" }, el("h2", { class: "hidden", id: "steps-title" }, "Step by step"),
       jumps, legend(line), board.node, el("div", { class: "bar" }, steps.node, said),
       el("p", { class: "hint" }, "Keys: ", el("kbd", {}, "←"), " ", el("kbd", {}, "→"), " step, ", el("kbd", {}, "Home"), " ", el("kbd", {}, "End"), " jump.")),
     el("section", { "aria-labelledby": "lanes-title" }, el("h2", { id: "lanes-title" }, "Lanes"),

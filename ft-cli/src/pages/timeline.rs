@@ -9,8 +9,10 @@ use ft_sim::scenario::Played;
 use ft_sim::trace::{Event, What};
 use ft_sim::{Direction, HostId, Party, Step};
 
-use super::data::{Happening, Message, Moment, Stream, Timeline, Told, hex};
+use crate::commands::demo::words;
 use crate::limits::{PAGE_BYTES, PAGE_MOMENTS};
+
+use super::data::{Happening, Message, Moment, Stream, Timeline, Told, hex};
 
 /// Reads of one reader that follow each other with nothing between: from this many on they are one moment. A parser that
 /// reads byte by byte would fill the page; two or three recvs in a row are what a lesson is about.
@@ -26,7 +28,7 @@ struct Written {
 
 /// The timeline of a play.
 pub(crate) fn timeline(played: &Played) -> Timeline {
-    let events = &played.run.events;
+    let events = words::told(played);
     let parties = ft_sim::cases::find(played.case).map_or(["client", "server"], |case| case.parties);
     let mut moments = moments(events);
     let left_out = moments.len().saturating_sub(PAGE_MOMENTS);
@@ -38,7 +40,14 @@ pub(crate) fn timeline(played: &Played) -> Timeline {
         streams: streams(events),
         moments,
         left_out,
-        outcome: Told::new(&played.outcome, played.run.violation.as_ref().map(ToString::to_string)),
+        outcome: Told {
+            client: words::said(played, &played.outcome.client),
+            server: words::said(played, &played.outcome.server),
+            files: words::disk(&played.outcome.files),
+            retry: played.outcome.retry.clone(),
+            waits: words::waits(played).map(str::to_owned),
+            breaks: played.run.violation.as_ref().map(|violation| violation.name.clone()),
+        },
     }
 }
 
@@ -209,9 +218,7 @@ fn happening(what: &What, side_of: impl Fn(HostId) -> &'static str) -> Option<Ha
         What::Deliver { conn, dir, offset, bytes } => {
             Happening::Deliver { c: *conn, d: d(dir), o: *offset, n: bytes.len() as u64 }
         }
-        What::Read { conn, dir, offset, len } => {
-            Happening::Read { c: *conn, d: d(dir), o: *offset, n: *len, calls: 1 }
-        }
+        What::Read { conn, dir, offset, len } => Happening::Read { c: *conn, d: d(dir), o: *offset, n: *len, calls: 1 },
         What::Eof { conn, dir, offset } => Happening::Eof { c: *conn, d: d(dir), o: *offset },
         What::Fin { conn, dir, offset } => Happening::Fin { c: *conn, d: d(dir), o: *offset },
         What::Rst { conn, to, offset } => Happening::Rst { c: *conn, side: side(*to), o: *offset },

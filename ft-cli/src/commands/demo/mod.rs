@@ -14,7 +14,7 @@ pub(crate) mod stage;
 pub(crate) mod streams;
 pub(crate) mod survey;
 mod tell;
-mod words;
+pub(crate) mod words;
 
 #[cfg(test)]
 mod tests;
