@@ -56,7 +56,10 @@ test("nothing of what comes out is shown before a choice", async () => {
         text: document.getElementById("main").innerText,
       }));
       assert.equal(before.nodes, 0, "what is not there cannot be looked at");
-      for (const { why } of lesson.choices) assert.ok(why && !before.text.includes(why), lesson.name);
+      // Explanations are left out where a run came to something else: a kernel without delayed ACKs, in lesson 10.
+      const whys = lesson.choices.flatMap(({ why }) => why || []);
+      assert.ok(whys.length === lesson.choices.length || lesson.number === 10, lesson.name);
+      for (const why of whys) assert.ok(!before.text.includes(why), lesson.name);
       assert.doesNotMatch(before.text, /So it is|Not so/);
     });
   }

@@ -131,7 +131,7 @@ fn parts_of_a_search_make_together_the_runs_of_the_whole() {
 }
 
 #[test]
-fn trace_is_written_as_text_json_or_packets() {
+fn trace_is_written_as_text_json_packets_or_a_page() {
     let sandbox = Sandbox::new();
     let text = sandbox.run("sim trace ft-benign-push").expect(0);
     assert!(text.text().lines().count() > 5, "{}", text.all());
@@ -142,6 +142,9 @@ fn trace_is_written_as_text_json_or_packets() {
     let packets = std::fs::read(sandbox.path("push.pcapng")).expect("a capture");
     assert_eq!(packets[..4], [0x0a, 0x0d, 0x0d, 0x0a], "a section header block");
     assert_eq!(sandbox.run("sim trace ft-benign-push --format pcapng").expect(0).stdout, packets);
+    sandbox.run("sim trace ft-benign-push --format html --out push.html").expect(0);
+    let page = std::fs::read_to_string(sandbox.path("push.html")).expect("a page");
+    assert!(page.starts_with("<!doctype html>") && page.len() < 400_000, "{} bytes", page.len());
 }
 
 #[test]
