@@ -192,6 +192,9 @@ impl std::error::Error for TooLarge {}
 /// Draws the map of what `play` plays: once under `base` alone, then with each of `faults` at every offset of both
 /// directions of the first connection.
 ///
+/// Promises are judged by the beginnings of their names: INTACT and INSIDE are [`Mark::Corrupt`], LIVE is [`Mark::Crash`]
+/// (a deadlock and a retry that never completes are [`Mark::Hang`]), every other is [`Mark::Lie`].
+///
 /// # Errors
 ///
 /// The parties write so much that the map would have more than [`limits::MAX_MAP_CELLS`] cells.

@@ -78,9 +78,11 @@ function scaled(strip, row, endings, pick) {
     else stretches.push({ mark, from, n });
   }
   const node = el("div", { class: "ribbon long", "aria-hidden": "true" },
+    strip.frames.map(({ from, to, label }) => el("span", { class: "frame", style: `left:${(100 * from) / places}%;width:${(100 * (to - from)) / places}%` },
+      (to - from) / places > 0.09 ? label : "")),
     stretches.map(({ mark, from, n }) => el("span", { class: `mark ${mark}`, style: `left:${(100 * from) / places}%;width:${(100 * n) / places}%` },
       n / places > 0.03 ? MARKS[mark][0] : "")),
-    strip.writes.map((at) => el("i", { class: "send", style: `left:${(100 * at) / places}%` })), caret);
+    caret);
   dragged(node, (event) => {
     const { left, width } = node.getBoundingClientRect();
     pick(Math.max(0, Math.min(places - 1, Math.floor(((event.clientX - left) / width) * places))));

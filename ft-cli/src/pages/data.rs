@@ -128,6 +128,8 @@ pub(crate) struct CutStrip {
     pub(crate) hex: String,
     /// Where the writer's calls begin.
     pub(crate) writes: Vec<u64>,
+    /// Frames, where the protocol has any.
+    pub(crate) frames: Vec<Message>,
     /// One for each kind of cut.
     pub(crate) rows: Vec<CutRow>,
 }
@@ -147,6 +149,7 @@ impl Cuts {
             dir: strip.dir.to_string(),
             hex: hex(&strip.bytes),
             writes: strip.writes.clone(),
+            frames: super::frames(&strip.bytes),
             rows: strip
                 .rows
                 .iter()

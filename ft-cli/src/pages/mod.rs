@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::commands::demo::lesson::Lesson;
 use crate::commands::demo::stage::{Library, Shown};
 
+pub(crate) use timeline::frames;
 use timeline::timeline;
 
 const STYLE: &str = concat!(include_str!("style.css"), include_str!("lanes.css"));

@@ -92,8 +92,9 @@ fn streams(events: &[Event]) -> Vec<Stream> {
 
 /// Frames, if it is ft/1; else what the writer offered in one call, short writes joined to what they went on with.
 fn messages(stream: &Written) -> Vec<Message> {
-    if stream.bytes.starts_with(&MAGIC) {
-        return frames(&stream.bytes);
+    let frames = frames(&stream.bytes);
+    if !frames.is_empty() {
+        return frames;
     }
     let mut messages: Vec<Message> = Vec::new();
     let mut offered_to = 0;
@@ -108,8 +109,12 @@ fn messages(stream: &Written) -> Vec<Message> {
     messages
 }
 
-/// The frames of one direction of a session; what is left of a broken one is a message without a name.
-fn frames(bytes: &[u8]) -> Vec<Message> {
+/// The frames of one direction of an ft/1 session; what is left of a broken one is a message without a name. Nothing if
+/// the bytes are another protocol's.
+pub(crate) fn frames(bytes: &[u8]) -> Vec<Message> {
+    if !bytes.starts_with(&MAGIC) {
+        return Vec::new();
+    }
     let mut decoder = Decoder::new();
     let mut rest = bytes;
     let mut messages: Vec<Message> = Vec::new();

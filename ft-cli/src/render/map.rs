@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use ft_sim::cutmap::{CutMap, Mark, Stretch, Strip};
+use ft_sim::cutmap::{CutMap, Mark, Row, Stretch, Strip};
 
 /// Offsets on one line: with the names of the cuts in front they make 80 columns.
 const ACROSS: usize = 64;
@@ -35,25 +35,24 @@ pub(crate) fn map_text(map: &CutMap, colour: bool) -> String {
         let _ = writeln!(text, "\n{}", headline(map, strip));
         // A cut may also come behind the last byte.
         let places = strip.bytes.len() + 1;
+        let mut before: Option<String> = None;
+        let mut folded = None;
         for from in (0..places).step_by(ACROSS) {
             let to = places.min(from + ACROSS);
-            text += &ruler(strip, from, to);
-            for row in &strip.rows {
-                let mut line = String::new();
-                let mut at = from as u64;
-                for stretch in row.stretches(map) {
-                    let inside = stretch.cells.iter().filter(|cell| (from..to).contains(&index(cell.at)));
-                    let mut cells = inside.peekable();
-                    let Some(first) = cells.peek() else { continue };
-                    // Offsets that the cut cannot have.
-                    line += &" ".repeat(index(first.at - at));
-                    at = first.at;
-                    let count = cells.count();
-                    at += count as u64;
-                    line += &paint(stretch.mark, &stretch.mark.letter().to_string().repeat(count));
-                }
-                let _ = writeln!(text, "{:<NAMES$}{}", row.fault.to_string(), line.trim_end());
+            let lines: String = strip.rows.iter().map(|row| line(map, row, from, to, &paint)).collect();
+            if before.as_ref() == Some(&lines) {
+                folded = Some(to);
+                continue;
             }
+            if let Some(to) = folded.take() {
+                let _ = writeln!(text, "{:<NAMES$}... the same to offset {}", "", to - 1);
+            }
+            text += &ruler(strip, from, to);
+            text += &lines;
+            before = Some(lines);
+        }
+        if let Some(to) = folded {
+            let _ = writeln!(text, "{:<NAMES$}... the same to offset {}", "", to - 1);
         }
     }
     text.push('\n');
@@ -64,6 +63,23 @@ pub(crate) fn map_text(map: &CutMap, colour: bool) -> String {
         }
     }
     text
+}
+
+/// One kind of cut at the offsets from `from` to before `to`.
+fn line(map: &CutMap, row: &Row, from: usize, to: usize, paint: &impl Fn(Mark, &str) -> String) -> String {
+    let mut line = String::new();
+    let mut at = from as u64;
+    for stretch in row.stretches(map) {
+        let mut cells = stretch.cells.iter().filter(|cell| (from..to).contains(&index(cell.at))).peekable();
+        let Some(first) = cells.peek() else { continue };
+        // Offsets that the cut cannot have.
+        line += &" ".repeat(index(first.at - at));
+        at = first.at;
+        let count = cells.count();
+        at += count as u64;
+        line += &paint(stretch.mark, &stretch.mark.letter().to_string().repeat(count));
+    }
+    format!("{:<NAMES$}{}\n", row.fault.to_string(), line.trim_end())
 }
 
 /// The same in sentences: nothing is said by place or colour.

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use ft_sim::cutmap::{CutMap, Mark, Row, Strip};
 
 use super::map::{glyph, headline, words};
+use crate::pages::data::Message;
+use crate::pages::frames;
 
 /// Width of the picture, in its own units; it scales.
 const WIDTH: f64 = 960.0;
@@ -120,6 +122,8 @@ fn lay(out: &mut String, map: &CutMap, strip: &Strip, place: Place) -> f64 {
         let bytes: String = strip.bytes.iter().map(|byte| glyph(*byte)).collect();
         let _ = writeln!(out, "<text class=\"byte\" x=\"{}\" y=\"{}\">{}</text>", xs.join(" "), short(y), xml(&bytes));
         y += 4.0;
+    } else {
+        y += names(out, strip, place, y);
     }
     writes(out, strip, place, y);
     y += 6.0;
@@ -131,6 +135,19 @@ fn lay(out: &mut String, map: &CutMap, strip: &Strip, place: Place) -> f64 {
         y += ROW;
     }
     y
+}
+
+/// Names of frames that have room for theirs; the height that they took.
+fn names(out: &mut String, strip: &Strip, place: Place, y: f64) -> f64 {
+    let mut height = 0.0;
+    for Message { from, to, label } in frames(&strip.bytes) {
+        let (x, end) = (place.edge(from), place.edge(to));
+        if let Some(label) = label.filter(|label| end - x >= LETTER * count(label.len())) {
+            text(out, "frame", (x + end) / 2.0, y + 10.0, label);
+            height = 16.0;
+        }
+    }
+    height
 }
 
 /// A line above the bytes of each write: where the writer's calls begin and end.
