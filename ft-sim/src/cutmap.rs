@@ -31,7 +31,7 @@ pub enum Mark {
     Lie,
     /// Somebody waits for ever, or a retry never completes (LIVE).
     Hang,
-    /// A program dies of it.
+    /// The server dies of it (LIVE), or a program panics.
     Crash,
     /// Under a final name lies what nobody meant, or the old file is gone (INTACT, INSIDE).
     Corrupt,
@@ -75,7 +75,7 @@ impl Mark {
             Self::Refused => "the old file stays, and nobody says otherwise",
             Self::Lie => "somebody says what is not so",
             Self::Hang => "somebody waits for ever",
-            Self::Crash => "a program dies",
+            Self::Crash => "the server dies",
             Self::Corrupt => "a torn file, or none, in place of the old one",
         }
     }

@@ -2,14 +2,8 @@
 // outcome is that of a run, looked up.
 "use strict";
 
-const MARKS = {
-  intact: ["·", "the file is there, whole"],
-  refused: ["–", "the old file stays, and nobody says otherwise"],
-  lie: ["L", "somebody says what is not so"],
-  hang: ["H", "somebody waits for ever"],
-  crash: ["X", "a program dies"],
-  corrupt: ["C", "a torn file, or none, in place of the old one"],
-};
+/** By word: sign and meaning. */
+const MARKS = Object.fromEntries(PAGE.marks.map(([word, ...rest]) => [word, rest]));
 
 /** Most bytes that are drawn one by one. */
 const LETTERED = 64;

@@ -8,11 +8,13 @@ pub(crate) mod data;
 mod texts;
 mod timeline;
 
+use ft_sim::cutmap::Mark;
 use ft_sim::scenario::{Played, Scenario};
 use serde::Serialize;
 
 use crate::commands::demo::lesson::Lesson;
 use crate::commands::demo::stage::{Library, Shown};
+use crate::render::sign;
 
 pub(crate) use timeline::frames;
 use timeline::timeline;
@@ -56,6 +58,8 @@ struct CoursePage {
     maps: Vec<data::Cuts>,
     /// What endings of maps say, without its numbers.
     texts: Vec<String>,
+    /// Word, sign and meaning of every mark.
+    marks: Vec<(Mark, char, &'static str)>,
 }
 
 /// `demo --html`: lessons with what came of them.
@@ -70,7 +74,8 @@ pub(crate) fn course_page(lessons: &[(Lesson, Shown)], library: Library<'_>) -> 
             .map_err(|error| format!("lesson {}: {error}", lesson.number))
     });
     let lessons = data.collect::<Result<_, _>>()?;
-    let page = CoursePage { lessons, maps: shared.maps, texts: shared.texts.into_all() };
+    let marks = Mark::ALL.map(|mark| (mark, sign(mark), mark.means()));
+    let page = CoursePage { lessons, maps: shared.maps, texts: shared.texts.into_all(), marks: marks.to_vec() };
     let titles: String = page.lessons.iter().map(|one| format!("{:>2}  {}\n", one.number, one.title)).collect();
     let parts = Parts {
         title: "File transfer over TCP: twelve lessons",

@@ -180,7 +180,7 @@ fn bar(out: &mut String, map: &CutMap, row: &Row, place: Place, lettered: bool) 
             short((end - x - 2.0 * gap).max(0.5)),
             if cell > 4.0 { 4 } else { 1 },
         );
-        let letter = letter(stretch.mark);
+        let letter = sign(stretch.mark);
         if lettered {
             let xs: Vec<String> = stretch.cells.iter().map(|c| short(place.edge(c.at) + cell / 2.0)).collect();
             let letters = letter.to_string().repeat(stretch.cells.len());
@@ -194,7 +194,7 @@ fn bar(out: &mut String, map: &CutMap, row: &Row, place: Place, lettered: bool) 
 }
 
 /// A mark's sign where there is more than ASCII.
-fn letter(mark: Mark) -> char {
+pub(crate) fn sign(mark: Mark) -> char {
     match mark {
         Mark::Intact => '·',
         Mark::Refused => '–',
@@ -217,7 +217,7 @@ fn legend(out: &mut String, mut y: f64) -> f64 {
             short(x),
             short(x + CELL / 2.0),
             y + 14.0,
-            letter(mark),
+            sign(mark),
         );
         text(out, "small", x + 26.0, y + 14.0, &format!("{mark}: {}", mark.means()));
     }

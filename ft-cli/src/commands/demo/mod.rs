@@ -96,7 +96,7 @@ impl Look {
     /// All pages, for nobody in particular.
     fn lesson(self, lesson: &Lesson, shown: &Shown) -> Vec<String> {
         let mut pages = vec![tell::ask(lesson)];
-        pages.extend(tell::pages(lesson, shown, None));
+        pages.extend(tell::pages(lesson, shown, None, false));
         (1..).zip(&pages).map(|(number, page)| self.page(lesson, page, number, pages.len())).collect()
     }
 }

@@ -76,7 +76,7 @@ fn show(lesson: &Lesson, look: Look, screen: &Screen) -> Result<Left, Stop> {
             Wish::Quit => return Ok(Left::Quit),
         };
         let shown = play(lesson)?;
-        let pages = tell::pages(lesson, &shown, chosen);
+        let pages = tell::pages(lesson, &shown, chosen, true);
         let mut at = 0;
         while let Some(page) = pages.get(at) {
             screen.line(&look.page(lesson, page, at + 2, 1 + pages.len()));

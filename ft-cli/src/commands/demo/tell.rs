@@ -32,9 +32,10 @@ pub(crate) fn ask(lesson: &Lesson) -> Page {
     Page { heading: "what do you expect?".to_owned(), blocks }
 }
 
-/// Everything after the question. `chosen` is an answer's place, from 0; without one, all are judged.
-pub(crate) fn pages(lesson: &Lesson, shown: &Shown, chosen: Option<usize>) -> Vec<Page> {
-    let mut pages = vec![happened(lesson, shown, chosen)];
+/// Everything after the question. `chosen` is an answer's place, from 0; without one, all are judged. Measured times are
+/// shown as they are, or as ranges that are the same every time.
+pub(crate) fn pages(lesson: &Lesson, shown: &Shown, chosen: Option<usize>, exact: bool) -> Vec<Page> {
+    let mut pages = vec![happened(lesson, shown, chosen, exact)];
     for (number, (run, pair)) in (1..).zip(lesson.text.runs.iter().zip(&shown.pairs)) {
         pages.push(steps(run, &pair.broken, number));
         pages.push(beside(run, pair));
@@ -44,7 +45,7 @@ pub(crate) fn pages(lesson: &Lesson, shown: &Shown, chosen: Option<usize>) -> Ve
     pages
 }
 
-fn happened(lesson: &Lesson, shown: &Shown, chosen: Option<usize>) -> Page {
+fn happened(lesson: &Lesson, shown: &Shown, chosen: Option<usize>, exact: bool) -> Page {
     let mut blocks = Vec::new();
     if let Some(both) = &shown.localhost {
         let row = |name: &str, whole: u64| vec![name.to_owned(), format!("{whole} of {}", both.times)];
@@ -62,7 +63,7 @@ fn happened(lesson: &Lesson, shown: &Shown, chosen: Option<usize>) -> Page {
     }
     if let Some(timed) = &shown.timed {
         let row = |name: &str, round: &Round| {
-            let each = [round.first, round.second, round.answer].map(span);
+            let each = [round.first, round.second, round.answer].map(if exact { millis } else { span });
             [vec![name.to_owned()], each.to_vec()].concat()
         };
         let heads = ["median of a round, just now", "server has 1st", "has 2nd", "client has answer"];
@@ -83,11 +84,12 @@ fn happened(lesson: &Lesson, shown: &Shown, chosen: Option<usize>) -> Page {
     if let Some(survey) = &lesson.text.survey {
         let faults = survey.faults.iter().map(|fault| format!("{fault:>9}"));
         let heads = [vec!["broken by, at how many places".to_owned()], faults.collect()].concat();
-        let row = |row: &super::survey::Row| {
+        // The lesson's code has the letters.
+        let row = |(letter, row): (char, &super::survey::Row)| {
             let counts = row.counts.iter().map(|(fallen, all)| format!("{fallen} of {all}"));
-            [vec![row.case.clone()], counts.collect()].concat()
+            [vec![format!("{letter}: {}", row.case)], counts.collect()].concat()
         };
-        blocks.push(Block::Counts { heads, rows: shown.survey.iter().map(row).collect() });
+        blocks.push(Block::Counts { heads, rows: ('A'..).zip(&shown.survey).map(row).collect() });
     }
     blocks.push(Block::Answers(judged(lesson, shown, chosen)));
     if let Some(chosen) = chosen {
@@ -197,7 +199,9 @@ fn smallest(search: &Searched, pairs: &[Pair]) -> Page {
         blocks.push(Block::Say(format!("{schedule}: {}", words::schedule(schedule))));
     }
     if pairs.iter().any(|pair| pair.broken.run.hash == broken.run.hash) {
-        blocks.push(Block::Say("It is the very run that you have just seen; nothing smaller breaks it.".to_owned()));
+        blocks.push(Block::Say(
+            "It is the very run that you have just seen; nothing can be taken away from it.".to_owned(),
+        ));
     } else {
         blocks.push(uneven(broken.case, broken));
         blocks.retain(|block| !is_blank(block));
@@ -268,6 +272,11 @@ fn blame(lesson: &Lesson, shown: &Shown) -> Vec<Block> {
         blocks.push(Block::Say(text));
     }
     blocks
+}
+
+/// A time as it was.
+fn millis(time: std::time::Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1_000.0)
 }
 
 /// A time as a range, so that equal systems say equal words.

@@ -76,8 +76,8 @@ fn pages_fit_a_terminal_of_24_lines_and_80_columns_whatever_is_chosen() {
         let shown = stage::play(&lesson, &library).expect("a lesson that can be played");
         let mut pages = vec![tell::ask(&lesson)];
         let chosen: Vec<Option<usize>> = (0..shown.right.len()).map(Some).chain([None]).collect();
-        pages.extend(chosen.iter().flat_map(|&chosen| tell::pages(&lesson, &shown, chosen)));
-        assert_eq!(super::session::pages_after(&lesson), tell::pages(&lesson, &shown, None).len());
+        pages.extend(chosen.iter().flat_map(|&chosen| tell::pages(&lesson, &shown, chosen, true)));
+        assert_eq!(super::session::pages_after(&lesson), tell::pages(&lesson, &shown, None, false).len());
         for page in &pages {
             let text = DRAWN.page(&lesson, page, 1, 9);
             assert!(text.lines().count() <= HEIGHT, "{} lines:\n{text}", text.lines().count());
@@ -95,7 +95,7 @@ fn pages_fit_a_terminal_of_24_lines_and_80_columns_whatever_is_chosen() {
 fn plain_text_has_no_picture_and_says_what_the_picture_shows() {
     for lesson in lesson::all() {
         let shown = stage::play(&lesson, &library).expect("a lesson that can be played");
-        for page in tell::pages(&lesson, &shown, None) {
+        for page in tell::pages(&lesson, &shown, None, false) {
             let text = plain::page("Lesson", "1/2", &page);
             let odd = text.chars().find(|&c| !c.is_ascii());
             assert_eq!(odd, None, "{text}");

@@ -116,6 +116,9 @@ pub(crate) fn disk(files: &str) -> String {
     let each = files.split(", ").map(|file| match file.rsplit_once(": ") {
         Some((name, "new")) => format!("{name}: the new file, whole"),
         Some((name, "old")) => format!("{name}: the old file, untouched"),
+        Some((name, other)) if other.starts_with("1 bytes") => {
+            format!("{name}: {}", other.replacen("bytes", "byte", 1))
+        }
         Some(_) | None => file.to_owned(),
     });
     each.collect::<Vec<_>>().join(", ")
@@ -140,6 +143,7 @@ mod tests {
     #[test]
     fn files_are_told_by_name() {
         assert_eq!(disk("a: new, b: old"), "a: the new file, whole, b: the old file, untouched");
+        assert_eq!(disk("f: 1 bytes that nobody meant"), "f: 1 byte that nobody meant");
         assert_eq!(disk("f: 9 bytes that nobody meant"), "f: 9 bytes that nobody meant");
     }
 }
