@@ -92,7 +92,7 @@ function beside({ shows, look, how, schedule, told, broken, fixed }, title) {
     const sentence = (at) => (at === 0 ? "Step through it, or read it as a whole." : tell(line, line.moments[at - 1]));
     const marks = line.moments.flatMap((what, i) => (what.k === "fault" ? [i + 1] : []));
     const steps = player(line.moments.length, (at) => { said.textContent = sentence(at); table.show(at === 0 ? Infinity : at); },
-      { label: `Step, ${name}`, say: sentence, marks });
+      { label: `Step, ${name}`, say: sentence, ear: said, marks });
     const node = el("section", { class: "panel", "aria-label": `${name}: ${line.replay}` },
       el("h4", {}, name, " ", el("small", {}, `${line.parties[0]}, ${line.parties[1]}`)), steps.node, said, table.node, outcome(line.outcome));
     node.addEventListener("keydown", steps.keys);

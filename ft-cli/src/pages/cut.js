@@ -110,7 +110,7 @@ function cutter({ maps: named, begin }, id) {
   const ways = el("select", { id: `${id}-way`, change: () => { dir = ways.value; draw(); } },
     [["c2s", "client → server"], ["s2c", "client ← server"]].map(([value, name]) => el("option", { value, selected: value === dir }, name)));
   const ear = el("p", { class: "hidden", "aria-live": "polite" });
-  const place = el("output", { for: `${id}-at`, class: "place-text" });
+  const place = el("span", { class: "place-text" });
   const programs = maps.map((map) => ({ map, strip: el("div"), card: el("div", { class: "card" }), ribbon: null }));
   node.append(
     el("div", { class: "choose" },

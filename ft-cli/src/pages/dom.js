@@ -54,10 +54,13 @@ function bytesText(hex, from, to, most) {
 /** Buttons and a slider that walk through steps 0 to `count`; `show` hears where. */
 function player(count, show, options = {}) {
   let at = 0;
-  const where = el("output", { class: "where" });
+  const where = el("span", { class: "where" });
   const slider = el("input", {
     type: "range", min: 0, max: count, value: 0, "aria-label": options.label || "Step",
     input: () => go(Number(slider.value)),
+    // The slider tells where it is while it has the focus: the sentence below it must not say so again.
+    focus: () => options.ear?.setAttribute("aria-live", "off"),
+    blur: () => options.ear?.setAttribute("aria-live", "polite"),
   });
   const button = (sign, label, to) => el("button", { type: "button", class: "icon", "aria-label": label, click: () => go(to()) }, sign);
   const first = button("|◀", "To the beginning", () => 0);

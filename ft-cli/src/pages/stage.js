@@ -72,11 +72,15 @@ function sides(line, state) {
   return el("div", { class: "sides" }, side("client", line.parties[0]), side("server", line.parties[1]));
 }
 
+/** Most boxes in one place: the last ones, since those are what a step changes. */
+const BOXES = 8;
+
 /** One direction, from the calls of the writer to those of the reader. */
 function flow(stream, { sends, wire, queue, recvs, end, lost }) {
   const place = (label, ranges, more) => el("div", { class: `place ${label.split(" ")[0]}` },
     el("h4", {}, label),
-    el("div", { class: "boxes" }, ranges.map(([o, n]) => box(stream, o, n, 26)), more || "", ranges.length || more ? "" : el("span", { class: "none" }, "–")));
+    el("div", { class: "boxes" }, ranges.length > BOXES ? el("span", { class: "end" }, `${ranges.length - BOXES} before,`) : "",
+      ranges.slice(-BOXES).map(([o, n]) => box(stream, o, n, 26)), more || "", ranges.length || more ? "" : el("span", { class: "none" }, "–")));
   const gone = lost && wire.length ? el("span", { class: "end" }, "lost") : null;
   const ended = end && el("span", { class: "end" }, end);
   const way = stream.dir === "c2s" ? "client → server" : "client ← server";

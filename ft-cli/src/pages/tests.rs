@@ -84,6 +84,25 @@ fn page_is_the_same_for_the_same_run_and_names_no_other_file() {
     assert!(page.contains("default-src 'none'"));
 }
 
+#[test]
+fn page_of_every_play_of_every_scenario_stays_below_400_kb() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let mut pages = 0;
+    for entry in std::fs::read_dir(folder).expect("the scenarios' folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|ext| ext != "toml") {
+            continue;
+        }
+        let scenario = scenario::load(&std::fs::read_to_string(&path).expect("a scenario")).expect("a scenario");
+        for played in scenario.run().plays {
+            let page = trace_page("name", &scenario, &played);
+            assert!(page.len() < 400_000, "{}: {} bytes", path.display(), page.len());
+            pages += 1;
+        }
+    }
+    assert!(pages > 70, "{pages} pages");
+}
+
 /// A colour, as linear light.
 fn light(hex: &str) -> f64 {
     let part = |i: usize| {
