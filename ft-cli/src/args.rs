@@ -15,7 +15,9 @@ use crate::limits;
 use crate::net::{Endpoint, Target};
 
 pub use demo::DemoArgs;
-pub use sim::{ExploreArgs, ReplayArgs, SimArgs, SimRunArgs, SimVerb, TraceArgs, TraceFormat, WorldArg};
+pub use sim::{
+    ExploreArgs, MapArgs, MapFormat, ReplayArgs, SimArgs, SimRunArgs, SimVerb, TraceArgs, TraceFormat, WorldArg,
+};
 
 /// Moves files over TCP: verified, resumable, and durable when it says done.
 #[derive(Debug, Parser)]

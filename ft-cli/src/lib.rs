@@ -1,6 +1,6 @@
 //! What the `ft-cli` program is made of. Reading order: [`args`] (what can be asked), [`exit`] (how it ends), [`net`] (real
-//! TCP), [`disk`] (real files), [`wishes`] (options that sit between a session and a disk), [`render`] (what is shown),
-//! [`loopback`] (the simulator's cases over real TCP), [`commands`] (one file per verb).
+//! TCP), [`disk`] (real files), [`wishes`] (options that sit between a session and a disk), [`render`] (what is shown), `pages`
+//! (what a browser shows), [`loopback`] (the simulator's cases over real TCP), [`commands`] (one file per verb).
 //!
 //! Only this crate reads a clock, opens a socket or a file, and prints.
 
@@ -12,6 +12,7 @@ pub mod limits;
 mod log;
 pub mod loopback;
 pub mod net;
+mod pages;
 pub mod render;
 pub mod wishes;
 

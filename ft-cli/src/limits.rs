@@ -118,5 +118,11 @@ pub const SIM_STAGGER: Duration = Duration::from_millis(25);
 /// Most of a scenario's file that is read, bytes. The simulator takes less, and says so.
 pub const SCENARIO_FILE: u64 = 1024 * 1024;
 
+/// Moments of one timeline that a page holds. More cannot be stepped through by anyone, and the page must stay small.
+pub const PAGE_MOMENTS: usize = 1_500;
+
+/// Bytes of one direction whose values a page holds: what is shown of a larger file are ranges.
+pub const PAGE_BYTES: usize = 1024;
+
 /// Time for the disk's threads to finish what they hold when a command ends: a sync that is under way may take seconds.
 pub const SETTLE: Duration = Duration::from_secs(10);

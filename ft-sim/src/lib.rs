@@ -32,7 +32,7 @@
 //!   other        ground ── room ── relay (lane, wire) ── turmoil_world     agree
 //!   worlds       "the same parties on somebody else's network"
 //!
-//!   words        schedule   invariant   trace (lanes, JSON lines, pcapng)   report   limits
+//!   words        schedule   invariant   trace (lanes, JSON lines, pcapng)   report   cutmap   limits
 //! ```
 //!
 //! Reading order: [`schedule`] (what can happen), `link.rs` (what it does to a stream), `exec.rs` (who runs when),
@@ -49,6 +49,7 @@ pub mod cases;
 pub mod choices;
 mod clock;
 mod core;
+pub mod cutmap;
 pub mod disk;
 mod endpoint;
 mod exec;

@@ -68,6 +68,9 @@ pub const MAX_SCHEDULE_TEXT: usize = 4 * 1024 * 1024;
 /// Runs that one shrink may spend. Halving 1,000 deviations to one takes about 30; the rest is for stubborn pairs.
 pub const MAX_SHRINK_RUNS: u64 = 4_000;
 
+/// Cells of one cut map. A push of 300 bytes has 4,600 with all kinds of cuts; what has ten times more is no picture.
+pub const MAX_MAP_CELLS: u64 = 50_000;
+
 /// Longest name of a pick or a property, bytes: they are printed in one-line replays.
 pub const MAX_NAME: usize = 64;
 

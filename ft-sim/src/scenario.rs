@@ -25,10 +25,11 @@ use ft_core::dialect::witness::{Then, witnesses};
 use serde::Deserialize;
 
 use crate::cases::{self, Case, Inputs, Outcome, Setup};
+use crate::cutmap::{CutMap, TooLarge};
 use crate::ground::WorldKind;
 use crate::report::Run;
 use crate::room::{Away, Network};
-use crate::schedule::Schedule;
+use crate::schedule::{Fault, Schedule};
 use crate::trace::{Event, escape, lanes};
 #[cfg(feature = "tokio-world")]
 use crate::world::World;
@@ -228,6 +229,16 @@ impl Scenario {
         let passed = plays.iter().all(|played| played.surprises.is_empty());
         let trace = plays.first().map(|played| played.run.events.clone()).unwrap_or_default();
         Verdict { text, passed, trace, plays }
+    }
+
+    /// What each cut at each byte does to a play's inputs, counted from 0, on top of `base`; `None` if there is no such play.
+    ///
+    /// # Errors
+    ///
+    /// See [`crate::cutmap::draw`].
+    pub fn cut_map(&self, play: usize, base: &Schedule, faults: &[Fault]) -> Option<Result<CutMap, TooLarge>> {
+        let Play { case, setup, .. } = self.plays.get(play)?;
+        Some(setup.clone().cut_map(case, base, faults))
     }
 
     /// Whose fault each pitfall is that broke something here; for a fault of the protocol, the witness.

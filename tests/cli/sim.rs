@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::harness::{Sandbox, snapshot};
 
-const VERBS: [&str; 5] = ["list", "run", "explore", "replay", "trace"];
+const VERBS: [&str; 6] = ["list", "run", "explore", "replay", "trace", "map"];
 
 #[test]
 fn help_of_every_simulator_verb_reads_as_its_snapshot() {
@@ -131,7 +131,7 @@ fn parts_of_a_search_make_together_the_runs_of_the_whole() {
 }
 
 #[test]
-fn trace_is_written_as_text_json_or_packets() {
+fn trace_is_written_as_text_json_packets_or_a_page() {
     let sandbox = Sandbox::new();
     let text = sandbox.run("sim trace ft-benign-push").expect(0);
     assert!(text.text().lines().count() > 5, "{}", text.all());
@@ -142,6 +142,44 @@ fn trace_is_written_as_text_json_or_packets() {
     let packets = std::fs::read(sandbox.path("push.pcapng")).expect("a capture");
     assert_eq!(packets[..4], [0x0a, 0x0d, 0x0d, 0x0a], "a section header block");
     assert_eq!(sandbox.run("sim trace ft-benign-push --format pcapng").expect(0).stdout, packets);
+    sandbox.run("sim trace ft-benign-push --format html --out push.html").expect(0);
+    let page = std::fs::read_to_string(sandbox.path("push.html")).expect("a page");
+    assert!(page.starts_with("<!doctype html>") && page.len() < 400_000, "{} bytes", page.len());
+}
+
+#[test]
+fn map_is_letters_on_80_columns_or_sentences() {
+    let sandbox = Sandbox::new();
+    let letters = sandbox.run("sim map lab-a-naive").expect(0).text();
+    assert!(letters.lines().all(|line| line.chars().count() <= 80), "{letters}");
+    let plain = sandbox.run("sim map lab-a-naive --plain").expect(0).text();
+    snapshot(&sandbox, "sim-map", &format!("{letters}\n\n{plain}"));
+    let hint = letters.lines().find_map(|line| line.strip_prefix("see a crash: ft-cli ")).expect("a command");
+    assert!(sandbox.run(&hint.replace('\'', "")).expect(1).text().contains("dies: "), "{hint}");
+}
+
+#[test]
+fn map_as_json_has_an_object_for_each_cell_and_its_letters_are_those_of_the_text() {
+    let sandbox = Sandbox::new();
+    let json = sandbox.run("sim map lab-a-naive --fault split --json").expect(0).text();
+    let cells: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    assert_eq!(cells.len(), 36 + 3);
+    let marks: String = cells.iter().map(|cell| &cell["mark"].as_str().expect("a mark")[..2]).collect();
+    assert_eq!(marks, "cr".repeat(9) + "co" + &"in".repeat(26) + "cocoin");
+    assert_eq!(cells[3]["replay"], "lab-a-naive: c2s@4 split");
+}
+
+/// A picture that is not drawn again grows old.
+#[test]
+fn picture_in_the_readme_is_what_its_command_draws() {
+    let sandbox = Sandbox::new();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let readme = std::fs::read_to_string(root.join("README.md")).expect("the README");
+    let command = readme.lines().find_map(|line| line.strip_prefix("ft-cli sim map ")).expect("its command");
+    sandbox.run(&format!("sim map {command}")).expect(0);
+    let drawn = std::fs::read_to_string(sandbox.path("cut-map.svg")).expect("a picture");
+    let shown = std::fs::read_to_string(root.join("docs/pictures/cut-map.svg")).expect("the picture");
+    assert_eq!(drawn, shown, "draw docs/pictures/cut-map.svg again");
 }
 
 #[test]
@@ -160,6 +198,11 @@ fn simulator_command_that_makes_no_sense_exits_2_and_says_why() {
         "sim replay no-such-case: benign",
         "sim replay ft-push: c2s@0 split",
         "sim trace ft-benign-push --play 9",
+        "sim map no-such-case",
+        "sim map pitfall-split-header --play 9",
+        "sim map ft-push-64k",
+        "sim map lab-a-naive --fault burn",
+        "sim map lab-a-naive --with c2s@0",
     ] {
         let ran = sandbox.run(line).expect(2);
         // Help for a missing verb, and the list of all cases, change with what they list.

@@ -1,6 +1,8 @@
 //! `demo`.
 
-use clap::Args;
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
 
 /// `demo`
 #[derive(Args, Debug)]
@@ -11,6 +13,7 @@ Examples:
   ft-cli demo --list            what there is
   ft-cli demo --no-input 3      everything at once, without questions
   ft-cli demo --real 3          and once more over real TCP
+  ft-cli demo --html page.html  all of them, for a browser
 
 Every run is made when it is shown. docs/LESSONS.md is the course, for teachers.")]
 pub struct DemoArgs {
@@ -28,4 +31,7 @@ pub struct DemoArgs {
     /// Sentences instead of pictures, for a screen reader
     #[arg(long)]
     pub plain: bool,
+    /// Write the lessons as one page for a browser, which needs nothing else
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["list", "no_input", "plain"])]
+    pub html: Option<PathBuf>,
 }

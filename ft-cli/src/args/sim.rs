@@ -45,6 +45,8 @@ pub enum SimVerb {
     Replay(ReplayArgs),
     /// Write down what happened in a scenario
     Trace(TraceArgs),
+    /// Cut the connection at every byte, and draw what becomes of the file
+    Map(MapArgs),
 }
 
 /// `sim run`
@@ -135,7 +137,8 @@ pub struct ReplayArgs {
 Examples:
   ft-cli sim trace ft-benign-push                                       who did what when
   ft-cli sim trace ft-benign-push --format json                         every event, one JSON object a line
-  ft-cli sim trace ft-benign-push --format pcapng --out push.pcapng     for Wireshark")]
+  ft-cli sim trace ft-benign-push --format pcapng --out push.pcapng     for Wireshark
+  ft-cli sim trace ft-benign-push --format html --out push.html         step by step in a browser")]
 pub struct TraceArgs {
     /// The name of a built-in scenario, or a file
     #[arg(value_name = "SCENARIO", value_hint = ValueHint::FilePath)]
@@ -160,6 +163,53 @@ pub enum TraceFormat {
     Json,
     /// Packets, for Wireshark and tshark
     Pcapng,
+    /// A page for a browser, to be stepped through; it needs nothing else
+    Html,
+}
+
+/// `sim map`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ft-cli sim map lab-a-naive                                       every kind of cut at every byte
+  ft-cli sim map lab-a-naive lab-a-careful --fault split           two programs, one kind
+  ft-cli sim map ft-push --format svg --out map.svg                a picture
+  ft-cli sim map lab-b-naive --with 'c2s@7 split; c2s@15 split'    what comes on top of these
+
+Marks: . intact  - refused  L lie  H hang  X crash  C corrupt")]
+pub struct MapArgs {
+    /// Cases of `ft-cli sim list`, or scenarios, whose inputs are taken
+    #[arg(required = true, value_name = "CASE")]
+    pub cases: Vec<String>,
+    /// The kind of cut, as a schedule names it; may be repeated [default: split, half-close, fin, rst, stall, kill server]
+    #[arg(long, value_name = "FAULT", value_parser = fault)]
+    pub fault: Vec<Fault>,
+    /// A schedule that every cell has besides its cut
+    #[arg(long, value_name = "SCHEDULE", default_value = "benign", hide_default_value = true)]
+    pub with: Schedule,
+    /// Which of a scenario's plays, from 1
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::count)]
+    pub play: usize,
+    /// How to draw it
+    #[arg(long, value_enum, default_value_t = MapFormat::Text)]
+    pub format: MapFormat,
+    /// Sentences instead of a drawing, for a screen reader
+    #[arg(long)]
+    pub plain: bool,
+    /// Where to [default: standard output]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
+}
+
+/// How a map is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MapFormat {
+    /// A letter for each byte
+    Text,
+    /// A picture that needs nothing else, light and dark
+    Svg,
+    /// One JSON object a cell, one a line
+    Json,
 }
 
 fn case_names() -> PossibleValuesParser {

@@ -17,6 +17,7 @@ mod table;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::cutmap::{self, CutMap, TooLarge};
 use crate::exec::panic_message;
 use crate::explore::{Explorer, explore};
 use crate::faults::Faults;
@@ -182,6 +183,15 @@ impl Case {
         move |world| game.run(world)
     }
 
+    /// What each cut at each byte does to it, on top of `base`.
+    ///
+    /// # Errors
+    ///
+    /// See [`cutmap::draw`].
+    pub fn cut_map(&self, base: &Schedule, faults: &[Fault]) -> Result<CutMap, TooLarge> {
+        (self.setup)().cut_map(self, base, faults)
+    }
+
     /// The faults that it is searched with unless a plan says otherwise.
     #[must_use]
     pub fn faults(&self) -> Faults {
@@ -245,33 +255,23 @@ impl Setup {
     }
 
     pub(crate) fn play(self, schedule: &Schedule) -> (Run, Outcome) {
-        self.play_in(World::new(), schedule)
+        self.into_game().once(World::new(), schedule)
     }
 
-    pub(crate) fn play_in(self, mut world: World, schedule: &Schedule) -> (Run, Outcome) {
-        let (violation, outcome) = self.play_in_ground(&mut world, schedule);
-        let written = world.written();
-        (recorded(&mut world, violation, written), outcome)
+    pub(crate) fn cut_map(self, case: &Case, base: &Schedule, faults: &[Fault]) -> Result<CutMap, TooLarge> {
+        let game = self.into_game();
+        cutmap::draw(case.name, case.parties, base, faults, |schedule| game.once(World::new(), schedule))
+    }
+
+    pub(crate) fn play_in(self, world: World, schedule: &Schedule) -> (Run, Outcome) {
+        self.into_game().once(world, schedule)
     }
 
     pub(crate) fn play_on<N: Network>(self, away: &mut Away<N>, schedule: &Schedule) -> (Run, Outcome) {
         away.renew();
-        let (violation, outcome) = self.play_in_ground(away, schedule);
+        let (violation, outcome) = self.into_game().once_on(away, schedule);
         let written = away.written();
         (recorded(away.world(), violation, written), outcome)
-    }
-
-    fn play_in_ground<G: Ground>(self, ground: &mut G, schedule: &Schedule) -> (Option<Violation>, Outcome) {
-        ground.world().reset(Decide::Schedule(schedule.clone()), true);
-        let game = self.into_game();
-        let outcome = match catch_unwind(AssertUnwindSafe(|| game.play(ground))) {
-            Ok(outcome) => outcome,
-            Err(payload) => {
-                ground.world().panicked(panic_message(payload.as_ref()));
-                Outcome::default()
-            }
-        };
-        (ground.world().violation(), outcome)
     }
 }
 
@@ -293,6 +293,25 @@ pub(crate) enum Tell {
 }
 
 impl Game {
+    /// Plays it once under a schedule, keeping the events.
+    fn once(&self, mut world: World, schedule: &Schedule) -> (Run, Outcome) {
+        let (violation, outcome) = self.once_on(&mut world, schedule);
+        let written = world.written();
+        (recorded(&mut world, violation, written), outcome)
+    }
+
+    fn once_on<G: Ground>(&self, ground: &mut G, schedule: &Schedule) -> (Option<Violation>, Outcome) {
+        ground.world().reset(Decide::Schedule(schedule.clone()), true);
+        let outcome = match catch_unwind(AssertUnwindSafe(|| self.play(ground))) {
+            Ok(outcome) => outcome,
+            Err(payload) => {
+                ground.world().panicked(panic_message(payload.as_ref()));
+                Outcome::default()
+            }
+        };
+        (ground.world().violation(), outcome)
+    }
+
     /// Plays it once, and says how it went.
     pub(crate) fn play<G: Ground>(&self, ground: &mut G) -> Outcome {
         self.go(ground, Tell::Words)

@@ -15,10 +15,12 @@ pub(crate) mod stage;
 pub(crate) mod streams;
 pub(crate) mod survey;
 mod tell;
-mod words;
+pub(crate) mod words;
 
 #[cfg(test)]
 mod tests;
+
+use std::path::Path;
 
 use ft_sim::scenario::{self, Scenario};
 use serde::Serialize;
@@ -26,6 +28,7 @@ use serde::Serialize;
 use super::sim;
 use crate::args::DemoArgs;
 use crate::exit::{Exit, Stop};
+use crate::pages::course_page;
 use crate::render::{Mode, Screen};
 use draw::Paint;
 use lesson::Lesson;
@@ -45,6 +48,9 @@ pub(super) fn run(args: &DemoArgs, screen: &Screen) -> Result<Exit, Stop> {
         Some(lesson) => std::slice::from_ref(lesson),
         None => &lessons[..],
     };
+    if let Some(path) = &args.html {
+        return html(path, show, screen);
+    }
     match screen.mode() {
         Mode::Json => show.iter().try_for_each(|lesson| json(lesson, args.real, screen))?,
         Mode::Quiet => show.iter().try_for_each(|lesson| play(lesson, args.real).map(drop))?,
@@ -56,6 +62,17 @@ pub(super) fn run(args: &DemoArgs, screen: &Screen) -> Result<Exit, Stop> {
         }
         Mode::Plain | Mode::Bars => session::run(show, chosen.is_some(), args.real, look, screen)?,
     }
+    Ok(Exit::Completed)
+}
+
+/// Writes the lessons as one page for a browser.
+fn html(path: &Path, lessons: &[Lesson], screen: &Screen) -> Result<Exit, Stop> {
+    let shown = lessons.iter().map(|lesson| play(lesson, false).map(|shown| (lesson.clone(), shown)));
+    let shown = shown.collect::<Result<Vec<_>, _>>()?;
+    let unsound = |text: String| Stop { exit: Exit::Unsound, text, hint: None };
+    let page = sim::quietly(|| course_page(&shown, &library)).and_then(|page| page).map_err(unsound)?;
+    std::fs::write(path, page).map_err(|e| Stop::failed(format_args!("cannot write to {}: {e}", path.display())))?;
+    screen.line(&format!("{} written to {}", sim::count(shown.len() as u64, "lesson"), path.display()));
     Ok(Exit::Completed)
 }
 

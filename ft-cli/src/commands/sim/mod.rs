@@ -1,11 +1,15 @@
 //! `sim`: the simulator's verbs. The work is `ft-sim`'s; here is what is asked of it, what is shown, and how it ends.
 
 mod explore;
+mod map;
 mod quiet;
 mod replay;
 mod scenarios;
 mod verdict;
 mod worlds;
+
+use std::io::{self, Write as _};
+use std::path::Path;
 
 use ft_sim::cases;
 use serde::Serialize;
@@ -25,6 +29,7 @@ pub(super) fn run(verb: SimVerb, screen: &Screen) -> Result<Exit, Stop> {
         SimVerb::Explore(args) => explore::run(&args, screen),
         SimVerb::Replay(args) => replay::run(&args, screen),
         SimVerb::Trace(args) => scenarios::trace(&args, screen),
+        SimVerb::Map(args) => map::run(&args, screen),
     }
 }
 
@@ -72,8 +77,22 @@ pub(super) fn print_json(screen: &Screen, value: &impl Serialize) {
     screen.print(&serde_json::to_string(value).expect("these have string keys and no floats"));
 }
 
+/// Writes a picture or a trace to a file, or else to standard output.
+fn put(bytes: &[u8], path: Option<&Path>) -> Result<(), Stop> {
+    if let Some(path) = path {
+        return std::fs::write(path, bytes)
+            .map_err(|e| Stop::failed(format_args!("cannot write to {}: {e}", path.display())));
+    }
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        // The reader has seen enough.
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|e| Stop::failed(format_args!("cannot write to standard output: {e}"))),
+    }
+}
+
 /// `1 run`, `2 runs`.
-fn count(number: impl Into<u64>, what: &str) -> String {
+pub(super) fn count(number: impl Into<u64>, what: &str) -> String {
     let number = number.into();
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -1,7 +1,7 @@
 //! `sim run` and `sim trace`: scenarios, built in or from a file.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _};
 use std::path::Path;
 
 use ft_sim::WorldKind;
@@ -14,6 +14,7 @@ use super::{count, print_json, word, worlds};
 use crate::args::{SimRunArgs, TraceArgs, TraceFormat};
 use crate::exit::{Exit, Stop};
 use crate::limits::SCENARIO_FILE;
+use crate::pages::trace_page;
 use crate::render::{Mode, Screen};
 
 /// Name and text of every file in `scenarios/` when this was compiled, by name.
@@ -40,7 +41,7 @@ pub(in crate::commands) fn built_in(name: &str) -> Option<&'static str> {
 }
 
 /// A name of a built-in scenario, or else a file.
-fn find(asked: &Path) -> Result<(String, Scenario), Stop> {
+pub(super) fn find(asked: &Path) -> Result<(String, Scenario), Stop> {
     let shown = asked.display().to_string();
     let built_in = BUILT_IN.iter().find(|(name, _)| asked == Path::new(name));
     let text = match built_in {
@@ -176,30 +177,20 @@ pub(super) fn trace(args: &TraceArgs, screen: &Screen) -> Result<Exit, Stop> {
     let events = &played.run.events;
     let format = match args.format {
         TraceFormat::Text if screen.mode() == Mode::Json => TraceFormat::Json,
-        asked @ (TraceFormat::Text | TraceFormat::Json | TraceFormat::Pcapng) => asked,
+        asked @ (TraceFormat::Text | TraceFormat::Json | TraceFormat::Pcapng | TraceFormat::Html) => asked,
     };
     let bytes = match format {
         TraceFormat::Text => lanes(events).into_bytes(),
         TraceFormat::Json => json_lines(events).into_bytes(),
         TraceFormat::Pcapng => pcapng(events),
+        TraceFormat::Html => trace_page(&name, &scenario, played).into_bytes(),
     };
-    match &args.out {
-        Some(path) => {
-            std::fs::write(path, &bytes)
-                .map_err(|e| Stop::failed(format_args!("cannot write to {}: {e}", path.display())))?;
-            screen.line(&format!("{} written to {}", count(events.len() as u64, "event"), path.display()));
-        }
-        None if format == TraceFormat::Pcapng && io::stdout().is_terminal() => {
-            return Err(Stop::usage("a pcapng file is no text for a terminal").hint("give --out FILE"));
-        }
-        None => {
-            let mut out = io::stdout().lock();
-            match out.write_all(&bytes).and_then(|()| out.flush()) {
-                // The reader has seen enough.
-                Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {}
-                result => result.map_err(|e| Stop::failed(format_args!("cannot write the trace: {e}")))?,
-            }
-        }
+    if args.out.is_none() && format == TraceFormat::Pcapng && io::stdout().is_terminal() {
+        return Err(Stop::usage("a pcapng file is no text for a terminal").hint("give --out FILE"));
+    }
+    super::put(&bytes, args.out.as_deref())?;
+    if let Some(path) = &args.out {
+        screen.line(&format!("{} written to {}", count(events.len() as u64, "event"), path.display()));
     }
     Ok(Exit::Completed)
 }
