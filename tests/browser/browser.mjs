@@ -30,7 +30,10 @@ export async function launch() {
   browser = await puppeteer.launch({ executablePath: CHROMIUM, headless: true, args: ["--no-sandbox"] });
 }
 
-export const quit = () => browser.close();
+export async function quit() {
+  await browser.close();
+  console.log(`pages and screenshots: ${folder}`);
+}
 
 /** Opens a page and calls `use`; fails on a request to anywhere, a console message or an exception. */
 export async function open(file, { width = 1280, theme = "light", motion = "no-preference", hash = "", touch = false, scripts = true } = {}, use) {
