@@ -7,13 +7,17 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ft_sim::cases::{self, Plan};
 use ft_sim::{Faults, explore};
 
+/// As the program has it: a run makes some hundred small allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs per iteration, so that building a world is not what is measured.
 const RUNS: u64 = 1_000;
 
 fn own_protocols(c: &mut Criterion) {
     let mut group = c.benchmark_group("cases");
     group.throughput(Throughput::Elements(RUNS)).sample_size(20);
-    for name in ["lab-a-careful", "lab-a-careful-lf", "ft-push", "ft-push-once", "ft-push-disk"] {
+    for name in ["lab-a-careful", "lab-a-careful-once", "lab-a-careful-lf", "ft-push", "ft-push-once", "ft-push-disk"] {
         let case = cases::find(name).expect("a case of that name");
         group.bench_function(format!("{name}, its faults"), |b| {
             let plan = Plan { deviations: 0, runs: RUNS, ..Plan::default() };

@@ -210,6 +210,15 @@ pub(super) const CASES: &[Case] = &[
         faults: lab_faults,
     },
     Case {
+        name: "lab-a-careful-once",
+        question: "Does lab A's exchange keep every promise that its wire allows, without a retry?",
+        parties: ["careful client", "careful server"],
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Lab(LabSetup { retry: false, ..LabSetup::new(Verb::Pipe, Style::Careful) }),
+        faults: lab_faults,
+    },
+    Case {
         name: "lab-a-careful-lf",
         question: "Does a line feed behind the metadata make lab A safe from every pause?",
         parties: ["careful client", "careful server"],
