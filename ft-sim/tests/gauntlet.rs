@@ -1,0 +1,178 @@
+//! Everything by which the simulator can notice a fault of the code that it plays, in a few seconds: the proofs of the
+//! decoders, every scenario, a short search over every case. Faults are planted, and mutants made, to run this.
+//!
+//! Without arguments it stops at the first thing that broke. With `--json` it goes on and prints one object a line:
+//! `proof`, `scenario`, `case`. `--case NAME` (again and again) takes these cases alone, in this order; `--runs N` and
+//! `--deviations N` say how far each is searched.
+
+#![expect(clippy::disallowed_macros, reason = "a program of its own, which prints what it found")]
+#![expect(clippy::disallowed_types, reason = "how long shrinking takes is no part of a run")]
+
+mod proofs;
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use ft_sim::cases::{self, Case};
+use ft_sim::{Fault, World, explore, scenario};
+use serde_json::json;
+
+/// Cases that move more than this are searched at random only.
+const EXHAUSTIVE_BYTES: u64 = 8 * 1024;
+
+struct Asked {
+    json: bool,
+    cases: Vec<&'static Case>,
+    runs: u64,
+    deviations: u32,
+}
+
+fn asked() -> Asked {
+    let mut asked = Asked { json: false, cases: Vec::new(), runs: 150, deviations: 1 };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || words.next().unwrap_or_else(|| panic!("{word} wants a value"));
+        match word.as_str() {
+            "--json" => asked.json = true,
+            "--case" => {
+                let name = value();
+                asked.cases.push(cases::find(&name).unwrap_or_else(|| panic!("no case is named {name:?}")));
+            }
+            "--runs" => asked.runs = value().parse().expect("a number of runs"),
+            "--deviations" => asked.deviations = value().parse().expect("a number of deviations"),
+            // What `cargo test` hands to every test.
+            _ => {}
+        }
+    }
+    asked
+}
+
+/// Books findings: prints them, and says whether to go on.
+struct Book {
+    json: bool,
+    broken: u32,
+    first: String,
+}
+
+impl Book {
+    fn add(&mut self, broken: bool, line: &serde_json::Value) -> bool {
+        self.broken += u32::from(broken);
+        if broken && self.first.is_empty() {
+            self.first = line.to_string();
+        }
+        if self.json {
+            println!("{line}");
+        }
+        self.json || !broken
+    }
+}
+
+fn main() -> ExitCode {
+    let asked = asked();
+    // Parties may panic by the thousand: the report tells it once.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut book = Book { json: asked.json, broken: 0, first: String::new() };
+    let began = Instant::now();
+    let whole = run(&asked, &mut book);
+    let seconds = began.elapsed().as_secs_f64();
+    if whole && book.broken == 0 {
+        println!("{}", json!({ "event": "end", "broken": 0, "seconds": seconds }));
+        return ExitCode::SUCCESS;
+    }
+    println!("{}", json!({ "event": "end", "broken": book.broken, "seconds": seconds, "first": book.first }));
+    ExitCode::FAILURE
+}
+
+fn run(asked: &Asked, book: &mut Book) -> bool {
+    if asked.cases.is_empty() || asked.json {
+        let proofs = std::panic::catch_unwind(proofs::all).unwrap_or_default();
+        if !book.add(proofs.is_empty(), &json!({ "event": "proofs", "held": proofs.len() })) {
+            return false;
+        }
+        for (name, proof) in proofs {
+            let detail = proof.as_ref().map_or_else(ToString::to_string, ToString::to_string);
+            let holds = proof.is_ok_and(|proof| proof.events > 0);
+            if !book.add(!holds, &json!({ "event": "proof", "name": name, "holds": holds, "detail": detail })) {
+                return false;
+            }
+        }
+    }
+    if asked.cases.is_empty() && !scenarios(book) {
+        return false;
+    }
+    let mut named = asked.cases.clone();
+    if named.is_empty() {
+        named = cases::all().iter().filter(|case| case.stands).collect();
+    }
+    named.into_iter().all(|case| search(case, asked, book))
+}
+
+/// Each comes to what it says, and tells the story that was reviewed.
+fn scenarios(book: &mut Book) -> bool {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut paths: Vec<_> = std::fs::read_dir(root.join("scenarios"))
+        .expect("the scenarios' folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|ext| ext == "toml"))
+        .collect();
+    paths.sort();
+    for path in paths {
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&path).expect("a scenario");
+        let verdict = scenario::load(&text).unwrap_or_else(|error| panic!("{name}: {error}")).run();
+        let told = std::fs::read_to_string(root.join(format!("snapshots/scenarios/{name}.snap"))).unwrap_or_default();
+        let told = told.split_once("\n---\n").map_or("", |(_, story)| story);
+        let passed = verdict.passed && verdict.text.trim() == told.trim();
+        if !book.add(!passed, &json!({ "event": "scenario", "name": name, "passed": passed })) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Every single deviation, then some random schedules; how long it took to shrink what was found.
+fn search(case: &Case, asked: &Asked, book: &mut Book) -> bool {
+    let play = case.closure();
+    let begins = RefCell::new(Vec::new());
+    let timed = |world: &mut World| {
+        begins.borrow_mut().push(Instant::now());
+        play(world);
+    };
+    let moved: u64 = case.run(&ft_sim::Schedule::benign()).written.iter().flatten().sum();
+    let deviations = if moved <= EXHAUSTIVE_BYTES { asked.deviations } else { 0 };
+    let cuts: &[Fault] = &[];
+    let report = explore(case.name, timed)
+        .faults(&case.faults())
+        .exhaustive(deviations)
+        .every_cut(cuts)
+        .swarm(1, asked.runs)
+        .report();
+    let ended = Instant::now();
+    let begins = begins.into_inner();
+    let failure = report.failure.as_ref().map(|failure| {
+        // The last runs are those of shrinking, and the one that keeps the minimal run's events.
+        let shrinking = usize::try_from(failure.shrink_runs).expect("a few thousand runs") + 1;
+        let since = begins.len().checked_sub(shrinking).map_or(ended, |first| begins[first]);
+        json!({
+            "promise": failure.violation.name,
+            "kind": failure.violation.kind.as_str(),
+            "detail": failure.violation.detail,
+            "replay": failure.replay_line(),
+            "deviations": failure.minimal.schedule.deviations(),
+            "found_after_runs": failure.after_runs,
+            "shrink_runs": failure.shrink_runs,
+            "shrink_ms": (ended - since).as_secs_f64() * 1e3,
+        })
+    });
+    let line = json!({
+        "event": "case",
+        "case": case.name,
+        "runs": report.total_runs(),
+        "passed": report.passed(),
+        "never": report.vacuous(),
+        "failure": failure,
+    });
+    book.add(!report.passed(), &line)
+}
