@@ -3,6 +3,7 @@
 use super::ft::{FtSetup, Way, content};
 use super::lab::{Confirmations, LabSetup, Style, Verb};
 use super::landing::Haste;
+use super::stranger::Ours;
 use super::{Case, Setup};
 use std::time::Duration;
 
@@ -162,6 +163,42 @@ pub(super) const CASES: &[Case] = &[
         stands: true,
         setup: || Setup::Ft(FtSetup { disk: Some(Haste::None), rival: true, ..FtSetup::one(Way::Push) }),
         faults: disk_faults,
+    },
+    Case {
+        name: "ft-stranger-clients",
+        question: "Does a server bear every client that is not ours, and name the rule that it broke?",
+        parties: ["a stranger", "ft/1 server"],
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Stranger(Ours::Server),
+        faults: Faults::segmentation,
+    },
+    Case {
+        name: "ft-stranger-push",
+        question: "Does a pushing client believe no server that breaks a rule?",
+        parties: ["ft/1 client", "a stranger"],
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Stranger(Ours::Push),
+        faults: Faults::segmentation,
+    },
+    Case {
+        name: "ft-stranger-pull",
+        question: "Does a pulling client take nothing from a server that it did not ask for?",
+        parties: ["ft/1 client", "a stranger"],
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Stranger(Ours::Pull),
+        faults: Faults::segmentation,
+    },
+    Case {
+        name: "ft-stranger-list",
+        question: "Does a listing client show nothing that it did not ask for?",
+        parties: ["ft/1 client", "a stranger"],
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Stranger(Ours::List),
+        faults: Faults::segmentation,
     },
     Case {
         name: "ft-push-no-file-sync",
