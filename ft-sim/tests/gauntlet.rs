@@ -27,7 +27,10 @@ const EXHAUSTIVE_BYTES: u64 = 8 * 1024;
 const HASTE: u32 = 16;
 
 /// The same for cases that hash a MiB in each run.
-const HASTE_WITH_A_MIB: u32 = 512;
+const HASTE_WITH_A_MIB: u32 = 256;
+
+/// The same for cases with strangers, all of whom were met before.
+const HASTE_WITH_STRANGERS: u32 = 64;
 
 struct Asked {
     json: bool,
@@ -170,13 +173,14 @@ fn search(case: &Case, asked: &Asked, book: &mut Book) -> bool {
     let parts = match case.name {
         _ if !asked.cases.is_empty() => 1,
         "ft-push-resume" => HASTE_WITH_A_MIB,
+        _ if case.strangers() > 0 => HASTE_WITH_STRANGERS,
         _ => HASTE,
     };
     let report = explore(case.name, timed)
         .faults(&case.faults())
         .partition(1, parts)
         .exhaustive(deviations)
-        .partition(1, parts.div_ceil(HASTE))
+        .partition(1, 1)
         .swarm(1, asked.runs)
         .report();
     let ended = Instant::now();

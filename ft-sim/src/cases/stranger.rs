@@ -264,12 +264,17 @@ impl Game {
             self.benign.borrow_mut().insert(which, benign.clone());
             benign
         });
+        // To who speaks something else nothing is owed, not even a close without RST: what it hears depends on what was
+        // read before it was known.
+        let foreign = told[0].contains("does not speak ft/1");
         for (promise, told, benign) in [
             ("SPLIT: ours ends as on a benign network", &told[0], &benign[0]),
             ("SPLIT: the stranger hears what it hears on a benign network", &told[1], &benign[1]),
             ("SPLIT: what is stored is what is stored on a benign network", &told[2], &benign[2]),
         ] {
-            world.always_eq(promise, told, benign);
+            if !(foreign && promise.contains("hears")) {
+                world.always_eq(promise, told, benign);
+            }
         }
     }
 }

@@ -407,8 +407,11 @@ fn bad_pulls() -> Vec<Script> {
     let (root_want, old) = (path(&[]), named("old"));
     vec![
         listing("counts wants from 2", "FT-35", &want(2, 1, 0, 9, &root_want)),
-        listing("wants more after the last", "FT-35", &[want(1, 1, 0, 0, &old), want(2, 1, 0, 0, &old)].concat()),
-        listing("counts a want twice", "FT-35", &[want(1, 0, 0, 0, &old), want(1, 1, 0, 0, &old)].concat()),
+        puller("wants more after the last", "FT-35").say(&[&want(2, 1, 0, 0, &old)]),
+        client("counts a want twice", "FT-35", 2)
+            .say(&[&want(1, 0, 0, 0, &old)])
+            .hear(3)
+            .say(&[&want(1, 1, 0, 0, &old)]),
         listing("wants number 0", "FT-5", &want(0, 1, 0, 9, &root_want)),
         listing("has a wrong link policy", "link policy", &want(1, 1, 3, 9, &root_want)),
         listing("has an unknown flag", "WANT flags", &want(1, 2, 0, 9, &root_want)),
