@@ -2,8 +2,8 @@
 //! decoders, every scenario, a short search over every case. Faults are planted, and mutants made, to run this.
 //!
 //! Without arguments it stops at the first thing that broke. With `--json` it goes on and prints one object a line:
-//! `proof`, `scenario`, `case`. `--case NAME` (again and again) takes these cases alone, in this order; `--runs N` and
-//! `--deviations N` say how far each is searched.
+//! `proof`, `strangers`, `scenario`, `case`. `--case NAME` (again and again) takes these cases alone, in this order, up to
+//! the first that fails; `scenarios` stands for all of those. `--runs N` and `--deviations N` say how far each is searched.
 
 #![expect(clippy::disallowed_macros, reason = "a program of its own, which prints what it found")]
 #![expect(clippy::disallowed_types, reason = "how long shrinking takes is no part of a run")]
@@ -34,7 +34,8 @@ const HASTE_WITH_STRANGERS: u32 = 64;
 
 struct Asked {
     json: bool,
-    cases: Vec<&'static Case>,
+    /// `None` for the scenarios.
+    cases: Vec<Option<&'static Case>>,
     runs: u64,
     deviations: u32,
 }
@@ -48,7 +49,9 @@ fn asked() -> Asked {
             "--json" => asked.json = true,
             "--case" => {
                 let name = value();
-                asked.cases.push(cases::find(&name).unwrap_or_else(|| panic!("no case is named {name:?}")));
+                let case = cases::find(&name);
+                assert!(case.is_some() || name == "scenarios", "no case is named {name:?}");
+                asked.cases.push(case);
             }
             "--runs" => asked.runs = value().parse().expect("a number of runs"),
             "--deviations" => asked.deviations = value().parse().expect("a number of deviations"),
@@ -115,11 +118,20 @@ fn run(asked: &Asked, book: &mut Book) -> bool {
     if asked.cases.is_empty() && !scenarios(book) {
         return false;
     }
-    let mut named = asked.cases.clone();
-    if named.is_empty() {
-        named = cases::all().iter().filter(|case| case.stands).collect();
+    if asked.cases.is_empty() {
+        return cases::all().iter().filter(|case| case.stands).all(|case| search(case, asked, book));
     }
-    named.into_iter().all(|case| search(case, asked, book))
+    for case in &asked.cases {
+        let before = book.broken;
+        match case {
+            Some(case) => search(case, asked, book),
+            None => scenarios(book),
+        };
+        if book.broken > before {
+            return false;
+        }
+    }
+    true
 }
 
 /// Each is told what was reviewed.
@@ -150,8 +162,13 @@ fn scenarios(book: &mut Book) -> bool {
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&path).expect("a scenario");
         let verdict = scenario::load(&text).unwrap_or_else(|error| panic!("{name}: {error}")).run();
+        let plays = verdict.plays.len();
+        let first = verdict.plays.iter().position(|play| !play.surprises.is_empty());
+        let deviations = first.map(|nth| verdict.plays[nth].run.schedule.deviations());
         let passed = verdict.passed && verdict.text.trim() == reviewed(&format!("scenarios/{name}")).trim();
-        if !book.add(!passed, &json!({ "event": "scenario", "name": name, "passed": passed })) {
+        let line =
+            json!({ "event": "scenario", "name": name, "passed": passed, "plays": plays, "deviations": deviations });
+        if !book.add(!passed, &line) {
             return false;
         }
     }
@@ -172,7 +189,7 @@ fn search(case: &Case, asked: &Asked, book: &mut Book) -> bool {
     let deviations = if moved <= EXHAUSTIVE_BYTES { asked.deviations } else { 0 };
     let parts = match case.name {
         _ if !asked.cases.is_empty() => 1,
-        "ft-push-resume" => HASTE_WITH_A_MIB,
+        "ft-push-resume" | "ft-push-torn" => HASTE_WITH_A_MIB,
         _ if case.strangers() > 0 => HASTE_WITH_STRANGERS,
         _ => HASTE,
     };

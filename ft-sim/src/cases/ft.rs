@@ -51,6 +51,8 @@ pub(crate) struct FtSetup {
     pub(crate) old: Vec<(String, Vec<u8>)>,
     /// Bytes of the first file that the receiver kept from an earlier attempt.
     pub(crate) kept: usize,
+    /// What it kept is not what it was: a byte of it has changed.
+    pub(crate) torn: bool,
     /// The old files have the time of the new ones.
     pub(crate) same_time: bool,
     pub(crate) compare: Compare,
@@ -74,6 +76,7 @@ impl FtSetup {
             files: vec![("f".to_owned(), content(1, 300))],
             old: vec![("f".to_owned(), b"the old content, which is whole".to_vec())],
             kept: 0,
+            torn: false,
             same_time: false,
             compare: Compare::Quick,
             overwrite: Overwrite::Default,
@@ -105,7 +108,9 @@ impl FtSetup {
         if self.kept > 0
             && let Some((name, content)) = self.files.first()
         {
-            to.tree().partials.insert(rel(name), content[..self.kept.min(content.len())].to_vec());
+            let mut kept = content[..self.kept.min(content.len())].to_vec();
+            kept[0] ^= u8::from(self.torn);
+            to.tree().partials.insert(rel(name), kept);
         }
         (from, Target::Memory(to))
     }
@@ -377,6 +382,7 @@ impl Game {
             world.sometimes("unknown", sender.is_some_and(|r| r.unknown > 0));
         }
         self.check(world, &to, &first);
+        self.check_failed(world, &to, &first);
         self.check_split(world, &first);
         let mut outcome = Outcome {
             client: words(first.client.as_ref()),
@@ -539,6 +545,17 @@ impl Game {
             world.always("HONEST: completed files are there", sender.completed <= stored);
         }
         broken(world, "ORDER: ACK1, content, landed, ACK2", attempt.early.map(str::to_owned));
+    }
+
+    /// HONEST, the other way round: a first attempt has stored nothing that its sender calls failed.
+    fn check_failed(&self, world: &mut World, to: &Target, attempt: &Attempt) {
+        let Some(sender) = attempt.sender(self.setup.way) else { return };
+        let mut stored = 0;
+        to.each(|name, content| {
+            let is_new = self.setup.new_content(name) == Some(content) && self.setup.old_content(name) != Some(content);
+            stored += u64::from(is_new);
+        });
+        world.always("HONEST: failed files are not there", stored <= sender.completed + sender.unknown);
     }
 
     /// SPLIT: under segmentation alone, both sides say what they say in the benign run.

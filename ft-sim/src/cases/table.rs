@@ -8,6 +8,7 @@ use super::{Case, Setup};
 use std::time::Duration;
 
 use ft_core::dialect::TextEnd;
+use ft_core::frame::Overwrite;
 
 use crate::faults::{Family, Faults};
 
@@ -72,6 +73,19 @@ fn kept() -> FtSetup {
     setup
 }
 
+fn torn() -> FtSetup {
+    FtSetup { torn: true, ..kept() }
+}
+
+/// A retry after *unknown* must find the file there, and not take it for somebody else's.
+fn never() -> FtSetup {
+    FtSetup { overwrite: Overwrite::Never, old: Vec::new(), ..FtSetup::one(Way::Push) }
+}
+
+fn narrow() -> FtSetup {
+    FtSetup { window: Some(16), ..three() }
+}
+
 fn small() -> FtSetup {
     FtSetup { files: vec![("f".to_owned(), content(1, 100))], retry: false, ..FtSetup::one(Way::Push) }
 }
@@ -117,6 +131,33 @@ pub(super) const CASES: &[Case] = &[
         worlds: WORLDS,
         stands: true,
         setup: || Setup::Ft(kept()),
+        faults: all_faults,
+    },
+    Case {
+        name: "ft-push-torn",
+        question: "What becomes of a kept beginning of 1 MiB in which a byte has changed?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(torn()),
+        faults: all_faults,
+    },
+    Case {
+        name: "ft-push-never",
+        question: "Does a retry complete that must not replace what the first attempt may have stored?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(never()),
+        faults: all_faults,
+    },
+    Case {
+        name: "ft-push-narrow",
+        question: "Do both sides read while they write, where 16 bytes fill a direction?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(narrow()),
         faults: all_faults,
     },
     Case {
