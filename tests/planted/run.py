@@ -64,10 +64,11 @@ def build(copy, env):
 
 def gauntlet(program, cases, runs, copy):
     """The lines it printed, and why they are not all, if so."""
-    command = [program, "--json", "--runs", str(runs), *(word for case in cases for word in ("--case", case))]
-    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    named = (word for case in cases for word in ("--case", case))
+    command = [program, "--json", "--runs", str(runs), *named]
+    bound = {"timeout": PATIENCE, "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))}
     try:
-        done = subprocess.run(command, cwd=copy / "ft-sim", capture_output=True, text=True, timeout=PATIENCE, preexec_fn=limit)
+        done = subprocess.run(command, cwd=copy / "ft-sim", capture_output=True, text=True, **bound)
     except subprocess.TimeoutExpired:
         return [], f"did not end in {PATIENCE} s"
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
@@ -122,8 +123,7 @@ def main():
         program, error = build(copy, env)
         if error:
             raise SystemExit(f"the workspace does not build: {error}")
-        cases = sorted({case for fault in faults for case in fault["cases"]})
-        lines, error = gauntlet(program, cases, asked.runs, copy)
+        lines, error = gauntlet(program, [], 150, copy)
         if error or any(line.get("broken") for line in lines):
             raise SystemExit(f"without any fault the gauntlet does not hold: {error or lines[-1]}")
         results = []

@@ -15,6 +15,7 @@ use ft_core::storage::Step;
 
 use super::deadline::Deadline;
 use super::landing::{Haste, Target};
+use super::slow::{Beat, Slow};
 use super::{Outcome, broken};
 use crate::core::HostId;
 use crate::disk::{CallFault, Disk, Keeps};
@@ -53,6 +54,8 @@ pub(crate) struct FtSetup {
     pub(crate) kept: usize,
     /// What it kept is not what it was: a byte of it has changed.
     pub(crate) torn: bool,
+    /// Every file operation takes its time, up to more than the silence that a peer bears.
+    pub(crate) slow: bool,
     /// The old files have the time of the new ones.
     pub(crate) same_time: bool,
     pub(crate) compare: Compare,
@@ -77,6 +80,7 @@ impl FtSetup {
             old: vec![("f".to_owned(), b"the old content, which is whole".to_vec())],
             kept: 0,
             torn: false,
+            slow: false,
             same_time: false,
             compare: Compare::Quick,
             overwrite: Overwrite::Default,
@@ -241,6 +245,12 @@ impl Log {
 
     fn hear(&mut self, event: &Event) {
         match event {
+            // How often a pulse comes is the clock's affair.
+            Event::Frame(direction, frame @ Frame::Alive(..)) => {
+                if *direction == Direction::Sent {
+                    self.sent_frame(frame);
+                }
+            }
             Event::Frame(Direction::Sent, frame) => {
                 self.sent.add(stream_of(frame), frame);
                 self.sent_frame(frame);
@@ -410,16 +420,20 @@ impl Game {
         let options = Options { overwrite: setup.overwrite, compare: setup.compare, ..Options::default() };
         let (client_log, server_log) = (Log::new(world), Log::new(world));
         let (clock, options) = (world.clock(), &options);
+        let beat = || Beat::new(clock.clone(), setup.slow);
+        let source = || Slow::new(from.source(), clock.clone(), setup.slow);
+        let storage = || Slow::new(to.storage(), clock.clone(), setup.slow);
         let pair = world.pair(
             |stream| {
                 let (stream, log) = (Deadline::new(stream, clock.clone(), Some(IDLE)), client_log.clone());
+                let (source, storage, beat) = (source(), storage(), beat());
                 async move {
                     let hear = |event: &Event| log.borrow_mut().hear(event);
                     let report = match setup.way {
-                        Way::Push => session::push(stream, from.source(), options, NoPulse, hear).await,
+                        Way::Push => session::push(stream, source, options, beat, hear).await,
                         Way::Pull => {
                             let wants = setup.files.iter().map(|(name, _)| want(name)).collect();
-                            session::pull(stream, wants, to.storage(), options, NoPulse, hear).await
+                            session::pull(stream, wants, storage, options, beat, hear).await
                         }
                     };
                     verdict(&log, &report);
@@ -428,6 +442,7 @@ impl Game {
             },
             |stream| {
                 let (stream, log) = (Deadline::new(stream, clock.clone(), Some(IDLE)), server_log.clone());
+                let (source, storage, beat) = (source(), storage(), beat());
                 async move {
                     let hear = |event: &Event| log.borrow_mut().hear(event);
                     let accepted = match session::accept(stream, &[]).await {
@@ -439,8 +454,8 @@ impl Game {
                         }
                     };
                     let report = match accepted.intent() {
-                        Intent::Push => accepted.receive(to.storage(), options, NoPulse, hear).await,
-                        Intent::Pull | Intent::List => accepted.send(from.source(), options, NoPulse, hear).await,
+                        Intent::Push => accepted.receive(storage, options, beat, hear).await,
+                        Intent::Pull | Intent::List => accepted.send(source, options, beat, hear).await,
                     };
                     verdict(&log, &report);
                     Ok(report)
@@ -547,9 +562,10 @@ impl Game {
         broken(world, "ORDER: ACK1, content, landed, ACK2", attempt.early.map(str::to_owned));
     }
 
-    /// HONEST, the other way round: a first attempt has stored nothing that its sender calls failed.
+    /// HONEST, the other way round: a first attempt has stored nothing that its sender calls failed. A disk that fails
+    /// behind the rename may have: the file is there, and nobody promises that it stays.
     fn check_failed(&self, world: &mut World, to: &Target, attempt: &Attempt) {
-        let Some(sender) = attempt.sender(self.setup.way) else { return };
+        let (Some(sender), None) = (attempt.sender(self.setup.way), self.setup.disk) else { return };
         let mut stored = 0;
         to.each(|name, content| {
             let is_new = self.setup.new_content(name) == Some(content) && self.setup.old_content(name) != Some(content);

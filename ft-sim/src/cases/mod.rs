@@ -11,6 +11,7 @@ mod ft;
 mod inputs;
 mod lab;
 mod landing;
+mod slow;
 mod stranger;
 mod table;
 

@@ -8,7 +8,7 @@ use super::{Case, Setup};
 use std::time::Duration;
 
 use ft_core::dialect::TextEnd;
-use ft_core::frame::Overwrite;
+use ft_core::frame::{Compare, Overwrite};
 
 use crate::faults::{Family, Faults};
 
@@ -80,6 +80,14 @@ fn torn() -> FtSetup {
 /// A retry after *unknown* must find the file there, and not take it for somebody else's.
 fn never() -> FtSetup {
     FtSetup { overwrite: Overwrite::Never, old: Vec::new(), ..FtSetup::one(Way::Push) }
+}
+
+/// One file to send, one that is there already and one of which another is there, with hashes to compare.
+fn slow(way: Way) -> FtSetup {
+    let mut setup = three();
+    setup.way = way;
+    setup.old = vec![("a".to_owned(), content(1, 100)), ("f".to_owned(), content(9, 200))];
+    FtSetup { slow: true, compare: Compare::Content, ..setup }
 }
 
 fn narrow() -> FtSetup {
@@ -158,6 +166,24 @@ pub(super) const CASES: &[Case] = &[
         worlds: WORLDS,
         stands: true,
         setup: || Setup::Ft(narrow()),
+        faults: all_faults,
+    },
+    Case {
+        name: "ft-push-slow",
+        question: "Does a push keep every promise while file operations take longer than a peer is patient?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(slow(Way::Push)),
+        faults: all_faults,
+    },
+    Case {
+        name: "ft-pull-slow",
+        question: "Does a pull keep every promise while file operations take longer than a peer is patient?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(slow(Way::Pull)),
         faults: all_faults,
     },
     Case {
