@@ -23,6 +23,9 @@ use serde_json::json;
 /// Cases that move more than this are searched at random only.
 const EXHAUSTIVE_BYTES: u64 = 8 * 1024;
 
+/// Where no case is named, cases that move more than this are not searched at all.
+const FLOOD: u64 = 512 * 1024;
+
 /// Where no case is named, so few seconds are worth more than every schedule: one of so many is tried.
 const HASTE: u32 = 16;
 
@@ -186,6 +189,10 @@ fn search(case: &Case, asked: &Asked, book: &mut Book) -> bool {
     };
     let benign = case.run(&ft_sim::Schedule::benign());
     let moved: u64 = benign.written.iter().flatten().sum();
+    if asked.cases.is_empty() && moved > FLOOD {
+        // Its strangers were met before.
+        return true;
+    }
     let deviations = if moved <= EXHAUSTIVE_BYTES { asked.deviations } else { 0 };
     let parts = match case.name {
         _ if !asked.cases.is_empty() => 1,

@@ -7,6 +7,7 @@
 //! say in any of it. What each of them is told, word for word, is in `snapshots/strangers`.
 
 mod clients;
+mod floods;
 mod servers;
 mod wire;
 
@@ -37,11 +38,16 @@ const STRANGER: &str = "stranger";
 /// What lies on the disk of the side that is ours, beneath `old`.
 const OLD: &[u8] = b"the old content";
 
+/// Room on its disk, bytes: for a file that is longer than a sync group is patient.
+const ROOM: u64 = 16 * 1024 * 1024;
+
 /// What is ours, and so whom the stranger plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ours {
     /// A server, whose clients push, pull and list.
     Server,
+    /// A server, whose clients offer as much as it bears, and more.
+    Flooded,
     /// A client that pushes `f`.
     Push,
     /// A client that pulls `dir/w`.
@@ -134,6 +140,7 @@ impl Game {
     pub(crate) fn new(ours: Ours) -> Self {
         let scripts = match ours {
             Ours::Server => clients::all(),
+            Ours::Flooded => floods::all(),
             Ours::Push => servers::of_a_push(),
             Ours::Pull => servers::of_a_pull(),
             Ours::List => servers::of_a_listing(),
@@ -159,6 +166,9 @@ impl Game {
                 files.push(format!("{path} {:?}", entry.meta.kind));
             }
         }
+        for (path, kept) in &memory.tree().partials {
+            files.push(format!("kept {path} {}", kept.escape_ascii()));
+        }
         let files = files.join(", ");
         let [said, heard] = [said, heard].map(|words| words.unwrap_or_else(|| "gone".to_owned()));
         world.always("INTACT: the old file stays", memory.content("old").as_deref() == Some(OLD));
@@ -170,7 +180,7 @@ impl Game {
         self.check_split(world, which, &told);
         let [said, heard, files] = told;
         match self.ours {
-            Ours::Server => Outcome { client: heard, server: said, files, retry: None },
+            Ours::Server | Ours::Flooded => Outcome { client: heard, server: said, files, retry: None },
             Ours::Push | Ours::Pull | Ours::List => Outcome { client: said, server: heard, files, retry: None },
         }
     }
@@ -196,7 +206,7 @@ impl Game {
             entry.meta.kind = kind;
             memory.put(entry);
         }
-        memory.tree().room = Some(1_000);
+        memory.tree().room = Some(ROOM);
         memory
     }
 
@@ -208,7 +218,7 @@ impl Game {
         let (clock, tracer) = (world.clock(), world.tracer());
         let deadline = |stream| Deadline::new(stream, clock.clone(), Some(IDLE));
         let stranger = |stream| script.play(deadline(stream), tracer.clone());
-        if self.ours == Ours::Server {
+        if matches!(self.ours, Ours::Server | Ours::Flooded) {
             let server = |stream| async move {
                 let accepted = match session::accept(deadline(stream), &[]).await {
                     Ok(accepted) => accepted,
@@ -229,7 +239,7 @@ impl Game {
             let path = RelPath::parse(b"dir/w").expect("a path");
             let wants = vec![Want { path, depth: 3, links: Links::Keep, last: false }];
             let report = match self.ours {
-                Ours::Push | Ours::Server => {
+                Ours::Push | Ours::Server | Ours::Flooded => {
                     let only = Memory::new();
                     only.put(memory.tree().files[&RelPath::parse(b"f").expect("a path")].clone());
                     session::push(stream, only.source(), options, NoPulse, |_| {}).await

@@ -241,6 +241,15 @@ pub(super) const CASES: &[Case] = &[
         faults: Faults::segmentation,
     },
     Case {
+        name: "ft-stranger-floods",
+        question: "Are the windows of a server exact, whoever offers up to them and beyond?",
+        parties: ["a stranger", "ft/1 server"],
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Stranger(Ours::Flooded),
+        faults: Faults::segmentation,
+    },
+    Case {
         name: "ft-stranger-push",
         question: "Does a pushing client believe no server that breaks a rule?",
         parties: ["ft/1 client", "a stranger"],

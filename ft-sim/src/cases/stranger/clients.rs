@@ -144,7 +144,7 @@ fn good_pushes() -> Vec<Script> {
             &goodbye(),
         ]),
         pusher("finds no room, and pushes a smaller one", "")
-            .say(&[&offer(1, "huge", 1_001), &offer(2, "new", 5)])
+            .say(&[&offer(1, "huge", super::ROOM + 1), &offer(2, "new", 5)])
             .hear(3)
             .say(&[&data(2, 0, FIVE), &end(2, FIVE), &error(1, 42, "crossed"), &goodbye()]),
         pusher("offers below a file", "").say(&[&offer(1, "old/below", 5)]).hear(2).say(&[&goodbye()]),
@@ -166,6 +166,38 @@ fn good_pushes() -> Vec<Script> {
             .say(&[&error(1, 42, "late"), &offer(2, "b", 3)])
             .hear(4)
             .say(&[&data(2, 0, b"abc"), &end(2, b"abc"), &goodbye()]),
+        pusher("gives one of three up within another's content", "FT-22")
+            .say(&[&offer(1, "a", 5), &offer(2, "b", 5), &offer(3, "c", 5)])
+            .hear(4)
+            .say(&[&data(1, 0, b"h"), &error(3, 42, "enough"), &data(2, 0, b"x")]),
+        pusher("gives one up within its content, and sends the other", "")
+            .say(&[&offer(1, "a", 5), &offer(2, "b", 3)])
+            .hear(3)
+            .say(&[&data(1, 0, b"h"), &error(1, 42, "enough"), &data(2, 0, b"abc"), &end(2, b"abc"), &goodbye()]),
+        pusher("ends a folder before a long file in it", "")
+            .say(&[&offer(1, "d/x", 9 << 20), &folder.offer(2), &offer(3, "y", 3)])
+            .hear(4)
+            .say(&[&end(2, b""), &data(3, 0, b"abc"), &end(3, b"abc"), &data(1, 0, FIVE)])
+            .hear(5)
+            .say(&[&error(1, 42, "enough")])
+            .hear(6)
+            .say(&[&goodbye()]),
+        pusher("skips in two halves", "")
+            .say(&[&frame(0x90, 0, 0, &[3; 400])[..200]])
+            .hear(1)
+            .say(&[&frame(0x90, 0, 0, &[3; 400])[200..], &goodbye()]),
+        Script::new("skips before HELLO", "").say(&[
+            &preamble(1, 1),
+            &frame(0x90, 0, 0, &[3; 40]),
+            &hello(1, 64, 65_536),
+            &goodbye(),
+        ]),
+        pusher("skips, and breaks a rule", "FT-32").say(&[
+            &frame(0x90, 0, 0, &[3; 400]),
+            &offer(1, "new", 5),
+            &goodbye(),
+        ]),
+        pusher("says half a frame behind GOODBYE", "truncated").say(&[&goodbye(), &goodbye()[..9]]),
         offerer("goes between content and END", "truncated").say(&[&data(1, 0, FIVE)]),
         offerer("goes within the content", "truncated").say(&[&data(1, 0, FIVE)[..30]]),
         offerer("goes without GOODBYE", "truncated").say(&[&data(1, 0, FIVE), &end(1, FIVE)]),

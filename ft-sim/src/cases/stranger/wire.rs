@@ -20,6 +20,9 @@ pub(super) mod kind {
     pub(in super::super) const ALIVE: u8 = 0x80;
 }
 
+/// Frames of one kind in a row that are told; of more only the number.
+const ALIKE: usize = 8;
+
 const HEADER: usize = 28;
 const PREAMBLE: usize = 16;
 
@@ -212,6 +215,8 @@ pub(super) struct Heard {
     bytes: Vec<u8>,
     at: usize,
     greeted: bool,
+    /// The kind of the last frame, and how many of it have come one after the other.
+    alike: (u8, usize),
     /// Frames that have come.
     pub(super) frames: usize,
     /// What has come, in words.
@@ -233,10 +238,17 @@ impl Heard {
             self.at = PREAMBLE;
             return Some(());
         }
-        let header = self.bytes.get(self.at..self.at + HEADER)?;
+        let bytes = std::mem::take(&mut self.bytes);
+        let told = self.tell(&bytes);
+        self.bytes = bytes;
+        told
+    }
+
+    fn tell(&mut self, bytes: &[u8]) -> Option<()> {
+        let header = bytes.get(self.at..self.at + HEADER)?;
         let u32_at = |i: usize| u32::from_be_bytes(header[i..i + 4].try_into().expect("four bytes"));
         let len = u32_at(0) as usize;
-        let payload = self.bytes.get(self.at + HEADER..self.at + HEADER + len)?;
+        let payload = bytes.get(self.at + HEADER..self.at + HEADER + len)?;
         let offset = u64::from_be_bytes(header[8..16].try_into().expect("eight bytes"));
         let (kind, stream, sum, crc) = (header[4], u32_at(16), u32_at(20), u32_at(24));
         let name = match kind {
@@ -255,6 +267,16 @@ impl Heard {
             kind::ALIVE => "ALIVE",
             _ => "SOMETHING UNKNOWN",
         };
+        self.at += HEADER + len;
+        self.frames += 1;
+        if self.alike.0 != kind {
+            self.tell_more();
+            self.alike = (kind, 0);
+        }
+        self.alike.1 += 1;
+        if self.alike.1 > ALIKE {
+            return Some(());
+        }
         let _ = write!(self.text, "; {name}");
         if stream > 0 || offset > 0 {
             let _ = write!(self.text, " #{stream} @{offset}");
@@ -266,13 +288,18 @@ impl Heard {
         if crc != crc32c::crc32c(&header[..24]) || sum != expected || header[5..8] != [0; 3] {
             self.text += " WITH A WRONG HEADER";
         }
-        self.at += HEADER + len;
-        self.frames += 1;
         Some(())
+    }
+
+    fn tell_more(&mut self) {
+        if let Some(more) = self.alike.1.checked_sub(ALIKE).filter(|more| *more > 0) {
+            let _ = write!(self.text, "; {more} more");
+        }
     }
 
     /// All of it, and whether it stopped inside a frame.
     pub(super) fn into_text(mut self) -> String {
+        self.tell_more();
         let left = self.bytes.len() - self.at;
         if left > 0 {
             let _ = write!(self.text, "; {left} bytes of another");
