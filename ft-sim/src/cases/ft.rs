@@ -129,11 +129,12 @@ impl FtSetup {
         let names = world.branch("disk-names", Keeps::KINDS);
         let bytes = world.branch("disk-bytes", Keeps::KINDS);
         disk.set_keeps(Keeps::from_choices(names, bytes));
-        let fault = world.pick("disk-fault", 1 + 4 * DISK_CALLS);
+        let calls = DISK_CALLS * u32::try_from(self.files.len()).unwrap_or(1);
+        let fault = world.pick("disk-fault", 1 + 4 * calls);
         let kind = [CallFault::Error, CallFault::Full, CallFault::Short, CallFault::PowerCut];
         if let Some(fault) = fault.checked_sub(1) {
-            let kind = kind[limits::index(u64::from(fault / DISK_CALLS))];
-            disk.set_fault(u64::from(fault % DISK_CALLS) + 1, kind);
+            let kind = kind[limits::index(u64::from(fault / calls))];
+            disk.set_fault(u64::from(fault % calls) + 1, kind);
             if kind == CallFault::PowerCut {
                 // The host that went with its disk waits for ever; its peer must not, which the retry shows.
                 world.tolerate_deadlock();

@@ -41,6 +41,9 @@ const OLD: &[u8] = b"the old content";
 /// Room on its disk, bytes: for a file that is longer than a sync group is patient.
 const ROOM: u64 = 16 * 1024 * 1024;
 
+/// Bytes of a file that are shown.
+const SHOWN: usize = 100;
+
 /// What is ours, and so whom the stranger plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ours {
@@ -160,7 +163,9 @@ impl Game {
         let (said, heard) = self.attempt(world, script, &memory);
         let mut files: Vec<String> = Vec::new();
         for (path, entry) in &memory.tree().files {
-            if let Kind::File = entry.meta.kind {
+            if entry.content.len() > SHOWN {
+                files.push(format!("{path} {} bytes", entry.content.len()));
+            } else if let Kind::File = entry.meta.kind {
                 files.push(format!("{path} {}", entry.content.escape_ascii()));
             } else {
                 files.push(format!("{path} {:?}", entry.meta.kind));

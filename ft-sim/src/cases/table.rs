@@ -223,6 +223,15 @@ pub(super) const CASES: &[Case] = &[
         faults: disk_faults,
     },
     Case {
+        name: "ft-push-disk-three",
+        question: "Does a disk that fails one file of a session harm the others?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(FtSetup { disk: Some(Haste::None), ..three() }),
+        faults: || disk_faults().and(&[Family::Delay]),
+    },
+    Case {
         name: "ft-push-rivals",
         question: "What becomes of one name that two clients write at the same time?",
         parties: ["two ft/1 clients", "ft/1 server"],

@@ -114,6 +114,11 @@ fn good_pushes() -> Vec<Script> {
             &end(1, &holed),
             &goodbye(),
         ]),
+        pusher("pushes a hole longer than what it costs", "").say(&[&offer(1, "holed", 100_000)]).hear(2).say(&[
+            &frame(kind::HOLE, 1, 0, &100_000_u64.to_be_bytes()),
+            &end(1, &[0; 100_000]),
+            &goodbye(),
+        ]),
         pusher("says what may be skipped", "")
             .say(&[&frame(0x90, 7, 9, &[3; 40]), &offer(1, "new", 5), &frame(0xff, 0, 0, &[])])
             .hear(2)
