@@ -203,6 +203,8 @@ fn search(case: &Case, asked: &Asked, book: &mut Book) -> bool {
     let report = explore(case.name, timed)
         .faults(&case.faults())
         .partition(1, parts)
+        // First what needs no deviation: every stranger on a benign network.
+        .exhaustive(0)
         .exhaustive(deviations)
         .partition(1, 1)
         .swarm(1, asked.runs)

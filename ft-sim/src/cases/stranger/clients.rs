@@ -197,11 +197,10 @@ fn good_pushes() -> Vec<Script> {
             &hello(1, 64, 65_536),
             &goodbye(),
         ]),
-        pusher("skips, and breaks a rule", "FT-32").say(&[
-            &frame(0x90, 0, 0, &[3; 400]),
-            &offer(1, "new", 5),
-            &goodbye(),
-        ]),
+        pusher("skips, and breaks a rule", "FT-32")
+            .say(&[&frame(0x90, 0, 0, &[3; 400]), &offer(1, "new", 5)])
+            .hear(2)
+            .say(&[&goodbye()]),
         pusher("says half a frame behind GOODBYE", "truncated").say(&[&goodbye(), &goodbye()[..9]]),
         offerer("goes between content and END", "truncated").say(&[&data(1, 0, FIVE)]),
         offerer("goes within the content", "truncated").say(&[&data(1, 0, FIVE)[..30]]),
