@@ -69,8 +69,10 @@ enum Do {
 /// A stranger.
 struct Script {
     name: &'static str,
-    /// The rule that it breaks, as ours must name it; empty if it breaks none.
+    /// The rule that it breaks, as ours must name it; empty if the session ends in order.
     rule: &'static str,
+    /// What it must hear, whatever else it hears.
+    told: &'static str,
     /// What our client asks a receiver to compare.
     compare: Compare,
     steps: Vec<Do>,
@@ -78,7 +80,11 @@ struct Script {
 
 impl Script {
     fn new(name: &'static str, rule: &'static str) -> Self {
-        Self { name, rule, compare: Compare::Quick, steps: Vec::new() }
+        Self { name, rule, told: "", compare: Compare::Quick, steps: Vec::new() }
+    }
+
+    fn told(self, told: &'static str) -> Self {
+        Self { told, ..self }
     }
 
     fn compared(self) -> Self {
@@ -96,7 +102,7 @@ impl Script {
     }
 
     /// Plays it, then ends its direction and reads to the end; what was heard.
-    async fn play<S: AsyncRead + AsyncWrite + Unpin>(&self, mut stream: S, tracer: Tracer) -> String {
+    async fn play<S: AsyncRead + AsyncWrite + Unpin>(&self, mut stream: S, tracer: Tracer) -> Heard {
         tracer.note(NoteKind::Note, format_args!("{}", self.name));
         let mut heard = wire::Heard::default();
         let mut buffer = [0; 4096];
@@ -116,8 +122,24 @@ impl Script {
         while end.is_none() {
             end = read(&mut stream, &mut buffer, &mut heard).await;
         }
-        format!("{}: {}{}", self.name, heard.into_text(), end.unwrap_or_default())
+        let unsaid = heard.stored.iter().any(|root| *root != [0; 32] && !self.says(root));
+        Heard { words: format!("{}: {}{}", self.name, heard.into_text(), end.unwrap_or_default()), unsaid }
     }
+
+    /// Whether these bytes are anywhere in what it says.
+    fn says(&self, bytes: &[u8]) -> bool {
+        self.steps.iter().any(|step| match step {
+            Do::Say(said) => said.windows(bytes.len()).any(|window| window == bytes),
+            Do::Hear(_) => false,
+        })
+    }
+}
+
+/// What a stranger has heard.
+struct Heard {
+    words: String,
+    /// Something was acknowledged as stored that it never stated the root of.
+    unsaid: bool,
 }
 
 /// The end, if it has come: empty for an end in order.
@@ -175,11 +197,19 @@ impl Game {
             files.push(format!("kept {path} {}", kept.escape_ascii()));
         }
         let files = files.join(", ");
-        let [said, heard] = [said, heard].map(|words| words.unwrap_or_else(|| "gone".to_owned()));
+        let said = said.unwrap_or_else(|| "gone".to_owned());
+        let Heard { words: heard, unsaid } = heard.unwrap_or_else(|| Heard { words: "gone".to_owned(), unsaid: false });
+        world.always("HONEST: ACK2 repeats a root that END stated", !unsaid);
+        let leads_out =
+            |c: &Vec<u8>| c.is_empty() || c == b"." || c == b".." || c.iter().any(|b| matches!(b, b'/' | 0));
+        let outside = memory.tree().files.keys().any(|path| path.components().iter().any(leads_out));
+        world.always("INSIDE: no name leads out of the root", !outside);
         world.always("INTACT: the old file stays", memory.content("old").as_deref() == Some(OLD));
-        let unnamed =
-            (!said.contains(script.rule)).then(|| format!("{}: expected {}, got {said}", script.name, script.rule));
+        let rule = if script.rule.is_empty() { "in order" } else { script.rule };
+        let unnamed = (!said.contains(rule)).then(|| format!("{}: expected {rule}, got {said}", script.name));
         broken(world, "STRICT: a broken rule is named", unnamed);
+        let untold = (!heard.contains(script.told)).then(|| format!("expected {}, got {heard}", script.told));
+        broken(world, "STRICT: a stranger is told why", untold);
         world.sometimes("in order", said.contains("in order"));
         let told = [said, heard, files];
         self.check_split(world, which, &told);
@@ -216,7 +246,7 @@ impl Game {
     }
 
     /// What ours said, and what the stranger heard.
-    fn attempt(&self, world: &mut World, script: &Script, memory: &Memory) -> (Option<String>, Option<String>) {
+    fn attempt(&self, world: &mut World, script: &Script, memory: &Memory) -> (Option<String>, Option<Heard>) {
         let compare = script.compare;
         let (overwrite, level) = (Overwrite::KeepBoth, Level::Durable);
         let options = &Options { agent: "ours".to_owned(), overwrite, compare, level };

@@ -155,7 +155,7 @@ fn good_pushes() -> Vec<Script> {
         pusher("offers below a file", "").say(&[&offer(1, "old/below", 5)]).hear(2).say(&[&goodbye()]),
         offerer("gives up within the content", "").say(&[&data(1, 0, b"h"), &error(1, 42, "enough"), &goodbye()]),
         offerer("gives up before the content", "").say(&[&error(1, 40, "changed"), &goodbye()]),
-        offerer("breaks its content", "").say(&[&data(1, 0, b"hallo"), &end(1, FIVE), &goodbye()]),
+        offerer("breaks its content", "").told("; ERROR #1 ").say(&[&data(1, 0, b"hallo"), &end(1, FIVE), &goodbye()]),
         pusher("pushes two, one after the other", "").say(&[&offer(1, "a", 5), &offer(2, "b", 3)]).hear(3).say(&[
             &data(2, 0, b"abc"),
             &end(2, b"abc"),
@@ -311,12 +311,15 @@ fn bad_payloads() -> Vec<Script> {
 fn bad_names() -> Vec<Script> {
     let called = |name, components: &[&[u8]]| {
         pusher(name, "")
+            .told("ACK1 #1 @0 05 00 20")
             .say(&[&Meta { path: path(components), ..Meta::file("", 5) }.offer(1)])
             .hear(2)
             .say(&[&goodbye()])
     };
     let deep: Vec<&[u8]> = vec![b"d"; 129];
+    // With a separator between any two of them.
     let long: Vec<&[u8]> = vec![&[b'x'; 255]; 16];
+    let longest: Vec<&[u8]> = [&long[..15], &[&[b'x'; 254], b"y"]].concat();
     vec![
         called("climbs", &[b"..", b"x"]),
         called("has a slash in a name", &[b"a/b"]),
@@ -325,9 +328,14 @@ fn bad_names() -> Vec<Script> {
         called("has no name", &[]),
         called("has a name of 256 bytes", &[&[b'x'; 256]]),
         called("is 129 folders deep", &deep),
-        called("has a path of 4,096 bytes", &[&long[..], &[b"y"]].concat()),
-        called("has a path of 4,097 bytes", &[&long[..15], &[&[b'x'; 255][..], b"yz"]].concat()),
+        pusher("has a path of 4,096 bytes", "")
+            .told("ACK1 #1 @0 01")
+            .say(&[&Meta { path: path(&longest), ..Meta::file("", 5) }.offer(1)])
+            .hear(2)
+            .say(&[&error(1, 42, ""), &goodbye()]),
+        called("has a path of 4,097 bytes", &[&long[..], &[b"y"]].concat()),
         pusher("climbs, and pushes another", "")
+            .told("ACK1 #1 @0 05 00 20")
             .say(&[&offer(1, "../x", 5), &offer(2, "\u{202e}ok", 5)])
             .hear(3)
             .say(&[&data(2, 0, FIVE), &end(2, FIVE), &goodbye()]),
@@ -406,7 +414,9 @@ fn good_pulls() -> Vec<Script> {
             .hear(4)
             .say(&[&frame(kind::ACK2, 1, 15, &[&[2][..], &[0; 32], &named("old")].concat()), &goodbye()]),
         stored(puller("has it by its content", "").say(&[&ack1(1, 15, 4, &root(OLD))]).hear(4)),
-        stored(puller("has another of that length", "").say(&[&ack1(1, 15, 4, &root(b"x"))]).hear(5)),
+        stored(
+            puller("has another of that length", "").told("; DATA #1 ").say(&[&ack1(1, 15, 4, &root(b"x"))]).hear(5),
+        ),
         puller("refuses it", "")
             .say(&[&ack1(1, 0, 5, &failure(43, 0, "no \x1b[2J thanks"))])
             .hear(4)

@@ -54,6 +54,9 @@ pub(super) fn all() -> Vec<Script> {
         filled("fills the window of offers", "truncated", 4096)
             .hear(1 + crate::limits::index(u64::from(OFFER_BYTES / 4096))),
         filled("overfills the window of offers by a byte", "FT-14", 4097),
+        filled("gives an offer up, and overfills its place by a byte", "FT-14", 4096)
+            .hear(1 + crate::limits::index(u64::from(OFFER_BYTES / 4096)))
+            .say(&[&error(1, 42, ""), &offer_of(OFFER_BYTES / 4096 + 1, 4097)]),
         renewed.say(&[&goodbye()]),
         pusher("offers one file in all this", "").say(&[&offer(1, "f", 0)]).hear(2).say(&[&end(1, b""), &goodbye()]),
     ]

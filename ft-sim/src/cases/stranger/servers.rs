@@ -59,6 +59,7 @@ pub(super) fn of_a_push() -> Vec<Script> {
             .say(&[good, &goodbye()]),
         verdict("has other content, compared", "", &ack1(1, 5, 4, &root(b"x")))
             .compared()
+            .told("; DATA #1 ")
             .hear(5)
             .say(&[good, &goodbye()]),
         verdict("has the same time, compared", "FT-48", &ack1(1, 5, 3, &[])).compared(),

@@ -215,6 +215,8 @@ pub(super) struct Heard {
     bytes: Vec<u8>,
     at: usize,
     greeted: bool,
+    /// Roots of what was acknowledged as stored.
+    pub(super) stored: Vec<[u8; 32]>,
     /// The kind of the last frame, and how many of it have come one after the other.
     alike: (u8, usize),
     /// Frames that have come.
@@ -269,6 +271,9 @@ impl Heard {
         };
         self.at += HEADER + len;
         self.frames += 1;
+        if kind == kind::ACK2 {
+            self.stored.extend(payload.get(1..33).and_then(|root| <[u8; 32]>::try_from(root).ok()));
+        }
         if self.alike.0 != kind {
             self.tell_more();
             self.alike = (kind, 0);
@@ -312,7 +317,8 @@ impl Heard {
 fn shown(payload: &[u8]) -> String {
     const SHOWN: usize = 72;
     if payload.len() > SHOWN {
-        return format!(" {} bytes, root {}", payload.len(), &ft_core::hash::Root(root(payload)).to_hex()[..8]);
+        let root = ft_core::hash::Root(root(payload)).to_hex();
+        return format!("{} … {} bytes, root {}", shown(&payload[..5]), payload.len(), &root[..8]);
     }
     let mut out = String::new();
     let mut rest = payload;
