@@ -106,7 +106,8 @@ fn run(asked: &Asked, book: &mut Book) -> bool {
         return false;
     }
     if asked.cases.is_empty() || asked.json {
-        let proofs = std::panic::catch_unwind(proofs::all).unwrap_or_default();
+        let proofs = std::panic::catch_unwind(|| [proofs::codec(), proofs::lab_a(), proofs::lab_b()].concat())
+            .unwrap_or_default();
         if !book.add(proofs.is_empty(), &json!({ "event": "proofs", "held": proofs.len() })) {
             return false;
         }

@@ -10,11 +10,6 @@ use ft_sim::prove::{Counterexample, Proof, prove_segmentation};
 /// A proof by name, held or refuted.
 pub(crate) type Named = (String, Result<Proof, Counterexample>);
 
-/// All of them.
-pub(crate) fn all() -> Vec<Named> {
-    [codec(), lab_a(), lab_b()].concat()
-}
-
 /// ft/1, over every transcript of the document.
 pub(crate) fn codec() -> Vec<Named> {
     let mut proofs = Vec::new();

@@ -392,21 +392,24 @@ fn good_pulls() -> Vec<Script> {
         let [a, b, folder] = ids;
         script.say(&[&ack2(a, b"abc", 2, "box/a"), &ack2(b, b"", 2, "box/b"), &ack2(folder, b"", 2, "box"), &goodbye()])
     };
-    let mut narrow = Script::new("pulls a folder one by one", "")
-        .say(&[&preamble(1, 1), &hello(2, 0, 0), &want(1, 1, 0, 9, &named("box"))])
-        .hear(2);
-    narrow = narrow
-        .say(&[&ack1(1, 0, 1, &[])])
-        .hear(3)
-        .say(&[&ack2(1, b"", 2, "box")])
-        .hear(4)
-        .say(&[&ack1(2, 0, 1, &[])])
-        .hear(6)
-        .say(&[&ack2(2, b"abc", 2, "box/a")])
-        .hear(8)
-        .say(&[&ack1(3, 0, 1, &[])])
-        .hear(9)
-        .say(&[&ack2(3, b"", 2, "box/b"), &goodbye()]);
+    // A window of one stream, or of no bytes of offers: one offer at a time is all the same.
+    let narrow = |name, streams, offer_bytes| {
+        Script::new(name, "")
+            .told("32 62; OFFER #2 ")
+            .say(&[&preamble(1, 1), &hello(2, streams, offer_bytes), &want(1, 1, 0, 9, &named("box"))])
+            .hear(2)
+            .say(&[&ack1(1, 0, 1, &[])])
+            .hear(3)
+            .say(&[&ack2(1, b"", 2, "box")])
+            .hear(4)
+            .say(&[&ack1(2, 0, 1, &[])])
+            .hear(6)
+            .say(&[&ack2(2, b"abc", 2, "box/a")])
+            .hear(8)
+            .say(&[&ack1(3, 0, 1, &[])])
+            .hear(9)
+            .say(&[&ack2(3, b"", 2, "box/b"), &goodbye()])
+    };
     vec![
         stored(puller("pulls a file", "").say(&[&ack1(1, 0, 1, &[])]).hear(5)),
         puller("has it by its time", "")
@@ -430,7 +433,8 @@ fn good_pulls() -> Vec<Script> {
                 .hear(10),
             [2, 3, 1],
         ),
-        narrow,
+        narrow("pulls a folder one by one", 1, 65_536),
+        narrow("pulls a folder and bears no offers", 64, 0),
         client("pulls what is not there", "", 2)
             .say(&[&want(1, 1, 0, 9, &named("nothing"))])
             .hear(3)
