@@ -1,7 +1,7 @@
 //! Strangers who offer as much as our server bears at once, and one more: its windows are exact (FT-13, FT-14).
 
 use super::Script;
-use super::wire::{Meta, end, error, goodbye, hello, offer, path, preamble};
+use super::wire::{Meta, data, end, error, goodbye, hello, offer, path, preamble};
 
 /// Streams that may be open at once (PROTOCOL §9).
 const STREAMS: u32 = 12 * 1024;
@@ -58,6 +58,11 @@ pub(super) fn all() -> Vec<Script> {
             .hear(1 + crate::limits::index(u64::from(OFFER_BYTES / 4096)))
             .say(&[&error(1, 42, ""), &offer_of(OFFER_BYTES / 4096 + 1, 4097)]),
         renewed.say(&[&goodbye()]),
+        pusher("pushes a thousand frames of a byte", "").say(&[&offer(1, "f", 1_000)]).hear(2).say(&[
+            &(0..1_000).flat_map(|at| data(1, at, b"x")).collect::<Vec<u8>>(),
+            &end(1, &[b'x'; 1_000]),
+            &goodbye(),
+        ]),
         pusher("offers one file in all this", "").say(&[&offer(1, "f", 0)]).hear(2).say(&[&end(1, b""), &goodbye()]),
     ]
 }
