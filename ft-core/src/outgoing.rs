@@ -170,12 +170,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Linger<S> {
     pub(crate) async fn run(mut self) {
         let mut scratch = vec![0; LINGER_READ];
         let mut left = LINGER_BYTES;
-        let mut writing = true;
+        let (mut writing, mut eof) = (true, false);
         poll_fn(|cx| {
             if writing {
                 writing = self.outgoing.poll_write(&mut self.stream, cx, &mut Vec::new()).is_pending();
             }
-            loop {
+            // The end is read once: to a stream with a deadline, reading it again and again would look like progress, and a
+            // peer that has closed and does not read would hold us for ever.
+            while !eof {
                 let mut read = ReadBuf::new(&mut scratch);
                 match Pin::new(&mut self.stream).poll_read(cx, &mut read) {
                     Poll::Pending => return Poll::Pending,
@@ -183,15 +185,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Linger<S> {
                     Poll::Ready(Ok(())) => {
                         let n = read.filled().len() as u64;
                         left = left.saturating_sub(n);
-                        if left == 0 || (n == 0 && !writing) {
+                        if left == 0 {
                             return Poll::Ready(());
                         }
-                        if n == 0 {
-                            return Poll::Pending;
-                        }
+                        eof = n == 0;
                     }
                 }
             }
+            if writing { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
     }

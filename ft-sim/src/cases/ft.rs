@@ -10,14 +10,15 @@ use ft_core::error::SessionError;
 use ft_core::event::{Direction, Event, Report};
 use ft_core::frame::{Compare, Frame, Intent, Level, Links, Mtime, Overwrite, StreamId, Verdict, Want};
 use ft_core::limits::CONNECTION_BYTES;
-use ft_core::memory::{Entry, Memory};
+use ft_core::memory::{Entry, Memory, MemorySource};
 use ft_core::path::RelPath;
-use ft_core::session::{self, NoPulse, Options};
-use ft_core::storage::Step;
+use ft_core::session::{self, Options};
+use ft_core::storage::{LandOp, SourceOp, Step};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::deadline::Deadline;
-use super::landing::{Haste, Target};
+use super::landing::{AnyStorage, Haste, Target};
+use super::slow::{Beat, Slow};
 use super::{Outcome, Tell, broken};
 use crate::core::HostId;
 use crate::disk::{CallFault, Disk, Keeps};
@@ -52,6 +53,10 @@ pub(crate) struct FtSetup {
     pub(crate) old: Vec<(String, Vec<u8>)>,
     /// Bytes of the first file that the receiver kept from an earlier attempt.
     pub(crate) kept: usize,
+    /// What it kept is not what it was: a byte of it has changed.
+    pub(crate) torn: bool,
+    /// Every file operation takes its time, up to more than the silence that a peer bears.
+    pub(crate) slow: bool,
     /// The old files have the time of the new ones.
     pub(crate) same_time: bool,
     pub(crate) compare: Compare,
@@ -75,6 +80,8 @@ impl FtSetup {
             files: vec![("f".to_owned(), content(1, 300))],
             old: vec![("f".to_owned(), b"the old content, which is whole".to_vec())],
             kept: 0,
+            torn: false,
+            slow: false,
             same_time: false,
             compare: Compare::Quick,
             overwrite: Overwrite::Default,
@@ -106,7 +113,9 @@ impl FtSetup {
         if self.kept > 0
             && let Some((name, content)) = self.files.first()
         {
-            to.tree().partials.insert(rel(name), content[..self.kept.min(content.len())].to_vec());
+            let mut kept = content[..self.kept.min(content.len())].to_vec();
+            kept[0] ^= u8::from(self.torn);
+            to.tree().partials.insert(rel(name), kept);
         }
         (from, Target::Memory(to))
     }
@@ -121,11 +130,12 @@ impl FtSetup {
         let names = world.branch("disk-names", Keeps::KINDS);
         let bytes = world.branch("disk-bytes", Keeps::KINDS);
         disk.set_keeps(Keeps::from_choices(names, bytes));
-        let fault = world.pick("disk-fault", 1 + 4 * DISK_CALLS);
+        let calls = DISK_CALLS * u32::try_from(self.files.len()).unwrap_or(1);
+        let fault = world.pick("disk-fault", 1 + 4 * calls);
         let kind = [CallFault::Error, CallFault::Full, CallFault::Short, CallFault::PowerCut];
         if let Some(fault) = fault.checked_sub(1) {
-            let kind = kind[limits::index(u64::from(fault / DISK_CALLS))];
-            disk.set_fault(u64::from(fault % DISK_CALLS) + 1, kind);
+            let kind = kind[limits::index(u64::from(fault / calls))];
+            disk.set_fault(u64::from(fault % calls) + 1, kind);
             if kind == CallFault::PowerCut {
                 // The host that went with its disk waits for ever; its peer must not, which the retry shows.
                 world.tolerate_deadlock();
@@ -260,6 +270,12 @@ impl Log {
 
     fn hear(&mut self, event: &Event) {
         match event {
+            // How often a pulse comes is the clock's affair.
+            Event::Frame(direction, frame @ Frame::Alive(..)) => {
+                if *direction == Direction::Sent {
+                    self.sent_frame(frame);
+                }
+            }
             Event::Frame(Direction::Sent, frame) => {
                 self.sent.add(stream_of(frame), frame);
                 self.sent_frame(frame);
@@ -381,9 +397,18 @@ struct Side<T> {
     log: Rc<RefCell<Log>>,
 }
 
+type SlowSource<T> = Slow<MemorySource, SourceOp, T>;
+type SlowStorage<T> = Slow<AnyStorage, LandOp, T>;
+
 impl<T: Time> Side<T> {
     fn stream<S>(&self, stream: S) -> Deadline<S, T> {
         Deadline::new(stream, self.time.clone(), Some(self.idle))
+    }
+
+    /// Files that take their time where the setup says so, and a pulse that keeps the peer patient.
+    fn pace(&self, from: &Memory, to: &Target) -> (SlowSource<T>, SlowStorage<T>, Beat<T>) {
+        let (time, slow) = (|| self.time.clone(), self.setup.slow);
+        (Slow::new(from.source(), time(), slow), Slow::new(to.storage(), time(), slow), Beat::new(time(), slow))
     }
 
     fn say(&self, report: Report) -> Report {
@@ -396,12 +421,13 @@ impl<T: Time> Side<T> {
 
     async fn client<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, from: Memory, to: Target) -> Report {
         let stream = self.stream(stream);
+        let (source, storage, beat) = self.pace(&from, &to);
         let hear = |event: &Event| self.log.borrow_mut().hear(event);
         let report = match self.setup.way {
-            Way::Push => session::push(stream, from.source(), &self.options, NoPulse, hear).await,
+            Way::Push => session::push(stream, source, &self.options, beat, hear).await,
             Way::Pull => {
                 let wants = self.setup.files.iter().map(|(name, _)| want(name)).collect();
-                session::pull(stream, wants, to.storage(), &self.options, NoPulse, hear).await
+                session::pull(stream, wants, storage, &self.options, beat, hear).await
             }
         };
         self.say(report)
@@ -413,6 +439,7 @@ impl<T: Time> Side<T> {
         from: Memory,
         to: Target,
     ) -> Result<Report, SessionError> {
+        let (source, storage, beat) = self.pace(&from, &to);
         let hear = |event: &Event| self.log.borrow_mut().hear(event);
         let accepted = match session::accept(self.stream(stream), &[]).await {
             Ok(accepted) => accepted,
@@ -422,8 +449,8 @@ impl<T: Time> Side<T> {
             }
         };
         let report = match accepted.intent() {
-            Intent::Push => accepted.receive(to.storage(), &self.options, NoPulse, hear).await,
-            Intent::Pull | Intent::List => accepted.send(from.source(), &self.options, NoPulse, hear).await,
+            Intent::Push => accepted.receive(storage, &self.options, beat, hear).await,
+            Intent::Pull | Intent::List => accepted.send(source, &self.options, beat, hear).await,
         };
         Ok(self.say(report))
     }
@@ -466,6 +493,7 @@ impl Game {
             world.sometimes("unknown", sender.is_some_and(|r| r.unknown > 0));
         }
         self.check(world, &to, &first);
+        self.check_failed(world, &to, &first);
         self.check_split(world, &first, G::REFERENCE);
         let mut outcome = match tell {
             Tell::Words => Outcome {
@@ -596,6 +624,18 @@ impl Game {
         let most = [&attempt.client, &attempt.server].into_iter().flatten().map(|report| report.most_held).max();
         let too_much = most.filter(|&most| most > CONNECTION_BYTES);
         broken(world, "BOUND: a connection costs 8 MiB at most", too_much.map(|most| format!("{most} bytes at once")));
+    }
+
+    /// HONEST, the other way round: a first attempt has stored nothing that its sender calls failed. A disk that fails
+    /// behind the rename may have: the file is there, and nobody promises that it stays.
+    fn check_failed(&self, world: &mut World, to: &Target, attempt: &Attempt) {
+        let (Some(sender), None) = (attempt.sender(self.setup.way), self.setup.disk) else { return };
+        let mut stored = 0;
+        to.each(|name, content| {
+            let is_new = self.setup.new_content(name) == Some(content) && self.setup.old_content(name) != Some(content);
+            stored += u64::from(is_new);
+        });
+        world.always("HONEST: failed files are not there", stored <= sender.completed + sender.unknown);
     }
 
     /// SPLIT: under segmentation alone, both sides say what they say in the benign run.

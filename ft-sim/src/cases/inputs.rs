@@ -9,7 +9,7 @@ use super::ft::content;
 use super::lab::Style;
 
 /// Inputs of a play; what is left out stays as the case has it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(crate) struct Inputs {
     /// Bytes that each direction holds written and unread.
@@ -88,6 +88,13 @@ impl Setup {
                 if let Some(compare) = &inputs.compare {
                     let all = [("none", Compare::None), ("quick", Compare::Quick), ("content", Compare::Content)];
                     setup.compare = choose("compare", compare, &all)?;
+                }
+            }
+            Self::Stranger(_) => {
+                if *inputs != Inputs::default() || retry {
+                    return Err(
+                        "a stranger's script is all that it brings: there are no inputs and no retry".to_owned()
+                    );
                 }
             }
             Self::Lab(setup) => {

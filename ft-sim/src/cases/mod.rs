@@ -2,7 +2,8 @@
 //!
 //! The engine names no protocol; here is where the two meet. A [`Case`] has a name, so that a replay line can find it
 //! again, and states the invariants of every transfer: INTACT, HONEST, ORDER, SPLIT, LIVE, INSIDE. `ft.rs` plays ft/1,
-//! `lab.rs` the labs, `table.rs` lists the cases; [`crate::scenario`] is a case with other inputs, one schedule, and
+//! `lab.rs` the labs,
+//! `stranger.rs` peers that are not ours, `table.rs` lists the cases; [`crate::scenario`] is a case with other inputs, one schedule, and
 //! what is expected of it.
 
 mod deadline;
@@ -12,6 +13,8 @@ mod lab;
 mod landing;
 pub mod pitfalls;
 mod shared_files;
+mod slow;
+mod stranger;
 mod table;
 
 use std::fmt;
@@ -192,6 +195,15 @@ impl Case {
         (self.setup)().cut_map(self, base, faults)
     }
 
+    /// How many strangers the case has, who come one a run: `stranger#0=N` for the N-th, from 0. None in other cases.
+    #[must_use]
+    pub fn strangers(&self) -> u32 {
+        match (self.setup)().into_game() {
+            Game::Stranger(game) => game.strangers(),
+            Game::Ft(_) | Game::Lab(_) => 0,
+        }
+    }
+
     /// The faults that it is searched with unless a plan says otherwise.
     #[must_use]
     pub fn faults(&self) -> Faults {
@@ -244,6 +256,7 @@ pub struct Outcome {
 pub(crate) enum Setup {
     Ft(FtSetup),
     Lab(LabSetup),
+    Stranger(stranger::Ours),
 }
 
 impl Setup {
@@ -251,6 +264,7 @@ impl Setup {
         match self {
             Self::Ft(setup) => Game::Ft(ft::Game::new(setup)),
             Self::Lab(setup) => Game::Lab(lab::Game::new(setup)),
+            Self::Stranger(ours) => Game::Stranger(stranger::Game::new(ours)),
         }
     }
 
@@ -283,6 +297,7 @@ fn recorded(world: &mut World, violation: Option<Violation>, written: Vec<[u64; 
 pub(crate) enum Game {
     Ft(ft::Game),
     Lab(lab::Game),
+    Stranger(stranger::Game),
 }
 
 /// Whether anybody will read an outcome. A search reads none, and putting them into words would be much of its cost.
@@ -326,6 +341,7 @@ impl Game {
         match self {
             Self::Ft(game) => game.play(ground, tell),
             Self::Lab(game) => game.play(ground, tell),
+            Self::Stranger(game) => game.play(ground, tell),
         }
     }
 }

@@ -3,15 +3,19 @@
 use super::ft::{FtSetup, Way, content};
 use super::lab::{Confirmations, LabSetup, Style, Verb};
 use super::landing::Haste;
+use super::stranger::Ours;
 use super::{Case, Setup};
 use std::time::Duration;
 
 use ft_core::dialect::TextEnd;
+use ft_core::frame::{Compare, Overwrite};
 
 use crate::faults::{Family, Faults};
 
 /// Nothing about these cases is only for memory; a schedule may be ([`crate::WorldKind::cannot_hold`]).
 const WORLDS: &[&str] = &["own", "tokio", "turmoil", "tcp"];
+/// Where a minute of waiting costs nothing.
+const IN_MEMORY: &[&str] = &["own", "tokio"];
 const FT: [&str; 2] = ["ft/1 client", "ft/1 server"];
 
 /// Sizes of ft/1 around which boundaries tell most: preamble and header.
@@ -72,6 +76,27 @@ fn kept() -> FtSetup {
     setup
 }
 
+fn torn() -> FtSetup {
+    FtSetup { torn: true, ..kept() }
+}
+
+/// A retry after *unknown* must find the file there, and not take it for somebody else's.
+fn never() -> FtSetup {
+    FtSetup { overwrite: Overwrite::Never, old: Vec::new(), ..FtSetup::one(Way::Push) }
+}
+
+/// One file to send, one that is there already and one of which another is there, with hashes to compare.
+fn slow(way: Way) -> FtSetup {
+    let mut setup = three();
+    setup.way = way;
+    setup.old = vec![("a".to_owned(), content(1, 100)), ("f".to_owned(), content(9, 200))];
+    FtSetup { slow: true, compare: Compare::Content, ..setup }
+}
+
+fn narrow() -> FtSetup {
+    FtSetup { window: Some(16), ..three() }
+}
+
 fn small() -> FtSetup {
     FtSetup { files: vec![("f".to_owned(), content(1, 100))], retry: false, ..FtSetup::one(Way::Push) }
 }
@@ -120,6 +145,51 @@ pub(super) const CASES: &[Case] = &[
         faults: all_faults,
     },
     Case {
+        name: "ft-push-torn",
+        question: "What becomes of a kept beginning of 1 MiB in which a byte has changed?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(torn()),
+        faults: all_faults,
+    },
+    Case {
+        name: "ft-push-never",
+        question: "Does a retry complete that must not replace what the first attempt may have stored?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(never()),
+        faults: all_faults,
+    },
+    Case {
+        name: "ft-push-narrow",
+        question: "Do both sides read while they write, where 16 bytes fill a direction?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(narrow()),
+        faults: all_faults,
+    },
+    Case {
+        name: "ft-push-slow",
+        question: "Does a push keep every promise while file operations take longer than a peer is patient?",
+        parties: FT,
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::Ft(slow(Way::Push)),
+        faults: all_faults,
+    },
+    Case {
+        name: "ft-pull-slow",
+        question: "Does a pull keep every promise while file operations take longer than a peer is patient?",
+        parties: FT,
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::Ft(slow(Way::Pull)),
+        faults: all_faults,
+    },
+    Case {
         name: "ft-push-once",
         question: "Does a push of 100 bytes keep every promise, without a retry?",
         parties: FT,
@@ -156,6 +226,15 @@ pub(super) const CASES: &[Case] = &[
         faults: disk_faults,
     },
     Case {
+        name: "ft-push-disk-three",
+        question: "Does a disk that fails one file of a session harm the others?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(FtSetup { disk: Some(Haste::None), ..three() }),
+        faults: || disk_faults().and(&[Family::Delay]),
+    },
+    Case {
         name: "ft-push-rivals",
         question: "What becomes of one name that two clients write at the same time?",
         parties: ["two ft/1 clients", "ft/1 server"],
@@ -163,6 +242,51 @@ pub(super) const CASES: &[Case] = &[
         stands: true,
         setup: || Setup::Ft(FtSetup { disk: Some(Haste::None), rival: true, ..FtSetup::one(Way::Push) }),
         faults: disk_faults,
+    },
+    Case {
+        name: "ft-stranger-clients",
+        question: "Does a server bear every client that is not ours, and name the rule that it broke?",
+        parties: ["a stranger", "ft/1 server"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::Stranger(Ours::Server),
+        faults: Faults::segmentation,
+    },
+    Case {
+        name: "ft-stranger-floods",
+        question: "Are the windows of a server exact, whoever offers up to them and beyond?",
+        parties: ["a stranger", "ft/1 server"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::Stranger(Ours::Flooded),
+        faults: Faults::segmentation,
+    },
+    Case {
+        name: "ft-stranger-push",
+        question: "Does a pushing client believe no server that breaks a rule?",
+        parties: ["ft/1 client", "a stranger"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::Stranger(Ours::Push),
+        faults: Faults::segmentation,
+    },
+    Case {
+        name: "ft-stranger-pull",
+        question: "Does a pulling client take nothing from a server that it did not ask for?",
+        parties: ["ft/1 client", "a stranger"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::Stranger(Ours::Pull),
+        faults: Faults::segmentation,
+    },
+    Case {
+        name: "ft-stranger-list",
+        question: "Does a listing client show nothing that it did not ask for?",
+        parties: ["ft/1 client", "a stranger"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::Stranger(Ours::List),
+        faults: Faults::segmentation,
     },
     Case {
         name: "ft-push-no-file-sync",

@@ -1,0 +1,353 @@
+//! ft/1 against a peer that is not ours: strangers who keep to the document, use what ours never says, or break a rule.
+//!
+//! A network that only cuts and delays never brings what an honest peer of ours would not write. Strangers do: each is a
+//! script of bytes, written from docs/PROTOCOL.md with an encoder of its own. Which of them comes is a decision named
+//! `stranger`, so that a search meets them all, under every segmentation. Whatever one does: the rule that it broke is
+//! named, the old file stays whole, nothing is stored but what was offered in order, and how the bytes were cut has no
+//! say in any of it. What each of them is told, word for word, is in `snapshots/strangers`.
+
+mod clients;
+mod floods;
+mod servers;
+mod wire;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use ft_core::event::Report;
+use ft_core::frame::{Compare, Intent, Kind, Level, Links, Mtime, Overwrite, Want};
+use ft_core::memory::{Entry, Memory};
+use ft_core::path::RelPath;
+use ft_core::session::{self, NoPulse, Options};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::deadline::Deadline;
+use super::{Outcome, Tell, broken};
+use crate::explore::run;
+use crate::ground::Ground;
+use crate::schedule::{Pick, Schedule};
+use crate::trace::NoteKind;
+use crate::world::{Tracer, World};
+
+/// The decision that says which stranger comes.
+const STRANGER: &str = "stranger";
+
+/// What lies on the disk of the side that is ours, beneath `old`.
+const OLD: &[u8] = b"the old content";
+
+/// Room on its disk, bytes: for a file that is longer than a sync group is patient.
+const ROOM: u64 = 16 * 1024 * 1024;
+
+/// Bytes of a file that are shown.
+const SHOWN: usize = 100;
+
+/// What is ours, and so whom the stranger plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ours {
+    /// A server, whose clients push, pull and list.
+    Server,
+    /// A server, whose clients offer as much as it bears, and more.
+    Flooded,
+    /// A client that pushes `f`.
+    Push,
+    /// A client that pulls `dir/w`.
+    Pull,
+    /// A client that lists `dir/w`.
+    List,
+}
+
+impl Ours {
+    /// Our side of the session, and how it went in words.
+    async fn play<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, memory: Memory, options: Options) -> String {
+        let path = RelPath::parse(b"dir/w").expect("a path");
+        let wants = vec![Want { path, depth: 3, links: Links::Keep, last: false }];
+        let report = match self {
+            Self::Server | Self::Flooded => return serve(stream, &memory, &options).await,
+            Self::Push => {
+                let only = Memory::new();
+                only.put(memory.tree().files[&RelPath::parse(b"f").expect("a path")].clone());
+                session::push(stream, only.source(), &options, NoPulse, |_| {}).await
+            }
+            Self::Pull => session::pull(stream, wants, memory.storage(), &options, NoPulse, |_| {}).await,
+            Self::List => session::list(stream, wants, &options, NoPulse, |_| {}).await,
+        };
+        words(&report)
+    }
+}
+
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, memory: &Memory, options: &Options) -> String {
+    let accepted = match session::accept(stream, &[]).await {
+        Ok(accepted) => accepted,
+        Err(error) => return format!("no session; {error}"),
+    };
+    let agent = accepted.agent().to_owned();
+    let report = match accepted.intent() {
+        Intent::Push => accepted.receive(memory.storage(), options, NoPulse, |_| {}).await,
+        Intent::Pull | Intent::List => accepted.send(memory.source(), options, NoPulse, |_| {}).await,
+    };
+    format!("{}, with {agent}", words(&report))
+}
+
+/// Bytes to write, and moments to wait for.
+enum Do {
+    Say(Vec<u8>),
+    /// Until so many frames in all have come, or the stream has ended.
+    Hear(usize),
+}
+
+/// A stranger.
+struct Script {
+    name: &'static str,
+    /// The rule that it breaks, as ours must name it; empty if the session ends in order.
+    rule: &'static str,
+    /// What it must hear, whatever else it hears.
+    told: &'static str,
+    /// What our client asks a receiver to compare.
+    compare: Compare,
+    steps: Vec<Do>,
+}
+
+impl Script {
+    fn new(name: &'static str, rule: &'static str) -> Self {
+        Self { name, rule, told: "", compare: Compare::Quick, steps: Vec::new() }
+    }
+
+    fn told(self, told: &'static str) -> Self {
+        Self { told, ..self }
+    }
+
+    fn compared(self) -> Self {
+        Self { compare: Compare::Content, ..self }
+    }
+
+    fn say(mut self, parts: &[&[u8]]) -> Self {
+        self.steps.push(Do::Say(parts.concat()));
+        self
+    }
+
+    fn hear(mut self, frames: usize) -> Self {
+        self.steps.push(Do::Hear(frames));
+        self
+    }
+
+    /// Plays it, then ends its direction and reads to the end; what was heard.
+    async fn play<S: AsyncRead + AsyncWrite + Unpin>(&self, mut stream: S, tracer: Tracer) -> Heard {
+        tracer.note(NoteKind::Note, format_args!("{}", self.name));
+        let mut heard = wire::Heard::default();
+        let mut buffer = [0; 4096];
+        let mut end = None;
+        for step in &self.steps {
+            match step {
+                // Ours may have hung up already; what it said is read below.
+                Do::Say(bytes) => drop(stream.write_all(bytes).await),
+                Do::Hear(frames) => {
+                    while heard.frames < *frames && end.is_none() {
+                        end = read(&mut stream, &mut buffer, &mut heard).await;
+                    }
+                }
+            }
+        }
+        drop(stream.shutdown().await);
+        while end.is_none() {
+            end = read(&mut stream, &mut buffer, &mut heard).await;
+        }
+        let unsaid = heard.stored.iter().any(|root| *root != [0; 32] && !self.says(root));
+        Heard { words: format!("{}: {}{}", self.name, heard.into_text(), end.unwrap_or_default()), unsaid }
+    }
+
+    /// Whether these bytes are anywhere in what it says.
+    fn says(&self, bytes: &[u8]) -> bool {
+        self.steps.iter().any(|step| match step {
+            Do::Say(said) => said.windows(bytes.len()).any(|window| window == bytes),
+            Do::Hear(_) => false,
+        })
+    }
+}
+
+/// What a stranger has heard.
+struct Heard {
+    words: String,
+    /// Something was acknowledged as stored that it never stated the root of.
+    unsaid: bool,
+}
+
+/// The end, if it has come: empty for an end in order.
+async fn read<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut [u8], heard: &mut wire::Heard) -> Option<String> {
+    match stream.read(buffer).await {
+        Ok(0) => Some(String::new()),
+        Ok(n) => {
+            heard.add(&buffer[..n]);
+            None
+        }
+        Err(error) => Some(format!("; {error}")),
+    }
+}
+
+/// Plays strangers, one a run, and remembers how each fared on a benign network.
+pub(crate) struct Game {
+    ours: Ours,
+    scripts: Vec<Rc<Script>>,
+    benign: RefCell<BTreeMap<u32, [String; 3]>>,
+}
+
+impl Game {
+    pub(crate) fn new(ours: Ours) -> Self {
+        let scripts = match ours {
+            Ours::Server => clients::all(),
+            Ours::Flooded => floods::all(),
+            Ours::Push => servers::of_a_push(),
+            Ours::Pull => servers::of_a_pull(),
+            Ours::List => servers::of_a_listing(),
+        };
+        Self { ours, scripts: scripts.into_iter().map(Rc::new).collect(), benign: RefCell::default() }
+    }
+
+    /// How many strangers there are.
+    pub(crate) fn strangers(&self) -> u32 {
+        u32::try_from(self.scripts.len()).expect("a page of scripts")
+    }
+
+    /// What it heard and said is part of what is asked, so that `tell` changes nothing.
+    pub(crate) fn play<G: Ground>(&self, ground: &mut G, _: Tell) -> Outcome {
+        let which = ground.world().branch(STRANGER, self.strangers());
+        let script = &self.scripts[crate::limits::index(u64::from(which))];
+        let memory = self.memory();
+        let (said, heard) = self.attempt(ground, script, &memory);
+        let world = ground.world();
+        let mut files: Vec<String> = Vec::new();
+        for (path, entry) in &memory.tree().files {
+            if entry.content.len() > SHOWN {
+                files.push(format!("{path} {} bytes", entry.content.len()));
+            } else if let Kind::File = entry.meta.kind {
+                files.push(format!("{path} {}", entry.content.escape_ascii()));
+            } else {
+                files.push(format!("{path} {:?}", entry.meta.kind));
+            }
+        }
+        for (path, kept) in &memory.tree().partials {
+            files.push(format!("kept {path} {}", kept.escape_ascii()));
+        }
+        let files = files.join(", ");
+        let said = said.unwrap_or_else(|| "gone".to_owned());
+        let Heard { words: heard, unsaid } = heard.unwrap_or_else(|| Heard { words: "gone".to_owned(), unsaid: false });
+        world.always("HONEST: ACK2 repeats a root that END stated", !unsaid);
+        let leads_out =
+            |c: &Vec<u8>| c.is_empty() || c == b"." || c == b".." || c.iter().any(|b| matches!(b, b'/' | 0));
+        let outside = memory.tree().files.keys().any(|path| path.components().iter().any(leads_out));
+        world.always("INSIDE: no name leads out of the root", !outside);
+        world.always("INTACT: the old file stays", memory.content("old").as_deref() == Some(OLD));
+        let rule = if script.rule.is_empty() { "in order" } else { script.rule };
+        let unnamed = (!said.contains(rule)).then(|| format!("{}: expected {rule}, got {said}", script.name));
+        broken(world, "STRICT: a broken rule is named", unnamed);
+        // Behind our GOODBYE nothing may follow, not even the reason.
+        let last_word = ["; ERROR ", "; GOODBYE"].iter().any(|word| heard.contains(word));
+        let untold = !heard.contains(script.told) || (script.rule.starts_with("FT-") && !last_word);
+        let untold = untold.then(|| format!("{}: {heard}", script.rule));
+        broken(world, "STRICT: a stranger is told why", untold);
+        world.sometimes("in order", said.contains("in order"));
+        let told = [said, heard, files];
+        self.check_split(world, which, &told);
+        let [said, heard, files] = told;
+        match self.ours {
+            Ours::Server | Ours::Flooded => Outcome { client: heard, server: said, files, retry: None },
+            Ours::Push | Ours::Pull | Ours::List => Outcome { client: said, server: heard, files, retry: None },
+        }
+    }
+
+    /// What is there before a stranger comes.
+    fn memory(&self) -> Memory {
+        let memory = Memory::new();
+        let dated = |name: &str, content: &[u8]| {
+            let mut entry = Entry::file(name, content);
+            entry.meta.mtime = Some(Mtime { secs: 5, nanos: 7 });
+            entry.meta.mode = Some(0o640);
+            entry
+        };
+        memory.put(dated("old", OLD));
+        if self.ours == Ours::Push {
+            memory.put(dated("f", b"local"));
+            return memory;
+        }
+        for (name, kind, content) in
+            [("box/a", Kind::File, &b"abc"[..]), ("box/b", Kind::File, b""), ("box", Kind::Folder, b"")]
+        {
+            let mut entry = dated(name, content);
+            entry.meta.kind = kind;
+            memory.put(entry);
+        }
+        memory.tree().room = Some(ROOM);
+        memory
+    }
+
+    /// What ours said, and what the stranger heard.
+    fn attempt<G: Ground>(
+        &self,
+        ground: &mut G,
+        script: &Rc<Script>,
+        memory: &Memory,
+    ) -> (Option<String>, Option<Heard>) {
+        let (overwrite, compare, level) = (Overwrite::KeepBoth, script.compare, Level::Durable);
+        let options = Options { agent: "ours".to_owned(), overwrite, compare, level };
+        let (time, idle, tracer) = (ground.time(), ground.idle(), ground.world().tracer());
+        let (time_there, script) = (time.clone(), Rc::clone(script));
+        let stranger =
+            move |stream| async move { script.play(Deadline::new(stream, time_there, Some(idle)), tracer).await };
+        let (ours, memory) = (self.ours, memory.clone());
+        let ours_alone = move |stream| ours.play(Deadline::new(stream, time, Some(idle)), memory, options);
+        if matches!(self.ours, Ours::Server | Ours::Flooded) {
+            let pair = ground.pair(stranger, ours_alone);
+            return (pair.server.done(), pair.client.done());
+        }
+        let pair = ground.pair(ours_alone, stranger);
+        (pair.client.done(), pair.server.done())
+    }
+
+    /// SPLIT: what was said, heard and stored is what it is on a benign network.
+    fn check_split(&self, world: &mut World, which: u32, told: &[String; 3]) {
+        let schedule = world.schedule();
+        if !schedule.steps().iter().all(|step| step.fault.is_segmentation()) {
+            return;
+        }
+        let known = self.benign.borrow().get(&which).cloned();
+        let benign = known.unwrap_or_else(|| {
+            let picks =
+                if which == 0 { Vec::new() } else { vec![Pick { name: STRANGER.into(), nth: 0, value: which }] };
+            let alone = Schedule::new(Vec::new(), picks).expect("a schedule of one pick");
+            if alone == schedule {
+                self.benign.borrow_mut().insert(which, told.clone());
+                return told.clone();
+            }
+            let game = Self::new(self.ours);
+            run(|world| drop(game.play(world, Tell::Nothing)), &alone);
+            let benign = game.benign.borrow().get(&which).cloned().unwrap_or_default();
+            self.benign.borrow_mut().insert(which, benign.clone());
+            benign
+        });
+        // To who speaks something else nothing is owed, not even a close without RST: what it hears depends on what was
+        // read before it was known.
+        let foreign = told[0].contains("does not speak ft/1");
+        for (promise, told, benign) in [
+            ("SPLIT: ours ends as on a benign network", &told[0], &benign[0]),
+            ("SPLIT: the stranger hears what it hears on a benign network", &told[1], &benign[1]),
+            ("SPLIT: what is stored is what is stored on a benign network", &told[2], &benign[2]),
+        ] {
+            if !(foreign && promise.contains("hears")) {
+                world.always_eq(promise, told, benign);
+            }
+        }
+    }
+}
+
+fn words(report: &Report) -> String {
+    let Report { end, wants, completed, failed, unknown, most_held: _ } = report;
+    let counted = [(completed, "completed"), (failed, "failed"), (unknown, "unknown")];
+    let mut text: Vec<String> =
+        counted.iter().filter(|(n, _)| **n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    if text.is_empty() {
+        text.push("nothing moved".to_owned());
+    }
+    text.extend(wants.iter().map(|(number, error)| format!("want {number}: {error}")));
+    text.push(end.as_ref().map_or_else(ToString::to_string, |()| "in order".to_owned()));
+    text.join("; ")
+}
