@@ -347,7 +347,10 @@ fn words(report: &Report) -> String {
     if text.is_empty() {
         text.push("nothing moved".to_owned());
     }
-    text.extend(wants.iter().map(|(number, error)| format!("want {number}: {error}")));
+    text.extend(wants.iter().take(2).map(|(number, error)| format!("want {number}: {error}")));
+    if let Some(more @ 1..) = wants.len().checked_sub(2) {
+        text.push(format!("{more} more wants failed"));
+    }
     text.push(end.as_ref().map_or_else(ToString::to_string, |()| "in order".to_owned()));
     text.join("; ")
 }

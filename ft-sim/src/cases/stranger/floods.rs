@@ -1,7 +1,7 @@
 //! Strangers who offer as much as our server bears at once, and one more: its windows are exact (FT-13, FT-14).
 
 use super::Script;
-use super::wire::{Meta, data, end, error, goodbye, hello, offer, path, preamble};
+use super::wire::{Meta, data, end, error, goodbye, hello, offer, path, preamble, want};
 
 /// Streams that may be open at once (PROTOCOL §9).
 const STREAMS: u32 = 12 * 1024;
@@ -9,11 +9,13 @@ const STREAMS: u32 = 12 * 1024;
 /// Payload bytes of their offers.
 const OFFER_BYTES: u32 = 2 * 1024 * 1024;
 
-/// A payload of so many bytes: with a path as long as that takes.
-fn offer_of(stream: u32, payload: u32) -> Vec<u8> {
-    // Everything but the components, and two bytes of length for each of them.
-    const FIXED: u32 = 34;
-    let (mut left, mut components) = (payload - FIXED, Vec::new());
+/// WANTs of a session, and their payload bytes.
+const WANTS: u32 = 4096;
+const WANT_BYTES: u32 = 1024 * 1024;
+
+/// A path of so many bytes, its count and lengths included.
+fn path_of(bytes: u32) -> Vec<u8> {
+    let (mut left, mut components) = (bytes - 2, Vec::new());
     while left > 0 {
         // What is left over must be no component of nothing.
         let len = if left <= 257 { left - 2 } else { (left - 5).min(255) };
@@ -21,7 +23,25 @@ fn offer_of(stream: u32, payload: u32) -> Vec<u8> {
         left -= len + 2;
     }
     let components: Vec<&[u8]> = components.iter().map(Vec::as_slice).collect();
-    Meta { path: path(&components), ..Meta::file("", 0) }.offer(stream)
+    path(&components)
+}
+
+/// An OFFER with a payload of so many bytes.
+fn offer_of(stream: u32, payload: u32) -> Vec<u8> {
+    Meta { path: path_of(payload - 32), ..Meta::file("", 0) }.offer(stream)
+}
+
+/// WANTs with payloads of so many bytes, each for nothing that is there.
+fn wants(name: &'static str, count: u32, payload: u32) -> Script {
+    let all: Vec<u8> = (1..=count).flat_map(|number| want(number, 0, 0, 0, &path_of(payload - 4))).collect();
+    let heard = 1 + crate::limits::index(u64::from(count));
+    Script::new(name, "FT-35").say(&[&preamble(1, 1), &hello(3, 1, 1), &all]).hear(heard).say(&[&want(
+        count + 1,
+        1,
+        0,
+        0,
+        &path_of(payload - 4),
+    )])
 }
 
 fn pusher(name: &'static str, rule: &'static str) -> Script {
@@ -58,6 +78,8 @@ pub(super) fn all() -> Vec<Script> {
             .hear(1 + crate::limits::index(u64::from(OFFER_BYTES / 4096)))
             .say(&[&error(1, 42, ""), &offer_of(OFFER_BYTES / 4096 + 1, 4097)]),
         renewed.say(&[&goodbye()]),
+        wants("wants one too many", WANTS, 12),
+        wants("wants a byte too many", WANT_BYTES / 4096, 4096),
         pusher("pushes a thousand frames of a byte", "").say(&[&offer(1, "f", 1_000)]).hear(2).say(&[
             &(0..1_000).flat_map(|at| data(1, at, b"x")).collect::<Vec<u8>>(),
             &end(1, &[b'x'; 1_000]),
