@@ -350,8 +350,11 @@ impl Tracer {
         match text.as_str() {
             Some(_) => self.shared.lock().note(kind, text),
             None => {
-                let text = text.to_string();
-                self.shared.lock().note(kind, format_args!("{text}"));
+                // Room for a usual note, so that it grows at most once.
+                let mut formatted = String::with_capacity(64);
+                if fmt::Write::write_fmt(&mut formatted, text).is_ok() {
+                    self.shared.lock().note(kind, format_args!("{formatted}"));
+                }
             }
         }
     }
