@@ -277,6 +277,7 @@ impl Setup {
         cutmap::draw(case.name, case.parties, base, faults, |schedule| game.once(World::new(), schedule))
     }
 
+    #[cfg(feature = "tokio-world")]
     pub(crate) fn play_in(self, world: World, schedule: &Schedule) -> (Run, Outcome) {
         self.into_game().once(world, schedule)
     }
