@@ -115,6 +115,8 @@ where
         }
         (self.observer)(&Event::Closed(end.clone()));
         let tally = self.machine.tally();
+        // After an early end the machine lets go of what it has without counting.
+        let end_is_good = end.is_ok();
         Report {
             end,
             wants: self.machine.failed_wants().to_vec(),
@@ -122,6 +124,7 @@ where
             failed: tally.failed,
             unknown: tally.unknown,
             most_held: self.most_held,
+            left_held: if end_is_good { self.machine.held() } else { 0 },
         }
     }
 

@@ -75,4 +75,6 @@ pub struct Report {
     /// Most memory that the session held at once for the peer's sake, bytes: frames, content and open streams. Never
     /// above [`crate::limits::CONNECTION_BYTES`], whatever the peer sends.
     pub most_held: u64,
+    /// What was still held when the session was over, bytes; 0 unless something was counted wrongly.
+    pub left_held: u64,
 }

@@ -15,7 +15,7 @@ use crate::frame::{Ack2, Compare, Frame, Hello, Intent, Kind, Level, Offer, Over
 use crate::hash::Root;
 use crate::limits::{
     CHUNK, IN_FLIGHT_BYTES, IN_FLIGHT_READS, INITIAL_OFFER_BYTES, INITIAL_STREAMS, MAX_OFFER_BYTES, MAX_STREAMS,
-    MAX_WANT_BYTES, MAX_WANTS, STREAM_BYTES, WALK_BATCH,
+    MAX_WANT_BYTES, MAX_WANTS, OPERATION, STREAM_BYTES, WALK_BATCH,
 };
 use crate::machine::{Action, Actions, Content, Machine, Next, Side, Tally, Violation, Window, intent_name};
 use crate::payload::{offer_len, want_len};
@@ -658,8 +658,9 @@ impl Machine for Sender {
     }
 
     fn held(&self) -> u64 {
-        let asked = self.want_bytes as u64;
-        self.held_bytes + self.promised + asked + u64::from(self.offer_bytes) + self.open.len() as u64 * STREAM_BYTES
+        let asked = if self.walks.is_empty() { 0 } else { self.want_bytes as u64 };
+        let reads = self.promised + self.reads as u64 * OPERATION;
+        self.held_bytes + reads + asked + u64::from(self.offer_bytes) + self.open.len() as u64 * STREAM_BYTES
     }
 
     fn peer_left(&self) -> bool {

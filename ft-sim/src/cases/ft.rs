@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::deadline::Deadline;
 use super::landing::{AnyStorage, Haste, Target};
-use super::slow::{Beat, Slow};
+use super::slow::{Beat, Pace, Slow};
 use super::{Outcome, Tell, broken};
 use crate::core::HostId;
 use crate::disk::{CallFault, Disk, Keeps};
@@ -407,8 +407,10 @@ impl<T: Time> Side<T> {
 
     /// Files that take their time where the setup says so, and a pulse that keeps the peer patient.
     fn pace(&self, from: &Memory, to: &Target) -> (SlowSource<T>, SlowStorage<T>, Beat<T>) {
-        let (time, slow) = (|| self.time.clone(), self.setup.slow);
-        (Slow::new(from.source(), time(), slow), Slow::new(to.storage(), time(), slow), Beat::new(time(), slow))
+        let time = || self.time.clone();
+        let pace = if self.setup.slow { Pace::Slow } else { Pace::AtOnce };
+        let beat = Beat::new(time(), self.setup.slow);
+        (Slow::new(from.source(), time(), pace), Slow::new(to.storage(), time(), pace), beat)
     }
 
     fn say(&self, report: Report) -> Report {
@@ -622,6 +624,9 @@ impl Game {
         }
         broken(world, "ORDER: ACK1, content, landed, ACK2", attempt.early.map(str::to_owned));
         let most = [&attempt.client, &attempt.server].into_iter().flatten().map(|report| report.most_held).max();
+        let left = [&attempt.client, &attempt.server].into_iter().flatten().map(|report| report.left_held).max();
+        let left = left.filter(|&left| left > 0);
+        broken(world, "BOUND: nothing is held when all is over", left.map(|left| format!("{left} bytes")));
         let too_much = most.filter(|&most| most > CONNECTION_BYTES);
         broken(world, "BOUND: a connection costs 8 MiB at most", too_much.map(|most| format!("{most} bytes at once")));
     }

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use ft_core::error::{Code, FileError, Retry};
 use ft_core::session::{Pulse, Tick};
 use ft_core::storage::{Buf, LandDone, LandOp, Source, SourceDone, SourceOp, Storage};
 
@@ -20,6 +21,22 @@ const LONG: Duration = Duration::from_secs(70);
 /// An operation that keeps nobody waiting.
 const SHORT: Duration = Duration::from_millis(10);
 
+/// A read during which a peer has time to change its mind.
+const READ: Duration = Duration::from_secs(1);
+
+/// Which operations take their time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// None: everything goes through at once.
+    AtOnce,
+    /// Reads alone.
+    Reads,
+    /// Reads alone, and the second one fails: a sector that cannot be read.
+    Fails,
+    /// Everything, and longer than the silence that a peer bears.
+    Slow,
+}
+
 /// Between two pulses.
 const BEAT: Duration = Duration::from_secs(10);
 
@@ -27,21 +44,28 @@ const BEAT: Duration = Duration::from_secs(10);
 pub(super) struct Slow<S, Op, T: Time> {
     inner: S,
     clock: T,
-    /// Otherwise everything goes through at once.
-    is_slow: bool,
+    pace: Pace,
+    /// Reads that came to their turn.
+    reads: u32,
     waiting: VecDeque<(Op, Option<Buf>)>,
     sleep: Option<T::Sleep>,
 }
 
 impl<S, Op, T: Time> Slow<S, Op, T> {
-    pub(super) fn new(inner: S, clock: T, is_slow: bool) -> Self {
-        Self { inner, clock, is_slow, waiting: VecDeque::new(), sleep: None }
+    pub(super) fn new(inner: S, clock: T, pace: Pace) -> Self {
+        Self { inner, clock, pace, reads: 0, waiting: VecDeque::new(), sleep: None }
+    }
+
+    /// Counts a read, and says whether it is the one that fails.
+    fn fails_now(&mut self) -> bool {
+        self.reads += 1;
+        self.pace == Pace::Fails && self.reads == 2
     }
 
     /// The operation whose time has come.
-    fn poll_turn(&mut self, cx: &mut Context<'_>, time: fn(&Op) -> Duration) -> Poll<Option<(Op, Option<Buf>)>> {
+    fn poll_turn(&mut self, cx: &mut Context<'_>, time: fn(&Op, Pace) -> Duration) -> Poll<Option<(Op, Option<Buf>)>> {
         let Some((op, _)) = self.waiting.front() else { return Poll::Ready(None) };
-        let sleep = self.sleep.get_or_insert_with(|| self.clock.sleep(time(op)));
+        let sleep = self.sleep.get_or_insert_with(|| self.clock.sleep(time(op, self.pace)));
         if Pin::new(sleep).poll(cx).is_pending() {
             return Poll::Pending;
         }
@@ -50,14 +74,17 @@ impl<S, Op, T: Time> Slow<S, Op, T> {
     }
 }
 
-fn landing_time(op: &LandOp) -> Duration {
+fn landing_time(op: &LandOp, _: Pace) -> Duration {
     match op {
         LandOp::Prepare(..) | LandOp::Finish(..) | LandOp::Commit(_) => LONG,
         LandOp::Write { .. } | LandOp::Hole { .. } | LandOp::Discard(..) => SHORT,
     }
 }
 
-fn reading_time(op: &SourceOp) -> Duration {
+fn reading_time(op: &SourceOp, pace: Pace) -> Duration {
+    if pace != Pace::Slow {
+        return if matches!(op, SourceOp::Read { .. }) { READ } else { Duration::ZERO };
+    }
     match op {
         SourceOp::Next { .. } | SourceOp::Check { .. } | SourceOp::Hash(_) | SourceOp::Read { .. } => LONG,
         SourceOp::Open { .. } | SourceOp::Close(_) => SHORT,
@@ -66,7 +93,10 @@ fn reading_time(op: &SourceOp) -> Duration {
 
 impl<S: Storage, T: Time> Storage for Slow<S, LandOp, T> {
     fn submit(&mut self, op: LandOp, content: Option<Buf>) {
-        if self.is_slow { self.waiting.push_back((op, content)) } else { self.inner.submit(op, content) }
+        match self.pace {
+            Pace::AtOnce => self.inner.submit(op, content),
+            Pace::Reads | Pace::Fails | Pace::Slow => self.waiting.push_back((op, content)),
+        }
     }
 
     fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(LandDone, Option<Buf>)> {
@@ -84,7 +114,10 @@ impl<S: Storage, T: Time> Storage for Slow<S, LandOp, T> {
 
 impl<S: Source, T: Time> Source for Slow<S, SourceOp, T> {
     fn submit(&mut self, op: SourceOp, spare: Option<Buf>) {
-        if self.is_slow { self.waiting.push_back((op, spare)) } else { self.inner.submit(op, spare) }
+        match self.pace {
+            Pace::AtOnce => self.inner.submit(op, spare),
+            Pace::Reads | Pace::Fails | Pace::Slow => self.waiting.push_back((op, spare)),
+        }
     }
 
     fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(SourceDone, Option<Buf>)> {
@@ -93,6 +126,10 @@ impl<S: Source, T: Time> Source for Slow<S, SourceOp, T> {
                 return Poll::Ready(done);
             }
             match self.poll_turn(cx, reading_time) {
+                Poll::Ready(Some((SourceOp::Read { item, .. }, spare))) if self.fails_now() => {
+                    let error = FileError::new(Code::Io, Retry::Never, "a sector cannot be read");
+                    return Poll::Ready((SourceDone::Failed(item, error), spare));
+                }
                 Poll::Ready(Some((op, spare))) => self.inner.submit(op, spare),
                 Poll::Ready(None) | Poll::Pending => return Poll::Pending,
             }

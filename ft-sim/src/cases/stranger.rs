@@ -17,15 +17,17 @@ use std::rc::Rc;
 
 use ft_core::event::Report;
 use ft_core::frame::{Compare, Intent, Kind, Level, Links, Mtime, Overwrite, Want};
+use ft_core::limits::CONNECTION_BYTES;
 use ft_core::memory::{Entry, Memory};
 use ft_core::path::RelPath;
 use ft_core::session::{self, NoPulse, Options};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::deadline::Deadline;
+use super::slow::{Pace, Slow};
 use super::{Outcome, Tell, broken};
 use crate::explore::run;
-use crate::ground::Ground;
+use crate::ground::{Ground, Time};
 use crate::schedule::{Pick, Schedule};
 use crate::trace::NoteKind;
 use crate::world::{Tracer, World};
@@ -39,6 +41,9 @@ const OLD: &[u8] = b"the old content";
 /// Room on its disk, bytes: for a file that is longer than a sync group is patient.
 const ROOM: u64 = 16 * 1024 * 1024;
 
+/// What a report says of memory, if it says anything.
+const HELD: &str = "held too much";
+
 /// Bytes of a file that are shown.
 const SHOWN: usize = 100;
 
@@ -51,6 +56,10 @@ pub(crate) enum Ours {
     Flooded,
     /// A client that pushes `f`.
     Push,
+    /// A client that pushes `f`, `g` and `old`, each of which takes a second to be read.
+    PushSlow,
+    /// The same, and the second cannot be read.
+    PushUnreadable,
     /// A client that pulls `dir/w`.
     Pull,
     /// A client that lists `dir/w`.
@@ -59,7 +68,11 @@ pub(crate) enum Ours {
 
 impl Ours {
     /// Our side of the session, and how it went in words.
-    async fn play<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, memory: Memory, options: Options) -> String {
+    async fn play<S, T>(self, stream: S, time: T, memory: Memory, options: Options) -> String
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+        T: Time,
+    {
         let path = RelPath::parse(b"dir/w").expect("a path");
         let wants = vec![Want { path, depth: 3, links: Links::Keep, last: false }];
         let report = match self {
@@ -68,6 +81,11 @@ impl Ours {
                 let only = Memory::new();
                 only.put(memory.tree().files[&RelPath::parse(b"f").expect("a path")].clone());
                 session::push(stream, only.source(), &options, NoPulse, |_| {}).await
+            }
+            Self::PushSlow | Self::PushUnreadable => {
+                let pace = if self == Self::PushSlow { Pace::Reads } else { Pace::Fails };
+                let source = Slow::new(memory.source(), time, pace);
+                session::push(stream, source, &options, NoPulse, |_| {}).await
             }
             Self::Pull => session::pull(stream, wants, memory.storage(), &options, NoPulse, |_| {}).await,
             Self::List => session::list(stream, wants, &options, NoPulse, |_| {}).await,
@@ -197,6 +215,8 @@ impl Game {
             Ours::Server => clients::all(),
             Ours::Flooded => floods::all(),
             Ours::Push => servers::of_a_push(),
+            Ours::PushSlow => servers::of_a_slow_push(),
+            Ours::PushUnreadable => servers::of_an_unreadable_push(),
             Ours::Pull => servers::of_a_pull(),
             Ours::List => servers::of_a_listing(),
         };
@@ -240,6 +260,8 @@ impl Game {
         let rule = if script.rule.is_empty() { "in order" } else { script.rule };
         let unnamed = (!said.contains(rule)).then(|| format!("{}: expected {rule}, got {said}", script.name));
         broken(world, "STRICT: a broken rule is named", unnamed);
+        let held = said.contains(HELD).then(|| said.clone());
+        broken(world, "BOUND: a connection costs 8 MiB at most, and nothing when it is over", held);
         // Behind our GOODBYE nothing may follow, not even the reason.
         let last_word = ["; ERROR ", "; GOODBYE"].iter().any(|word| heard.contains(word));
         let untold = !heard.contains(script.told) || (script.rule.starts_with("FT-") && !last_word);
@@ -251,7 +273,9 @@ impl Game {
         let [said, heard, files] = told;
         match self.ours {
             Ours::Server | Ours::Flooded => Outcome { client: heard, server: said, files, retry: None },
-            Ours::Push | Ours::Pull | Ours::List => Outcome { client: said, server: heard, files, retry: None },
+            Ours::Push | Ours::PushSlow | Ours::PushUnreadable | Ours::Pull | Ours::List => {
+                Outcome { client: said, server: heard, files, retry: None }
+            }
         }
     }
 
@@ -265,9 +289,17 @@ impl Game {
             entry
         };
         memory.put(dated("old", OLD));
-        if self.ours == Ours::Push {
-            memory.put(dated("f", b"local"));
-            return memory;
+        match self.ours {
+            Ours::Push => {
+                memory.put(dated("f", b"local"));
+                return memory;
+            }
+            Ours::PushSlow | Ours::PushUnreadable => {
+                memory.put(dated("f", b"local"));
+                memory.put(dated("g", b"hello"));
+                return memory;
+            }
+            Ours::Server | Ours::Flooded | Ours::Pull | Ours::List => {}
         }
         for (name, kind, content) in
             [("box/a", Kind::File, &b"abc"[..]), ("box/b", Kind::File, b""), ("box", Kind::Folder, b"")]
@@ -294,7 +326,8 @@ impl Game {
         let stranger =
             move |stream| async move { script.play(Deadline::new(stream, time_there, Some(idle)), tracer).await };
         let (ours, memory) = (self.ours, memory.clone());
-        let ours_alone = move |stream| ours.play(Deadline::new(stream, time, Some(idle)), memory, options);
+        let ours_alone =
+            move |stream| ours.play(Deadline::new(stream, time.clone(), Some(idle)), time, memory, options);
         if matches!(self.ours, Ours::Server | Ours::Flooded) {
             let pair = ground.pair(stranger, ours_alone);
             return (pair.server.done(), pair.client.done());
@@ -340,7 +373,7 @@ impl Game {
 }
 
 fn words(report: &Report) -> String {
-    let Report { end, wants, completed, failed, unknown, most_held: _ } = report;
+    let Report { end, wants, completed, failed, unknown, most_held, left_held } = report;
     let counted = [(completed, "completed"), (failed, "failed"), (unknown, "unknown")];
     let mut text: Vec<String> =
         counted.iter().filter(|(n, _)| **n > 0).map(|(n, word)| format!("{n} {word}")).collect();
@@ -350,6 +383,9 @@ fn words(report: &Report) -> String {
     text.extend(wants.iter().take(2).map(|(number, error)| format!("want {number}: {error}")));
     if let Some(more @ 1..) = wants.len().checked_sub(2) {
         text.push(format!("{more} more wants failed"));
+    }
+    if *most_held > CONNECTION_BYTES || *left_held > 0 {
+        text.push(format!("{HELD}: {most_held} bytes at once, {left_held} at the end"));
     }
     text.push(end.as_ref().map_or_else(ToString::to_string, |()| "in order".to_owned()));
     text.join("; ")

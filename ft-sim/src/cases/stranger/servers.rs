@@ -26,6 +26,39 @@ fn nothing() -> Vec<u8> {
     failure(0, 0, "")
 }
 
+/// For a client that pushes `f`, `g` and `old`, and is still reading when it hears: what is given up must leave nothing
+/// behind that holds the rest. The first does nothing wrong.
+pub(super) fn of_a_slow_push() -> Vec<Script> {
+    vec![
+        stored(takes_three("stores all").hear(11), &[1, 2, 3]),
+        stored(takes_three("gives up the first").say(&[&error(1, 39, "")]).told("; DATA #3 ").hear(9), &[2, 3]),
+        stored(takes_three("gives up the second").say(&[&error(2, 39, "")]).told("; DATA #3 ").hear(9), &[1, 3]),
+        stored(takes_three("gives up the last").say(&[&error(3, 39, "")]).told("; DATA #2 ").hear(9), &[1, 2]),
+    ]
+}
+
+/// For the same client when it cannot read `g`: it says so, and goes on.
+pub(super) fn of_an_unreadable_push() -> Vec<Script> {
+    vec![stored(takes_three("stores what comes").told("; ERROR #2 ").hear(9), &[1, 3])]
+}
+
+/// A server that takes `f`, `g` and `old`.
+fn takes_three(name: &'static str) -> Script {
+    let acks = [ack1(1, 0, 1, &[]), ack1(2, 0, 1, &[]), ack1(3, 0, 1, &[])].concat();
+    server(name, "").hear(4).say(&[&acks])
+}
+
+/// It has stored some of them.
+fn stored(script: Script, streams: &[u32]) -> Script {
+    let all = [(1, LOCAL, "f"), (2, FIVE, "g"), (3, super::OLD, "old")];
+    let acks: Vec<u8> = all
+        .iter()
+        .filter(|(stream, ..)| streams.contains(stream))
+        .flat_map(|(stream, content, name)| ack2(*stream, content, 2, name))
+        .collect();
+    script.say(&[&acks, &goodbye()])
+}
+
 /// For a client that pushes `f`; the first does nothing wrong.
 pub(super) fn of_a_push() -> Vec<Script> {
     let good = &ack2(1, LOCAL, 2, "f");
