@@ -255,6 +255,11 @@ fn remember(lesson: &Lesson, shown: &Shown) -> Page {
     {
         blocks.push(command(&format!("sim explore --case {}", pair.broken.case), "search it yourself"));
     }
+    if let Some(survey) = &text.survey
+        && let Some(case) = survey.cases.first()
+    {
+        blocks.push(command(&format!("sim map {case}"), "the counts above, byte by byte"));
+    }
     if super::lesson::file(lesson.number + 1).is_some() {
         blocks.push(command(&format!("demo {}", lesson.number + 1), "the next lesson"));
     } else {
