@@ -17,6 +17,9 @@ pub(super) fn run(args: &MapArgs, screen: &Screen) -> Result<Exit, Stop> {
         MapFormat::Text if screen.mode() == Mode::Json => MapFormat::Json,
         asked @ (MapFormat::Text | MapFormat::Svg | MapFormat::Json) => asked,
     };
+    if args.plain && !matches!(format, MapFormat::Text) {
+        return Err(Stop::usage("--plain is for maps as text"));
+    }
     let bytes = match format {
         MapFormat::Text => text(args, &maps),
         MapFormat::Svg => map_svg(&maps),
