@@ -41,10 +41,18 @@ pub fn run(cli: Cli) -> Exit {
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args, &screen),
     };
-    result.unwrap_or_else(|stop| {
+    let exit = result.unwrap_or_else(|stop| {
         shown.stop(&stop);
         stop.exit
-    })
+    });
+    match shown.output_lost() {
+        Some(reason) => {
+            let stop = Stop::failed(format_args!("cannot write to standard output: {reason}"));
+            shown.stop(&stop);
+            exit.and(stop.exit)
+        }
+        None => exit,
+    }
 }
 
 /// One session at a time: one thread for the stream; the disk has its own.

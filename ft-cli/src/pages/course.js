@@ -6,7 +6,7 @@ function article(lesson, next) {
   const rest = el("div", { class: "reveal", hidden: true });
   const said = el("p", { class: "answer", "aria-live": "polite" });
   const buttons = lesson.choices.map((choice, i) => el("button", { type: "button", class: "choice", click: () => choose(i) },
-    el("span", { class: "letter" }, String.fromCharCode(65 + i)), el("span", {}, choice.text)));
+    el("span", { class: "letter" }, String(i + 1)), el("span", {}, choice.text)));
   const whys = lesson.choices.map((choice) => el("div", { class: "why", hidden: true }));
   let chosen = false;
 
@@ -21,8 +21,8 @@ function article(lesson, next) {
       whys[k].append(el("b", {}, choice.right ? "✓ So it is. " : "✗ Not so. "), choice.why || "");
     });
     const right = lesson.choices.findIndex((choice) => choice.right);
-    const letter = (k) => String.fromCharCode(65 + k);
-    said.textContent = i === right ? `You said ${letter(i)}, and so it is.` : `You said ${letter(i)}; what came was ${letter(right)}. Many choose as you did.`;
+    const letter = (k) => String(k + 1);
+    said.textContent = i === right ? `You said ${letter(i)}, and so it is.` : `You said ${letter(i)}; what came was ${letter(right)}.`;
     rest.append(...reveal(lesson, next));
     rest.hidden = false;
   }

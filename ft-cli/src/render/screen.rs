@@ -46,6 +46,8 @@ struct Inner {
     done: u64,
     progress_shown: Option<Instant>,
     closed: bool,
+    /// Why output was lost, if not because its reader had enough.
+    lost: Option<String>,
 }
 
 /// What `--json` adds to a fact.
@@ -83,6 +85,7 @@ impl Screen {
             done: 0,
             progress_shown: None,
             closed: false,
+            lost: None,
         };
         Self { mode, data_on_stdout: false, begun: Instant::now(), inner: Arc::new(Mutex::new(inner)) }
     }
@@ -102,6 +105,11 @@ impl Screen {
     /// True when the reader of standard output is gone: a listing need not go on.
     pub fn stdout_closed(&self) -> bool {
         self.lock().closed
+    }
+
+    /// Why output was lost, if any was: a full disk, not a reader that went away.
+    pub fn output_lost(&self) -> Option<String> {
+        self.lock().lost.clone()
     }
 
     /// Shows one fact of the command, or of one of its sessions.
@@ -205,6 +213,7 @@ impl Screen {
             None => write(),
         }
         inner.closed = result.is_err();
+        inner.lost = result.err().filter(|e| e.kind() != io::ErrorKind::BrokenPipe).map(|e| e.to_string());
     }
 
     /// Talk on standard error: nothing in quiet mode.

@@ -146,7 +146,8 @@ impl MemoryFiles {
         self.commits
     }
 
-    /// Loses everything that is not durable, as a power cut does. An empty file that was created in place is gone too.
+    /// Loses everything that is not durable, as a power cut does: a file that was emptied in place stays empty, one that
+    /// was made in place is gone.
     pub fn crash(&mut self) {
         self.visible = self.durable.clone();
     }
@@ -203,8 +204,10 @@ impl LabFiles for MemoryFiles {
 
 impl RawFiles for MemoryFiles {
     async fn truncate(&mut self, name: &[u8]) -> io::Result<()> {
-        // The worst that a crash may leave: the old content is gone at once, the new one is nowhere safe.
-        self.durable.remove(name);
+        // The worst that a crash may leave: the old content is gone at once, its name stays, the new one is nowhere safe.
+        if let Some(content) = self.durable.get_mut(name) {
+            content.clear();
+        }
         self.visible.insert(name.to_vec(), Vec::new());
         Ok(())
     }

@@ -234,7 +234,7 @@ const HUNTS: &[Hunt] = &[
             && seen.said.server == "served addfile: 25 bytes"
     }),
     b(Pitfall::TruncateFirst, addfile, |seen| {
-        seen.claims_all() && seen.said.files.starts_with("server_data.txt: 0 bytes")
+        seen.claims_all() && seen.said.files.starts_with("server_data.txt: 0 bytes") && seen.was_cut()
     }),
     b(Pitfall::ShortSend, addfile, |seen| seen.sent_some() && seen.server("served addfile") && seen.only_cut()),
     Hunt {

@@ -71,6 +71,10 @@ fn html(path: &Path, lessons: &[Lesson], screen: &Screen) -> Result<Exit, Stop> 
     let shown = shown.collect::<Result<Vec<_>, _>>()?;
     let unsound = |text: String| Stop { exit: Exit::Unsound, text, hint: None };
     let page = sim::quietly(|| course_page(&shown, &library)).and_then(|page| page).map_err(unsound)?;
+    if path == Path::new("-") {
+        screen.print(page.trim_end());
+        return Ok(Exit::Completed);
+    }
     std::fs::write(path, page).map_err(|e| Stop::failed(format_args!("cannot write to {}: {e}", path.display())))?;
     screen.line(&format!("{} written to {}", sim::count(shown.len() as u64, "lesson"), path.display()));
     Ok(Exit::Completed)

@@ -36,14 +36,14 @@ enum Left {
 pub(super) fn run(lessons: &[Lesson], single: bool, real: bool, look: Look, screen: &Screen) -> Result<(), Stop> {
     let mut at = 0;
     if !single {
-        match welcome(lessons, screen) {
+        match welcome(lessons, screen)? {
             Wish::Quit => return Ok(()),
             Wish::Answer(number) => at = number - 1,
             Wish::Next | Wish::Back => {}
         }
     }
     while let Some(lesson) = lessons.get(at) {
-        match show(lesson, real, look, screen)? {
+        match show(lesson, at + 1 == lessons.len(), real, look, screen)? {
             Left::Quit => return Ok(()),
             Left::Forward => at += 1,
             Left::Backward => at = at.saturating_sub(1),
@@ -52,7 +52,7 @@ pub(super) fn run(lessons: &[Lesson], single: bool, real: bool, look: Look, scre
     Ok(())
 }
 
-fn welcome(lessons: &[Lesson], screen: &Screen) -> Wish {
+fn welcome(lessons: &[Lesson], screen: &Screen) -> Result<Wish, Stop> {
     const WORDS: &str = "Twelve lessons about TCP, of two to four minutes each. A lesson shows a few lines of code and asks \
                          what will happen. Then the code runs, in a network that does what TCP allows.";
     let mut text = wrap(WORDS, WIDTH).join("\n") + "\n";
@@ -63,13 +63,14 @@ fn welcome(lessons: &[Lesson], screen: &Screen) -> Wish {
     prompt(&format!("Enter: begin  1-{}: that lesson  q: quit", lessons.len()), lessons.len())
 }
 
-fn show(lesson: &Lesson, real: bool, look: Look, screen: &Screen) -> Result<Left, Stop> {
+/// One lesson; behind the `last` one there is nothing more.
+fn show(lesson: &Lesson, last: bool, real: bool, look: Look, screen: &Screen) -> Result<Left, Stop> {
     let ask = tell::ask(lesson);
     let choices = lesson.text.question.choices.len();
     'question: loop {
         screen.line(&look.page(lesson, &ask, 1, 1 + pages_after(lesson, real)));
-        let chosen = match prompt(&format!("1-{choices}: your answer  Enter: just show me  b: back  q: quit"), choices)
-        {
+        let ask = format!("1-{choices}: your answer  Enter: just show me  b: back  q: quit");
+        let chosen = match prompt(&ask, choices)? {
             Wish::Answer(number) => Some(number - 1),
             Wish::Next => None,
             Wish::Back => return Ok(Left::Backward),
@@ -84,7 +85,8 @@ fn show(lesson: &Lesson, real: bool, look: Look, screen: &Screen) -> Result<Left
         let mut at = 0;
         while let Some(page) = pages.get(at) {
             screen.line(&look.page(lesson, page, at + 2, 1 + pages.len()));
-            match prompt("Enter: next  b: back  q: quit", 0) {
+            let end = last && at + 1 == pages.len();
+            match prompt(if end { "Enter: end  b: back" } else { "Enter: next  b: back  q: quit" }, 0)? {
                 Wish::Next | Wish::Answer(_) => at += 1,
                 Wish::Quit => return Ok(Left::Quit),
                 Wish::Back if at == 0 => continue 'question,
@@ -101,27 +103,34 @@ pub(super) fn pages_after(lesson: &Lesson, real: bool) -> usize {
 }
 
 /// Asks until the answer makes sense. The end of the input is a wish to leave.
-fn prompt(text: &str, answers: usize) -> Wish {
+///
+/// # Errors
+///
+/// Standard output cannot be written to.
+fn prompt(text: &str, answers: usize) -> Result<Wish, Stop> {
     loop {
-        let mut out = io::stdout().lock();
-        // A terminal that is gone is noticed by the next read.
-        let _ = write!(out, "{text} > ").and_then(|()| out.flush());
-        drop(out);
+        say(&format!("{text} > "))?;
         let mut line = String::new();
         let read = io::Read::take(io::stdin().lock(), LINE).read_line(&mut line);
         // A terminal shows the line feed that ends an answer. Where there is none, it is made up for.
         if !line.ends_with('\n') || !io::stdin().is_terminal() {
-            println!();
+            say("\n")?;
         }
         match read {
-            Ok(0) | Err(_) => return Wish::Quit,
+            Ok(0) | Err(_) => return Ok(Wish::Quit),
             Ok(_) => {}
         }
         match wish(&line, answers) {
-            Some(wish) => return wish,
-            None => println!("That was none of these."),
+            Some(wish) => return Ok(wish),
+            None => say("That was none of these.\n")?,
         }
     }
+}
+
+fn say(text: &str) -> Result<(), Stop> {
+    let mut out = io::stdout().lock();
+    let said = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    said.map_err(|e| Stop::failed(format_args!("cannot write to standard output: {e}")))
 }
 
 fn wish(line: &str, answers: usize) -> Option<Wish> {

@@ -55,7 +55,7 @@ fn happened(lesson: &Lesson, shown: &Shown, chosen: Option<usize>, exact: bool) 
             heads: vec!["the same program, the same file".to_owned(), "arrived whole".to_owned()],
             rows: vec![
                 row("real TCP over localhost, just now", both.loopback),
-                row("simulated networks that cut and delay", both.random),
+                row("simulated: cuts, delays, short sends", both.random),
             ],
         });
     } else if let Some(pair) = shown.pairs.first() {
@@ -97,7 +97,7 @@ fn happened(lesson: &Lesson, shown: &Shown, chosen: Option<usize>, exact: bool) 
     if let Some(chosen) = chosen {
         let told = match shown.right.iter().position(|&right| right) {
             Some(right) if right == chosen => ", and so it is.".to_owned(),
-            Some(right) => format!(". It is {}; below is what speaks for either.", right + 1),
+            Some(right) => format!(". It is {}; below is why.", right + 1),
             None => ". It is none of these.".to_owned(),
         };
         blocks.insert(0, Block::Say(format!("You said {}{told}", chosen + 1)));
@@ -177,6 +177,11 @@ fn over_tcp(twins: &[Twin]) -> Page {
     let text = "The same programs and the same schedule over real TCP on 127.0.0.1, just now. A relay between the two \
                 sockets does what the schedule says.";
     let mut blocks = vec![Block::Say(text.to_owned())];
+    // Of a crash only the connection's part is real.
+    if twins.iter().any(|twin| twin.simulated.run.schedule.to_string().contains("crash")) {
+        let text = "The disk and its power cut are simulated here too: only the bytes went through the kernel.";
+        blocks.push(Block::Say(text.to_owned()));
+    }
     for twin in twins {
         let name = twin.simulated.case;
         match (&twin.real, twin.difference()) {

@@ -60,7 +60,7 @@ fn read(path: &Path) -> Result<String, Stop> {
     match result {
         Ok(_) => Ok(text),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            Err(Stop::usage(format_args!("no scenario is named {:?}, and no file", path.display()))
+            Err(Stop::usage(format_args!("no case or scenario is named {:?}, and no file", path.display()))
                 .hint("`ft-cli sim list` lists those that are built in"))
         }
         Err(e) => Err(Stop::usage(format_args!("cannot read {}: {e}", path.display()))),
