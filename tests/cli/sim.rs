@@ -240,3 +240,16 @@ fn world_that_cannot_hold_a_scenario_is_refused_with_the_reason() {
     let refused = sandbox.run("sim run mine.toml --world tcp").expect(2);
     assert!(refused.stderr.contains("world tcp cannot hold mine.toml: \"order\" chooses between"), "{}", refused.all());
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_a_full_disk_loses_is_an_error_and_no_panic() {
+    let sandbox = Sandbox::new();
+    for line in ["sim list", "sim run pitfall-split-ack", "demo --list", "demo --no-input 2", "demo 2"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device that is always full");
+        let output = sandbox.command(line).stdin(std::process::Stdio::null()).stdout(full).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{line}: {said}");
+        assert!(said.contains("cannot write to standard output"), "{line}: {said}");
+    }
+}
