@@ -23,6 +23,11 @@ fn all_faults() -> Faults {
     Faults::all().headers(&[16, 28])
 }
 
+/// For whom it matters what happens within a second: no delay is so long that it changes that.
+fn short_delays() -> Faults {
+    Faults::segmentation().delays(&[Duration::from_millis(20)])
+}
+
 /// What a careful lab program must bear: early ends, and delays that are shorter than its quiet moments.
 fn lab_faults() -> Faults {
     Faults::cuts().delays(&[Duration::from_millis(20)]).headers(&[3, 8, 11])
@@ -277,7 +282,7 @@ pub(super) const CASES: &[Case] = &[
         worlds: IN_MEMORY,
         stands: true,
         setup: || Setup::Stranger(Ours::PushSlow),
-        faults: Faults::segmentation,
+        faults: short_delays,
     },
     Case {
         name: "ft-stranger-unreadable-push",
@@ -286,7 +291,7 @@ pub(super) const CASES: &[Case] = &[
         worlds: IN_MEMORY,
         stands: true,
         setup: || Setup::Stranger(Ours::PushUnreadable),
-        faults: Faults::segmentation,
+        faults: short_delays,
     },
     Case {
         name: "ft-stranger-pull",
