@@ -202,6 +202,27 @@ pub enum Frame {
     Alive(StreamId, u64),
 }
 
+impl Frame {
+    /// Its name in the document, such as `OFFER`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Hello(_) => "HELLO",
+            Self::Error(..) => "ERROR",
+            Self::Goodbye => "GOODBYE",
+            Self::Want(..) => "WANT",
+            Self::Done(..) => "DONE",
+            Self::Entry(..) => "ENTRY",
+            Self::Offer(..) => "OFFER",
+            Self::Ack1(..) => "ACK1",
+            Self::Data { .. } => "DATA",
+            Self::Hole { .. } => "HOLE",
+            Self::End(..) => "END",
+            Self::Ack2(..) => "ACK2",
+            Self::Alive(..) => "ALIVE",
+        }
+    }
+}
+
 /// "It is stored": the receiver's promise (PROTOCOL §5.7).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ack2 {

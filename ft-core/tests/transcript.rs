@@ -35,24 +35,6 @@ fn direction(mark: &str, side: &str) -> (Vec<u8>, Vec<String>) {
     (bytes, names)
 }
 
-fn name_of(frame: &Frame) -> &'static str {
-    match frame {
-        Frame::Hello(_) => "HELLO",
-        Frame::Error(..) => "ERROR",
-        Frame::Goodbye => "GOODBYE",
-        Frame::Want(..) => "WANT",
-        Frame::Done(..) => "DONE",
-        Frame::Entry(..) => "ENTRY",
-        Frame::Offer(..) => "OFFER",
-        Frame::Ack1(..) => "ACK1",
-        Frame::Data { .. } => "DATA",
-        Frame::Hole { .. } => "HOLE",
-        Frame::End(..) => "END",
-        Frame::Ack2(..) => "ACK2",
-        Frame::Alive(..) => "ALIVE",
-    }
-}
-
 /// Frames and content of one direction; each was named by the document, and encodes to the same bytes again.
 fn decode(mark: &str, side: &str) -> (Vec<Frame>, Vec<u8>) {
     let (bytes, names) = direction(mark, side);
@@ -67,7 +49,7 @@ fn decode(mark: &str, side: &str) -> (Vec<Frame>, Vec<u8>) {
             }
             Item::Frame(frame) => {
                 encode(&frame, &mut again);
-                found.push(name_of(&frame));
+                found.push(frame.name());
                 frames.push(frame);
             }
             Item::Content(piece) => {

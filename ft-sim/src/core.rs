@@ -1,4 +1,4 @@
-//! The state that one run's streams, clock and executor share, behind one lock.
+//! The state that one run's streams, clock and executor share.
 //!
 //! One borrow for everything, and never held while foreign code runs: wakers are collected and woken after it has
 //! ended, because waking may run code that comes back here. The executor's own wakers are known by sight and need none of

@@ -13,6 +13,7 @@ pub mod wire;
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -30,6 +31,46 @@ pub trait Leg: AsyncRead + AsyncWrite + Unpin {
     /// Ends the connection with a RST, if this kind of stream can; else it is merely closed, and
     /// [`Gate::resets`] has to make a reset of it.
     fn abort(self);
+}
+
+/// Any stream as a leg, with what makes a RST of its end.
+#[derive(Debug)]
+pub struct StreamLeg<S> {
+    stream: S,
+    abort: fn(S),
+}
+
+impl<S> StreamLeg<S> {
+    /// `abort` is given the stream instead of its being closed: it closes it with a RST, if it can.
+    pub fn new(stream: S, abort: fn(S)) -> Self {
+        Self { stream, abort }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Leg for StreamLeg<S> {
+    fn abort(self) {
+        (self.abort)(self.stream);
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for StreamLeg<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for StreamLeg<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
 }
 
 /// What a relay knows of the parties, and what it may do to them.

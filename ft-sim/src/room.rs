@@ -26,7 +26,7 @@ use crate::schedule::{Party, Schedule};
 use crate::world::{HostDeath, Pair, World};
 use hub::Playing;
 
-pub use hub::{Alarm, Hub};
+pub use hub::{Alarm, Alarmed, Hub};
 
 /// What another world has to offer.
 pub trait Network: Sized {

@@ -32,7 +32,7 @@ use turmoil::net::{TcpListener, TcpStream};
 
 use crate::limits;
 
-pub use play::{TurmoilNetwork, TurmoilSleep, TurmoilTime};
+pub use play::{TurmoilNetwork, TurmoilTime};
 
 /// What a host's software returns; an error ends the run.
 pub type HostResult = turmoil::Result;

@@ -3,51 +3,23 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ft_sim::relay::{Gate, Leg, Relay};
+use ft_sim::relay::{Gate, Relay, StreamLeg};
 use ft_sim::trace::What;
 use ft_sim::{
     CLIENT, Clock, Direction, Endpoint, Faults, HostDeath, HostId, HostTask, Party, SERVER, Schedule, Sleep, World,
     explore, run,
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const RELAY: HostId = 2;
 
 /// How long this gate gives a reader.
 const PATIENCE: Duration = Duration::from_millis(100);
-
-/// A leg that has no reset to send.
-struct Mute(Endpoint);
-
-impl Leg for Mute {
-    fn abort(self) {}
-}
-
-impl AsyncRead for Mute {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Mute {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
 
 /// Knows nothing of the parties.
 struct Blind {
@@ -150,7 +122,7 @@ fn converse(world: &mut World, schedule: &Schedule) -> (Vec<Vec<Vec<u8>>>, Vec<S
         (
             RELAY,
             Box::pin(async move {
-                relay.run(Mute(client_leg), Mute(server_leg)).await;
+                relay.run(StreamLeg::new(client_leg, drop), StreamLeg::new(server_leg, drop)).await;
                 Vec::new()
             }),
         ),

@@ -11,16 +11,13 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::net::Ipv4Addr;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ft_sim::ground::{Time, WorldKind};
-use ft_sim::relay::Leg;
-use ft_sim::room::{Alarm, Away, Call, Hub, Network, Room};
+use ft_sim::relay::StreamLeg;
+use ft_sim::room::{Alarmed, Away, Call, Hub, Network, Room};
 use ft_sim::{World, limits};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
@@ -47,66 +44,24 @@ pub struct RealTime {
 }
 
 impl Time for RealTime {
-    type Sleep = RealSleep;
+    type Sleep = Alarmed<tokio::time::Sleep>;
 
     fn now(&self) -> Duration {
         self.began.elapsed()
     }
 
-    fn sleep(&self, span: Duration) -> RealSleep {
-        RealSleep { sleep: Box::pin(sleep(span)), alarm: Some(self.hub.alarm(self.now() + span)) }
-    }
-}
-
-/// The future of [`RealTime`]'s sleep.
-#[derive(Debug)]
-pub struct RealSleep {
-    sleep: Pin<Box<tokio::time::Sleep>>,
-    alarm: Option<Alarm>,
-}
-
-impl Future for RealSleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let result = self.sleep.as_mut().poll(cx);
-        if result.is_ready() {
-            self.alarm = None;
-        }
-        result
+    fn sleep(&self, span: Duration) -> Self::Sleep {
+        self.hub.alarmed(self.now() + span, sleep(span))
     }
 }
 
 /// The relay's connection to a party.
-#[derive(Debug)]
-pub struct TcpLeg(pub TcpStream);
-
-impl Leg for TcpLeg {
-    fn abort(self) {
+fn leg(stream: TcpStream) -> StreamLeg<TcpStream> {
+    StreamLeg::new(stream, |stream| {
         // With a linger time of zero, closing sends RST and forgets what was not sent. Where the option is refused the
         // socket is closed all the same, and the peer reads an end instead.
-        let _ = self.0.set_zero_linger();
-    }
-}
-
-impl AsyncRead for TcpLeg {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for TcpLeg {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
+        let _ = stream.set_zero_linger();
+    })
 }
 
 /// A listener on a port of the kernel's choice.
@@ -145,7 +100,7 @@ fn spawn(refused: &Refused, what: &'static str, task: impl Future<Output = io::R
 
 impl Network for Loopback {
     type Stream = TcpStream;
-    type Leg = TcpLeg;
+    type Leg = StreamLeg<TcpStream>;
     type Time = RealTime;
 
     const KIND: WorldKind = WorldKind::Tcp;
@@ -171,7 +126,7 @@ impl Network for Loopback {
                 spawn(&refused, "the relay", async move {
                     let client = accept(for_relay).await?;
                     let server = connect(server_port).await?;
-                    relay.run(TcpLeg(client), TcpLeg(server)).await;
+                    relay.run(leg(client), leg(server)).await;
                     Ok(())
                 });
                 spawn(&refused, "the client", async move {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ft_core::codec::{Decoder, Item};
-use ft_core::frame::Frame;
 use ft_core::preamble::MAGIC;
 use ft_sim::scenario::Played;
 use ft_sim::trace::{Event, What};
@@ -123,7 +122,7 @@ pub(crate) fn frames(bytes: &[u8]) -> Vec<Message> {
         let to = decoder.offset();
         let label = match &item {
             Item::Preamble(_) => "preamble",
-            Item::Frame(frame) => frame_name(frame),
+            Item::Frame(frame) => frame.name(),
             Item::BadOffer(..) => "OFFER",
             Item::Content(_) => {
                 // Content belongs to the DATA frame in front of it.
@@ -142,24 +141,6 @@ pub(crate) fn frames(bytes: &[u8]) -> Vec<Message> {
         messages.push(Message { from, to: end, label: None });
     }
     messages
-}
-
-fn frame_name(frame: &Frame) -> &'static str {
-    match frame {
-        Frame::Hello(_) => "HELLO",
-        Frame::Error(..) => "ERROR",
-        Frame::Goodbye => "GOODBYE",
-        Frame::Want(..) => "WANT",
-        Frame::Done(..) => "DONE",
-        Frame::Entry(..) => "ENTRY",
-        Frame::Offer(..) => "OFFER",
-        Frame::Ack1(..) => "ACK1",
-        Frame::Data { .. } => "DATA",
-        Frame::Hole { .. } => "HOLE",
-        Frame::End(..) => "END",
-        Frame::Ack2(..) => "ACK2",
-        Frame::Alive(..) => "ALIVE",
-    }
 }
 
 fn moments(events: &[Event]) -> Vec<Moment> {

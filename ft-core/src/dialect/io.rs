@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use super::limits::{LINGER_MAX, READ_BUFFER, TEXT_MAX};
+use super::limits::{LINGER_MAX, READ_BUFFER, SMALL_FILE, TEXT_MAX};
 
 /// What a quiet moment is waited for. A caller may give each its own length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,9 +68,6 @@ pub enum PeerClose {
     /// It kept sending what nobody asked for.
     StillSending,
 }
-
-/// A file up to this size, in bytes, is read and sent at once.
-const SMALL_FILE: usize = 8 * 1024;
 
 /// Memory for one read after another. It begins small and grows when a read fills it: most sessions are short, and
 /// zeroing 32 KiB would be most of what they cost.

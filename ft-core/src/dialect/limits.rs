@@ -16,6 +16,10 @@ pub const SIZE_MAX: u64 = i64::MAX as u64;
 /// for the 64 KiB that a peer may cost before it is trusted.
 pub const READ_BUFFER: usize = 32 * 1024;
 
+/// A file up to this size is read and sent at once, in bytes: most lab files are smaller, and zeroing more would be most
+/// of what sending them costs.
+pub const SMALL_FILE: usize = 8 * 1024;
+
 /// One `recv` of text or of lab A's body in the listings, in bytes.
 pub const LISTING_RECV: usize = 1024;
 

@@ -44,8 +44,8 @@ pub struct Case {
     pub question: &'static str,
     /// Who plays the client and who the server.
     pub parties: [&'static str; 2],
-    /// The worlds that can hold it, fastest first: `own`, `tokio`, `turmoil`, `tcp`.
-    pub worlds: &'static [&'static str],
+    /// The worlds that can hold it, fastest first.
+    pub worlds: &'static [WorldKind],
     /// False for the naive programs of the labs, whose faults a search is meant to find.
     pub stands: bool,
     setup: fn() -> Setup,
@@ -155,7 +155,7 @@ impl Case {
     ///
     /// Why it cannot.
     pub fn holds(&self, world: WorldKind, schedule: &Schedule) -> Result<(), String> {
-        if !self.worlds.contains(&world.as_str()) {
+        if !self.worlds.contains(&world) {
             return Err(format!("the case {} is not for world {world}", self.name));
         }
         world.cannot_hold(schedule).map_or(Ok(()), Err)

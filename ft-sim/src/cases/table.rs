@@ -11,11 +11,12 @@ use ft_core::dialect::TextEnd;
 use ft_core::frame::{Compare, Overwrite};
 
 use crate::faults::{Family, Faults};
+use crate::ground::WorldKind;
 
 /// Nothing about these cases is only for memory; a schedule may be ([`crate::WorldKind::cannot_hold`]).
-const WORLDS: &[&str] = &["own", "tokio", "turmoil", "tcp"];
+const WORLDS: &[WorldKind] = &WorldKind::ALL;
 /// Where a minute of waiting costs nothing.
-const IN_MEMORY: &[&str] = &["own", "tokio"];
+const IN_MEMORY: &[WorldKind] = &[WorldKind::Own, WorldKind::Tokio];
 const FT: [&str; 2] = ["ft/1 client", "ft/1 server"];
 
 /// Sizes of ft/1 around which boundaries tell most: preamble and header.

@@ -52,6 +52,12 @@ impl Hub {
         Alarm { hub: self.clone(), deadline }
     }
 
+    /// A network's own sleep, of which the hub knows until it is over.
+    #[must_use]
+    pub fn alarmed<F>(&self, deadline: Duration, sleep: F) -> Alarmed<F> {
+        Alarmed { sleep: Box::pin(sleep), alarm: Some(self.alarm(deadline)) }
+    }
+
     /// Somebody did something.
     pub(crate) fn act(&self) {
         self.lock().activity += 1;
@@ -168,6 +174,25 @@ impl Drop for Alarm {
 impl fmt::Debug for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Alarm").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
+
+/// The future of [`Hub::alarmed`].
+#[derive(Debug)]
+pub struct Alarmed<F> {
+    sleep: Pin<Box<F>>,
+    alarm: Option<Alarm>,
+}
+
+impl<F: Future<Output = ()>> Future for Alarmed<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let result = self.sleep.as_mut().poll(cx);
+        if result.is_ready() {
+            self.alarm = None;
+        }
+        result
     }
 }
 

@@ -9,7 +9,6 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::{HostResult, Net, Settings, Stream, TurmoilWorld};
@@ -17,7 +16,7 @@ use crate::core::HostId;
 use crate::ground::{Time, WorldKind};
 use crate::limits;
 use crate::relay::Leg;
-use crate::room::{Alarm, Away, Call, Hub, Network, Room};
+use crate::room::{Alarmed, Away, Call, Hub, Network, Room};
 use crate::world::{SERVER, World};
 
 /// The host of the relay.
@@ -59,33 +58,14 @@ pub struct TurmoilTime {
 }
 
 impl Time for TurmoilTime {
-    type Sleep = TurmoilSleep;
+    type Sleep = Alarmed<tokio::time::Sleep>;
 
     fn now(&self) -> Duration {
         self.clock.get()
     }
 
-    fn sleep(&self, span: Duration) -> TurmoilSleep {
-        TurmoilSleep { sleep: Box::pin(tokio::time::sleep(span)), alarm: Some(self.hub.alarm(self.now() + span)) }
-    }
-}
-
-/// The future of [`TurmoilTime`]'s sleep.
-#[derive(Debug)]
-pub struct TurmoilSleep {
-    sleep: Pin<Box<tokio::time::Sleep>>,
-    alarm: Option<Alarm>,
-}
-
-impl Future for TurmoilSleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let result = self.sleep.as_mut().poll(cx);
-        if result.is_ready() {
-            self.alarm = None;
-        }
-        result
+    fn sleep(&self, span: Duration) -> Self::Sleep {
+        self.hub.alarmed(self.now() + span, tokio::time::sleep(span))
     }
 }
 

@@ -71,12 +71,11 @@ fn html(path: &Path, lessons: &[Lesson], screen: &Screen) -> Result<Exit, Stop> 
     let shown = shown.collect::<Result<Vec<_>, _>>()?;
     let unsound = |text: String| Stop { exit: Exit::Unsound, text, hint: None };
     let page = sim::quietly(|| course_page(&shown, &library)).and_then(|page| page).map_err(unsound)?;
-    if path == Path::new("-") {
-        screen.print(page.trim_end());
-        return Ok(Exit::Completed);
+    let file = Some(path).filter(|path| *path != Path::new("-"));
+    sim::put(page.as_bytes(), file)?;
+    if let Some(file) = file {
+        screen.line(&format!("{} written to {}", sim::count(shown.len() as u64, "lesson"), file.display()));
     }
-    std::fs::write(path, page).map_err(|e| Stop::failed(format_args!("cannot write to {}: {e}", path.display())))?;
-    screen.line(&format!("{} written to {}", sim::count(shown.len() as u64, "lesson"), path.display()));
     Ok(Exit::Completed)
 }
 

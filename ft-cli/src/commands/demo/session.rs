@@ -3,11 +3,12 @@
 //! Input is read by lines, in the terminal's own mode. So nothing needs to be put back when Control-C ends the program, and a
 //! file or a pipe can play the person.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _};
 
 use super::draw::{WIDTH, wrap};
 use super::lesson::Lesson;
 use super::{Look, play, tell};
+use crate::commands::sim::put;
 use crate::exit::Stop;
 use crate::render::Screen;
 
@@ -128,9 +129,7 @@ fn prompt(text: &str, answers: usize) -> Result<Wish, Stop> {
 }
 
 fn say(text: &str) -> Result<(), Stop> {
-    let mut out = io::stdout().lock();
-    let said = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    said.map_err(|e| Stop::failed(format_args!("cannot write to standard output: {e}")))
+    put(text.as_bytes(), None)
 }
 
 fn wish(line: &str, answers: usize) -> Option<Wish> {

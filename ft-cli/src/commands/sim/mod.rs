@@ -38,7 +38,7 @@ pub(super) fn run(verb: SimVerb, screen: &Screen) -> Result<Exit, Stop> {
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Entry<'a> {
     /// A case, which `explore` takes.
-    Case { name: &'a str, question: &'a str, stands: bool, worlds: &'a [&'a str] },
+    Case { name: &'a str, question: &'a str, stands: bool, worlds: Vec<&'static str> },
     /// A scenario, which `run` and `trace` take.
     Scenario { name: &'a str, question: &'a str, shows: &'a [String] },
 }
@@ -54,7 +54,8 @@ fn list(screen: &Screen) -> Exit {
     for case in cases::all() {
         let (name, question) = (case.name, case.question);
         if json {
-            print_json(screen, &Entry::Case { name, question, stands: case.stands, worlds: case.worlds });
+            let worlds = case.worlds.iter().map(|world| world.as_str()).collect();
+            print_json(screen, &Entry::Case { name, question, stands: case.stands, worlds });
         } else {
             screen.print(&format!("{} {name:width$}  {question}", if case.stands { ' ' } else { '*' }));
         }
@@ -77,8 +78,8 @@ pub(super) fn print_json(screen: &Screen, value: &impl Serialize) {
     screen.print(&serde_json::to_string(value).expect("these have string keys and no floats"));
 }
 
-/// Writes a picture or a trace to a file, or else to standard output.
-fn put(bytes: &[u8], path: Option<&Path>) -> Result<(), Stop> {
+/// Writes a picture, a page or a trace to a file, or else to standard output, where a reader may have seen enough.
+pub(super) fn put(bytes: &[u8], path: Option<&Path>) -> Result<(), Stop> {
     if let Some(path) = path {
         return std::fs::write(path, bytes)
             .map_err(|e| Stop::failed(format_args!("cannot write to {}: {e}", path.display())));
