@@ -1,19 +1,20 @@
 //! ft/1 as a case: one attempt under the schedule's faults, then a clean retry, with every invariant asked.
 
+mod log;
+
 use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{Hash, Hasher};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
 use ft_core::error::SessionError;
-use ft_core::event::{Direction, Event, Report};
-use ft_core::frame::{Compare, Frame, Intent, Level, Links, Mtime, Overwrite, StreamId, Verdict, Want};
+use ft_core::event::{Event, Report};
+use ft_core::frame::{Compare, Intent, Links, Mtime, Overwrite, Want};
 use ft_core::limits::CONNECTION_BYTES;
 use ft_core::memory::{Entry, Memory, MemorySource};
 use ft_core::path::RelPath;
 use ft_core::session::{self, Options};
-use ft_core::storage::{LandOp, SourceOp, Step};
+use ft_core::storage::{LandOp, SourceOp};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::deadline::Deadline;
@@ -28,7 +29,8 @@ use crate::ground::{Ground, Meeting, Time};
 use crate::limits;
 use crate::schedule::Schedule;
 use crate::trace::NoteKind;
-use crate::world::{CLIENT, HostDeath, SERVER, Tracer, World};
+use crate::world::{CLIENT, HostDeath, SERVER, World};
+use log::{Facts, Log};
 
 /// The host of a second client.
 const RIVAL: HostId = 2;
@@ -173,200 +175,6 @@ pub(crate) fn content(seed: u8, len: usize) -> Vec<u8> {
 
 fn rel(name: &str) -> RelPath {
     RelPath::parse(name.as_bytes()).expect("a case's names are valid")
-}
-
-/// What one side of a session said, folded: equal sessions have equal facts, however the stream was cut.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Facts {
-    sent: u64,
-    received: u64,
-    local: u64,
-}
-
-/// What was said, in order, of each stream.
-#[derive(Default)]
-struct Folds(BTreeMap<StreamId, Fold>);
-
-/// A running digest of what was said, much cheaper than the standard hasher: half of a search is spent in sessions, and
-/// each says some twenty things.
-#[derive(Default)]
-struct Fold(u64);
-
-impl Hasher for Fold {
-    fn write(&mut self, bytes: &[u8]) {
-        let (words, rest) = bytes.as_chunks::<8>();
-        words.iter().for_each(|word| self.write_u64(u64::from_le_bytes(*word)));
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        self.write_u64(u64::from_le_bytes(last) ^ (bytes.len() as u64) << 56);
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9fb2_1c65_1e98_df25);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
-    }
-}
-
-impl Folds {
-    fn add(&mut self, stream: StreamId, what: &impl Hash) {
-        what.hash(self.0.entry(stream).or_default());
-    }
-
-    fn finish(&self) -> u64 {
-        let mut all = Fold::default();
-        for (stream, fold) in &self.0 {
-            (stream, fold.finish()).hash(&mut all);
-        }
-        all.finish()
-    }
-}
-
-fn stream_of(frame: &Frame) -> StreamId {
-    match frame {
-        Frame::Hello(_) | Frame::Goodbye | Frame::Want(..) | Frame::Done(..) | Frame::Entry(..) => 0,
-        Frame::Offer(stream, _)
-        | Frame::Error(stream, _)
-        | Frame::Ack1(stream, ..)
-        | Frame::Data { stream, .. }
-        | Frame::Hole { stream, .. }
-        | Frame::End(stream, ..)
-        | Frame::Ack2(stream, _)
-        | Frame::Alive(stream, _) => *stream,
-    }
-}
-
-/// Hears one side's events.
-struct Log {
-    tracer: Tracer,
-    /// One for each stream, because the order among streams is free (PROTOCOL §7.5); 0 is the session.
-    sent: Folds,
-    received: Folds,
-    local: Folds,
-    agreed: BTreeSet<StreamId>,
-    landed: BTreeSet<StreamId>,
-    /// The first thing that was done too early.
-    early: Option<&'static str>,
-}
-
-impl Log {
-    fn new(world: &World) -> Rc<RefCell<Self>> {
-        Rc::new(RefCell::new(Self {
-            tracer: world.tracer(),
-            sent: Folds::default(),
-            received: Folds::default(),
-            local: Folds::default(),
-            agreed: BTreeSet::new(),
-            landed: BTreeSet::new(),
-            early: None,
-        }))
-    }
-
-    fn facts(&self) -> Facts {
-        Facts { sent: self.sent.finish(), received: self.received.finish(), local: self.local.finish() }
-    }
-
-    fn hear(&mut self, event: &Event) {
-        match event {
-            // How often a pulse comes is the clock's affair.
-            Event::Frame(direction, frame @ Frame::Alive(..)) => {
-                if *direction == Direction::Sent {
-                    self.sent_frame(frame);
-                }
-            }
-            Event::Frame(Direction::Sent, frame) => {
-                self.sent.add(stream_of(frame), frame);
-                self.sent_frame(frame);
-            }
-            Event::Frame(Direction::Received, frame) => {
-                self.received.add(stream_of(frame), frame);
-                if let Frame::Ack1(stream, ..) = frame {
-                    self.agreed.insert(*stream);
-                }
-            }
-            Event::Landing(stream, step) => {
-                self.local.add(*stream, event);
-                if *step == Step::DirSynced {
-                    self.landed.insert(*stream);
-                }
-                self.tracer.note(NoteKind::Fs, format_args!("#{stream} {}", landing_word(*step)));
-            }
-            // How content was cut into pieces is the stream's affair.
-            Event::Progress(..) => {}
-            Event::Offered(stream, _)
-            | Event::Started(stream, ..)
-            | Event::Same(stream)
-            | Event::Verified(stream)
-            | Event::Stored(stream, _)
-            | Event::Failed(stream, _)
-            | Event::Unknown(stream) => self.local.add(*stream, event),
-            Event::Listed(_) | Event::WantDone(..) | Event::Closed(_) => self.local.add(0, event),
-        }
-    }
-
-    fn sent_frame(&mut self, frame: &Frame) {
-        let note = |kind, text: std::fmt::Arguments<'_>| self.tracer.note(kind, text);
-        match frame {
-            Frame::Hello(_) => note(NoteKind::Frame, format_args!("HELLO")),
-            Frame::Error(stream, error) => {
-                note(NoteKind::Frame, format_args!("ERROR #{stream} {}", error.code.name()));
-            }
-            Frame::Goodbye => note(NoteKind::Frame, format_args!("GOODBYE")),
-            Frame::Want(_, want) => note(NoteKind::Frame, format_args!("WANT {}", want.path)),
-            Frame::Done(_, n, _) => note(NoteKind::Frame, format_args!("DONE {n}")),
-            Frame::Entry(_, meta) => note(NoteKind::Frame, format_args!("ENTRY {}", meta.path)),
-            Frame::Offer(stream, offer) => {
-                let size = offer.meta.size.unwrap_or_default();
-                note(NoteKind::Frame, format_args!("OFFER #{stream} {} {size}", offer.meta.path));
-            }
-            Frame::Ack1(stream, len, verdict) => {
-                let word = match verdict {
-                    Verdict::Send => "send",
-                    Verdict::Resume(_) => "resume",
-                    Verdict::SameMeta => "same-meta",
-                    Verdict::SameContent(_) => "same-content",
-                    Verdict::Refused(error) => error.code.name(),
-                };
-                match len {
-                    0 => note(NoteKind::Ack, format_args!("ACK1 #{stream} {word}")),
-                    _ => note(NoteKind::Ack, format_args!("ACK1 #{stream} {word} {len}")),
-                }
-            }
-            Frame::Data { stream, offset, len } => {
-                let end = offset + u64::from(*len);
-                note(NoteKind::Frame, format_args!("DATA #{stream} {offset}..{end}"));
-                self.check_agreed(*stream);
-            }
-            Frame::Hole { stream, offset, len } => {
-                note(NoteKind::Frame, format_args!("HOLE #{stream} {offset}..{}", offset + len));
-                self.check_agreed(*stream);
-            }
-            Frame::End(stream, size, _) => note(NoteKind::Frame, format_args!("END #{stream} {size}")),
-            Frame::Ack2(stream, ack) => {
-                note(NoteKind::Ack, format_args!("ACK2 #{stream} {}", ack.path));
-                if ack.level == Level::Durable && !self.landed.contains(stream) {
-                    self.early.get_or_insert("ACK2 before the folder was synced");
-                }
-            }
-            Frame::Alive(..) => note(NoteKind::Frame, format_args!("ALIVE")),
-        }
-    }
-
-    fn check_agreed(&mut self, stream: StreamId) {
-        if !self.agreed.contains(&stream) {
-            self.early.get_or_insert("content before ACK1");
-        }
-    }
-}
-
-fn landing_word(step: Step) -> &'static str {
-    match step {
-        Step::Synced => "file synced",
-        Step::Renamed => "renamed",
-        Step::DirSynced => "folder synced",
-    }
 }
 
 /// One session, from both sides; `None` where a side was killed, or never heard a HELLO.

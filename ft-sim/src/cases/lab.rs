@@ -2,8 +2,10 @@
 //!
 //! A naive program that returns without an exception says success: it exits with 0. That is what HONEST holds it to.
 
+mod said;
+
 use std::cell::{Cell, OnceCell};
-use std::fmt::{self, Display};
+use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use ft_core::dialect::addfile::careful_server::Served;
 use ft_core::dialect::addfile::{self, careful_client, careful_server};
 use ft_core::dialect::event::{LabEvent, Observer};
 use ft_core::dialect::pipe;
-use ft_core::dialect::{Escaped, LabError, LabName, MemoryFiles, Moment, Outcome as Known, PeerClose, Quiet, TextEnd};
+use ft_core::dialect::{Escaped, LabError, LabName, MemoryFiles, Moment, Outcome as Known, Quiet, TextEnd};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::deadline::Deadline;
@@ -22,6 +24,7 @@ use crate::ground::{Ground, Time};
 use crate::schedule::Schedule;
 use crate::trace::NoteKind;
 use crate::world::{CLIENT, HostDeath, Pair, SERVER, Tracer, World};
+use said::{Said, Words};
 
 pub(crate) use ft_core::dialect::addfile::naive::Confirmations;
 
@@ -141,87 +144,6 @@ impl Observer for Notes {
             LabEvent::Stored { len, .. } => note(NoteKind::Fs, format_args!("stored {len} bytes")),
             LabEvent::LateData { taken } => note(NoteKind::Note, format_args!("late, after {taken}")),
         }
-    }
-}
-
-/// What a party says at its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Said {
-    words: Words,
-    /// It says that the whole file is where it belongs.
-    success: bool,
-    /// Python would have died.
-    crashed: bool,
-}
-
-/// A party's last words. A search makes hundreds of thousands of these a second and reads hardly one, so that the usual
-/// ones are not text yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Words {
-    /// A naive client has sent so many bytes of so many.
-    Exit(u64, u64),
-    /// A careful client has sent so many bytes and saw its peer close like this.
-    Unknown(u64, PeerClose),
-    /// A naive server has saved so many bytes of so many; what was stated may be negative.
-    Saved(String, u64, i128),
-    /// A careful server has stored so many bytes.
-    Stored(LabName, u64),
-    Text(String),
-}
-
-impl Display for Words {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exit(sent, of) => write!(f, "exit 0: sent {sent} of {of} bytes"),
-            Self::Unknown(sent, close) => write!(f, "unknown: {sent} bytes sent, peer close {close:?}"),
-            Self::Saved(name, received, of) => write!(f, "saved {name:?}: {received} of {of} bytes"),
-            Self::Stored(name, len) => write!(f, "stored {:?}: {len} bytes", name.to_string()),
-            Self::Text(text) => f.write_str(text),
-        }
-    }
-}
-
-impl Words {
-    /// The same, but for how the peer closed: a hint that depends on when it was looked at.
-    fn same(&self, other: &Self) -> bool {
-        if let (Self::Unknown(here, _), Self::Unknown(there, _)) = (self, other) {
-            return here == there;
-        }
-        self == other
-    }
-
-    /// The beginning, for the trace.
-    fn short(&self) -> &str {
-        match self {
-            Self::Exit(..) => "exit 0",
-            Self::Unknown(..) => "unknown",
-            Self::Saved(..) => "saved",
-            Self::Stored(..) => "stored",
-            Self::Text(text) => text.split([':', ',', '"']).next().unwrap_or_default().trim_end(),
-        }
-    }
-}
-
-impl Said {
-    fn success(words: Words) -> Self {
-        Self { words, success: true, crashed: false }
-    }
-
-    fn less(words: impl Into<String>) -> Self {
-        Self { words: Words::Text(words.into()), success: false, crashed: false }
-    }
-
-    fn error(error: &LabError) -> Self {
-        let crashed = matches!(error, LabError::Crash(_));
-        let what = match error.outcome() {
-            Known::Unknown => "unknown: ",
-            Known::Completed | Known::Failed if crashed => "dies: ",
-            Known::Completed | Known::Failed => "failed: ",
-        };
-        // Python's exceptions have their class in front.
-        let error = error.to_string();
-        let error = error.strip_prefix("crashed: ").unwrap_or(&error);
-        Self { words: Words::Text(format!("{what}{error}")), success: false, crashed }
     }
 }
 
