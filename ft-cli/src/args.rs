@@ -1,6 +1,7 @@
 //! The command line, as clap reads it. Defaults come from [`crate::limits`]; meaning is the commands' business.
 
 mod demo;
+mod proxy;
 mod sim;
 
 use std::ffi::{OsStr, OsString};
@@ -15,6 +16,7 @@ use crate::limits;
 use crate::net::{Endpoint, Target};
 
 pub use demo::DemoArgs;
+pub use proxy::ProxyArgs;
 pub use sim::{
     ExploreArgs, MapArgs, MapFormat, ReplayArgs, SimArgs, SimRunArgs, SimVerb, TraceArgs, TraceFormat, WorldArg,
 };
@@ -73,6 +75,8 @@ pub enum Verb {
     Ls(LsArgs),
     /// Prove, explore, shrink and replay in a simulated network
     Sim(SimArgs),
+    /// Play a schedule, or a slow path, between any two programs
+    Proxy(ProxyArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Write the manual pages into a folder

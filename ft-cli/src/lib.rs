@@ -13,6 +13,7 @@ mod log;
 pub mod loopback;
 pub mod net;
 mod pages;
+pub mod proxy;
 pub mod render;
 pub mod wishes;
 

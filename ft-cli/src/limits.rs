@@ -124,5 +124,33 @@ pub const PAGE_MOMENTS: usize = 1_500;
 /// Bytes of one direction whose values a page holds: what is shown of a larger file are ranges.
 pub const PAGE_BYTES: usize = 1024;
 
+/// Time between two looks at what a reader has read: a few hops of loopback, and the finest that timers give.
+pub const GATE_LOOK: Duration = Duration::from_millis(1);
+
+/// Time for a reader to read what was sent to it before the rest is sent all the same. Longer than any pause that a
+/// program of a lab makes before it reads; one that never reads must not hold up a schedule for ever.
+pub const GATE_PATIENCE: Duration = Duration::from_secs(3);
+
+/// The pause that stands for a boundary where the reader's kernel cannot be asked.
+pub const GATE_GUESS: Duration = Duration::from_millis(100);
+
+/// Payload that a proxy's recording keeps, bytes. What is beyond is counted, passed on, and not kept.
+pub const RECORD_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Most that is on its way along a slowed path, bytes: 100 ms of 1 Gbit/s, and some.
+pub const PACE_BUFFER: usize = 16 * 1024 * 1024;
+
+/// Bytes put on a slowed path at a time: a few segments, so that a low rate is smooth.
+pub const PACE_CHUNK: usize = 4 * 1024;
+
+/// Longest latency of a slowed path: to the moon and back takes three seconds.
+pub const PACE_LATENCY: Duration = Duration::from_secs(60);
+
+/// Silence after which a proxy closes a connection: longer than any program's own patience.
+pub const PROXY_IDLE: Duration = Duration::from_secs(300);
+
+/// Queue of the router before a slowed path, as time at its rate: a usual one, which makes nobody wait for seconds.
+pub const PACE_QUEUE: Duration = Duration::from_millis(50);
+
 /// Time for the disk's threads to finish what they hold when a command ends: a sync that is under way may take seconds.
 pub const SETTLE: Duration = Duration::from_secs(10);

@@ -101,6 +101,12 @@ pub trait Gate {
     /// themselves, at the writer's own offset, ignore it.
     fn narrow(&mut self, dir: Direction, bytes: u64);
 
+    /// Bytes of `dir` that the relay may hold now. One that says fewer because of [`Gate::narrow`] wakes the task when there
+    /// is room again.
+    fn poll_room(&mut self, _dir: Direction, _cx: &mut Context<'_>) -> usize {
+        limits::RELAY_BUFFER
+    }
+
     /// What is written to `dir` from now on goes nowhere, and no window holds it up.
     fn widen(&mut self, dir: Direction);
 
@@ -133,6 +139,8 @@ pub struct Relay<L, G: Gate> {
     /// By direction.
     lanes: [Lane<G::Sleep>; 2],
     gate: G,
+    /// What came in two pieces is passed on in two pieces that the reader sees.
+    preserves: bool,
     scratch: Box<[u8]>,
 }
 
@@ -146,7 +154,17 @@ impl<L: Leg, G: Gate> Relay<L, G> {
     /// A relay that plays the steps of connection `conn`, counted from 1.
     pub fn new(conn: u16, schedule: &Schedule, gate: G) -> Self {
         let lanes = Direction::BOTH.map(|dir| Lane::new(schedule.steps_of(conn, dir)));
-        Self { conn, legs: [None, None], broken: [false; 2], lanes, gate, scratch: vec![0; limits::RELAY_READ].into() }
+        let scratch = vec![0; limits::RELAY_READ].into();
+        Self { conn, legs: [None, None], broken: [false; 2], lanes, gate, preserves: false, scratch }
+    }
+
+    /// Keeps the boundaries that the relay itself saw: each piece is passed on when the reader has taken the one before.
+    ///
+    /// Without it a slow reader may find two messages in one read that it would have found apart without a relay.
+    #[must_use]
+    pub fn preserving(mut self) -> Self {
+        self.preserves = true;
+        self
     }
 
     /// Plays between these two until nothing can pass any more.
@@ -201,7 +219,7 @@ impl<L: Leg, G: Gate> Relay<L, G> {
     fn take_in(&mut self, dir: Direction, cx: &mut Context<'_>) -> bool {
         let (writer, lane) = (dir.writer(), &mut self.lanes[dir.index()]);
         let Some(leg) = &mut self.legs[writer.index()] else { return false };
-        let room = limits::RELAY_BUFFER.saturating_sub(lane.held.len());
+        let room = limits::RELAY_BUFFER.min(self.gate.poll_room(dir, cx)).saturating_sub(lane.held.len());
         if lane.fin_received || room == 0 {
             return false;
         }
@@ -291,6 +309,9 @@ impl<L: Leg, G: Gate> Relay<L, G> {
                 lane.forwarded += bytes.len() as u64;
                 self.gate.forwarded(dir, lane.forwarded);
                 self.gate.saw(What::Deliver { conn: self.conn, dir, offset, bytes });
+                if self.preserves {
+                    self.lanes[dir.index()].wait = Wait::Read;
+                }
                 // Nobody holds the socket any more: its kernel answers with RST, unless the way back is silent.
                 if self.gate.reader_gone(dir) && !self.lanes[dir.reverse().index()].stalled {
                     self.reset(dir.writer());

@@ -9,6 +9,7 @@ mod interrupt;
 mod lab;
 mod ls;
 mod man;
+mod proxy;
 mod put;
 mod serve;
 mod sim;
@@ -38,6 +39,7 @@ pub fn run(cli: Cli) -> Exit {
         Verb::Get(args) => alone(get::run(args, screen)),
         Verb::Ls(args) => alone(ls::run(args, screen)),
         Verb::Sim(args) => sim::run(args.verb, &screen),
+        Verb::Proxy(args) => alone(proxy::run(args, screen)),
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args, &screen),
     };

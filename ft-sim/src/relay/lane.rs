@@ -17,6 +17,8 @@ pub(super) type End = (Party, HostDeath);
 pub(super) enum Wait<S> {
     /// Nothing to wait for.
     Not,
+    /// Until the reader has taken everything forwarded.
+    Read,
     /// Until the reader has taken everything forwarded; then this, if anything, befalls a party.
     Taken(Option<End>),
     /// It has; until everybody has done what they do about it.
@@ -105,7 +107,7 @@ impl<S: Future<Output = ()> + Unpin> Lane<S> {
         loop {
             let is_due = match &mut self.wait {
                 Wait::Not => return Poll::Ready(None),
-                Wait::Taken(_) => gate.poll_taken(dir, self.forwarded, cx).is_ready(),
+                Wait::Read | Wait::Taken(_) => gate.poll_taken(dir, self.forwarded, cx).is_ready(),
                 Wait::Settle { sleep, .. } => Pin::new(sleep).poll(cx).is_ready(),
                 Wait::Until(sleep) => !other_settles && Pin::new(sleep).poll(cx).is_ready(),
                 Wait::Hold { until, quiet, looks } => {
@@ -138,7 +140,9 @@ impl<S: Future<Output = ()> + Unpin> Lane<S> {
                 Wait::Settle { then, calm, .. } if calm + 1 < limits::RELAY_CALM => settle(gate, then, calm + 1),
                 Wait::Settle { then: Some(end), .. } => return Poll::Ready(Some(end)),
                 Wait::Armed(span) => Wait::Until(gate.sleep(span)),
-                Wait::Settle { then: None, .. } | Wait::Hold { .. } | Wait::Until(_) | Wait::Not => Wait::Not,
+                Wait::Settle { then: None, .. } | Wait::Hold { .. } | Wait::Until(_) | Wait::Read | Wait::Not => {
+                    Wait::Not
+                }
             };
         }
     }

@@ -41,7 +41,7 @@ pub(in crate::commands) fn built_in(name: &str) -> Option<&'static str> {
 }
 
 /// A name of a built-in scenario, or else a file.
-pub(super) fn find(asked: &Path) -> Result<(String, Scenario), Stop> {
+pub(in crate::commands) fn find(asked: &Path) -> Result<(String, Scenario), Stop> {
     let shown = asked.display().to_string();
     let built_in = BUILT_IN.iter().find(|(name, _)| asked == Path::new(name));
     let text = match built_in {

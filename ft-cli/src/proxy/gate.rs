@@ -1,0 +1,177 @@
+//! A relay's gate in front of programs that it did not make: it asks the kernel what their sockets hold.
+
+use std::cell::RefCell;
+use std::future::Future as _;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use ft_sim::schedule::{Direction, Party};
+use ft_sim::trace::What;
+use ft_sim::{HostDeath, relay};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::diag::{Diag, Seen};
+use super::record::{Certainty, Record};
+use crate::limits::{GATE_GUESS, GATE_LOOK, GATE_PATIENCE};
+
+/// What ends a party's process, if the proxy may.
+pub type Killer = Rc<RefCell<dyn FnMut(Party, HostDeath)>>;
+
+/// The program's end of a leg.
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    /// The kernel that knows it, if it can be asked.
+    pub(super) diag: Option<Rc<Diag>>,
+    /// The program's own address, and the proxy's.
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
+}
+
+impl End {
+    fn look(&self) -> Option<Seen> {
+        self.diag.as_ref()?.find(self.local, self.remote).ok()?
+    }
+}
+
+/// One wait for a reader.
+struct Wait {
+    began: Instant,
+    look: Pin<Box<Sleep>>,
+}
+
+impl Wait {
+    fn begin() -> Self {
+        Self { began: Instant::now(), look: Box::pin(sleep(GATE_LOOK)) }
+    }
+}
+
+/// The gate.
+pub(super) struct KernelGate {
+    /// By party.
+    ends: [End; 2],
+    /// By direction.
+    waits: [Option<Wait>; 2],
+    windows: [Option<usize>; 2],
+    looks: [Option<Pin<Box<Sleep>>>; 2],
+    record: Record,
+    killer: Option<Killer>,
+    is_dark: bool,
+    /// Things that the relay itself did or saw.
+    steps: u64,
+}
+
+impl KernelGate {
+    pub(super) fn new(ends: [End; 2], record: Record, killer: Option<Killer>) -> Self {
+        let (waits, windows, looks) = ([None, None], [None, None], [None, None]);
+        Self { ends, waits, windows, looks, record, killer, is_dark: false, steps: 0 }
+    }
+
+    fn reader(&self, dir: Direction) -> &End {
+        &self.ends[usize::from(dir.reader() == Party::Server)]
+    }
+}
+
+fn index(dir: Direction) -> usize {
+    usize::from(dir == Direction::S2c)
+}
+
+impl relay::Gate for KernelGate {
+    type Sleep = Pin<Box<Sleep>>;
+
+    fn sleep(&self, span: Duration) -> Self::Sleep {
+        Box::pin(sleep(span))
+    }
+
+    fn poll_taken(&mut self, dir: Direction, offset: u64, cx: &mut Context<'_>) -> Poll<()> {
+        let can_ask = self.reader(dir).diag.is_some();
+        let (limit, doubt) =
+            if can_ask { (GATE_PATIENCE, Certainty::Missed) } else { (GATE_GUESS, Certainty::Guessed) };
+        loop {
+            let is_taken =
+                can_ask && self.reader(dir).look().is_none_or(|seen| seen.is_gone() || seen.has_taken(offset));
+            let wait = self.waits[index(dir)].get_or_insert_with(Wait::begin);
+            let is_late = wait.began.elapsed() >= limit;
+            if is_taken || is_late {
+                if !is_taken {
+                    self.record.doubt(doubt);
+                }
+                self.waits[index(dir)] = None;
+                return Poll::Ready(());
+            }
+            ready!(wait.look.as_mut().poll(cx));
+            wait.look = Box::pin(sleep(GATE_LOOK));
+        }
+    }
+
+    fn reader_gone(&self, dir: Direction) -> bool {
+        let end = self.reader(dir);
+        end.diag.is_some() && end.look().is_none_or(|seen| seen.is_gone())
+    }
+
+    fn written(&self, _: Direction) -> Option<u64> {
+        None
+    }
+
+    /// What both kernels count, and what passed here: it changes when a program reads, writes or closes.
+    fn activity(&self) -> u64 {
+        self.ends.iter().fold(self.steps, |sum, end| {
+            let seen = end.look();
+            let parts =
+                seen.map_or([u64::MAX; 3], |seen| [u64::from(seen.unread), u64::from(seen.unsent), seen.received]);
+            parts.iter().fold(sum, |sum, part| sum.rotate_left(13).wrapping_mul(31).wrapping_add(*part))
+        })
+    }
+
+    fn narrow(&mut self, dir: Direction, bytes: u64) {
+        self.windows[index(dir)] = Some(usize::try_from(bytes).unwrap_or(usize::MAX));
+    }
+
+    fn poll_room(&mut self, dir: Direction, cx: &mut Context<'_>) -> usize {
+        let Some(window) = self.windows[index(dir)] else { return usize::MAX };
+        let unread = self.reader(dir).look().map_or(0, |seen| usize::try_from(seen.unread).unwrap_or(usize::MAX));
+        let room = window.saturating_sub(unread);
+        if unread > 0 {
+            // The reader's kernel tells nobody when it has read.
+            let look = self.looks[index(dir)].get_or_insert_with(|| Box::pin(sleep(GATE_LOOK)));
+            while look.as_mut().poll(cx).is_ready() {
+                *look = Box::pin(sleep(GATE_LOOK));
+            }
+        }
+        room
+    }
+
+    fn widen(&mut self, dir: Direction) {
+        self.windows[index(dir)] = None;
+    }
+
+    fn forwarded(&mut self, _: Direction, _: u64) {
+        self.steps += 1;
+    }
+
+    fn fin_forwarded(&mut self, _: Direction) {
+        self.steps += 1;
+    }
+
+    fn resets(&mut self, _: Party) {
+        self.steps += 1;
+    }
+
+    fn dies(&mut self, party: Party, death: HostDeath) {
+        self.is_dark |= death == HostDeath::Crashed;
+        if let Some(killer) = &self.killer {
+            (killer.borrow_mut())(party, death);
+        }
+    }
+
+    fn is_dark(&self) -> bool {
+        self.is_dark
+    }
+
+    fn saw(&mut self, what: What) {
+        self.steps += 1;
+        self.record.saw(what);
+    }
+}

@@ -1,0 +1,98 @@
+//! A TCP proxy that plays a schedule between programs that know nothing of it.
+//!
+//! It is the relay of the simulator's other worlds ([`ft_sim::relay`]) with the kernel as its gate: before a boundary is
+//! passed, `sock_diag` says that the reader's own socket is empty. `diag.rs` asks, `gate.rs` waits, `leg.rs` reads and slows
+//! down, `record.rs` keeps what passed. Where the kernel cannot be asked (another system, a peer on another machine) a pause
+//! stands for the question, and the recording says so: such a run shows nothing.
+
+#[cfg(target_os = "linux")]
+mod diag;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_diag.rs"]
+mod diag;
+mod gate;
+mod leg;
+mod record;
+
+use std::io;
+use std::rc::Rc;
+
+use ft_sim::relay::Relay;
+use ft_sim::schedule::{Fault, Party, Schedule, Step};
+use tokio::net::TcpStream;
+
+use gate::{End, KernelGate};
+use leg::Leg;
+
+pub use diag::{Diag, Seen};
+pub use gate::Killer;
+pub use leg::Pace;
+pub use record::{Certainty, Record};
+
+/// How a connection is played.
+#[derive(Clone, Default)]
+pub struct Conduct {
+    /// What happens to the streams.
+    pub schedule: Schedule,
+    /// What came in two pieces is passed on in two pieces.
+    pub preserve: bool,
+    /// How slow the path is.
+    pub pace: Pace,
+    /// Whom to ask about the client's socket, and the server's.
+    pub diags: [Option<Rc<Diag>>; 2],
+    /// What ends a party's process.
+    pub killer: Option<Killer>,
+}
+
+impl std::fmt::Debug for Conduct {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Conduct").field("schedule", &self.schedule).field("pace", &self.pace).finish_non_exhaustive()
+    }
+}
+
+/// The schedule as a proxy plays it: a `clip` is played as a `split`, decisions of an executor are left out.
+///
+/// # Errors
+///
+/// A step that needs the program's own socket, or a process that the proxy did not start.
+pub fn playable(schedule: &Schedule, may_kill: bool) -> Result<Schedule, String> {
+    let mut steps = Vec::new();
+    for step in schedule.steps() {
+        let fault = match step.fault {
+            Fault::Short => return Err(format!("{step}: only the writer's own socket can cut a write short")),
+            Fault::Kill(_) if !may_kill => return Err(format!("{step}: the proxy did not start that process")),
+            Fault::Clip => Fault::Split,
+            fault => fault,
+        };
+        steps.push(Step { fault, ..*step });
+    }
+    Schedule::new(steps, Vec::new()).map_err(|e| e.to_string())
+}
+
+/// Relays connection `conn` (from 1) between a client and a server until nothing can pass any more.
+///
+/// # Errors
+///
+/// A socket has no addresses any more: its peer has reset it.
+///
+/// # Cancel safety
+///
+/// Dropping the future closes both connections.
+pub async fn relay(conn: u16, [client, server]: [TcpStream; 2], conduct: &Conduct, record: &Record) -> io::Result<()> {
+    let end = |stream: &TcpStream, diag: &Option<Rc<Diag>>| -> io::Result<End> {
+        // A write is a segment, now: the schedule says where segments end, Nagle's algorithm does not.
+        stream.set_nodelay(true)?;
+        let (local, remote) = (stream.peer_addr()?, stream.local_addr()?);
+        // A socket that the kernel does not know is on another machine, or behind something that translates addresses.
+        let knows = |diag: &&Rc<Diag>| diag.find(local, remote).is_ok_and(|seen| seen.is_some());
+        Ok(End { diag: diag.as_ref().filter(knows).cloned(), local, remote })
+    };
+    let ends = [end(&client, &conduct.diags[0])?, end(&server, &conduct.diags[1])?];
+    record.open(conn);
+    let gate = KernelGate::new(ends, record.clone(), conduct.killer.clone());
+    let relay = Relay::new(conn, &conduct.schedule, gate);
+    let relay = if conduct.preserve { relay.preserving() } else { relay };
+    let leg = |stream, party| Leg::new(stream, conn, party, record.clone(), conduct.pace);
+    relay.run(leg(client, Party::Client), leg(server, Party::Server)).await;
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! What a proxy saw, as the same events that the simulator's traces are made of: one rendering serves both.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ft_sim::schedule::Direction;
+use ft_sim::trace::{Event, What};
+use ft_sim::{CLIENT, SERVER};
+use tokio::time::{Instant, sleep};
+
+use crate::limits::RECORD_BYTES;
+
+/// How surely the boundaries that a schedule asks for were seen by the programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Certainty {
+    /// The kernel said of every one that the reader had taken what lies before it.
+    #[default]
+    Exact,
+    /// A reader took too long, or never read: the rest was sent all the same.
+    Missed,
+    /// The kernel could not be asked; after a pause the rest was sent. Nothing is shown by such a run.
+    Guessed,
+}
+
+impl Certainty {
+    /// The word for reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Missed => "missed",
+            Self::Guessed => "probabilistic",
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Kept {
+    began: Instant,
+    events: Vec<Event>,
+    /// Payload bytes kept so far, and how many were not kept.
+    bytes: u64,
+    lost: u64,
+}
+
+/// One connection, as its own line in a log needs it.
+#[derive(Debug)]
+struct Tally {
+    certainty: Certainty,
+    /// When a byte, an end or an error last passed.
+    active: Instant,
+    /// By direction: segments given to the reader's kernel, and their bytes.
+    segments: [(u64, u64); 2],
+    /// Steps of the schedule that took effect.
+    played: usize,
+}
+
+/// A recording under way; clones share it.
+#[derive(Clone, Debug)]
+pub struct Record {
+    kept: Rc<RefCell<Kept>>,
+    tally: Rc<RefCell<Tally>>,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        let kept = Kept { began: Instant::now(), events: Vec::new(), bytes: 0, lost: 0 };
+        Self { kept: Rc::new(RefCell::new(kept)), tally: Tally::new() }
+    }
+}
+
+impl Tally {
+    fn new() -> Rc<RefCell<Self>> {
+        let (certainty, active) = (Certainty::Exact, Instant::now());
+        Rc::new(RefCell::new(Self { certainty, active, segments: [(0, 0); 2], played: 0 }))
+    }
+}
+
+impl Record {
+    /// A connection was made.
+    pub(super) fn open(&self, conn: u16) {
+        self.saw(What::Open { conn, hosts: [CLIENT, SERVER] });
+    }
+
+    /// The same recording, with a tally for one more connection.
+    #[must_use]
+    pub fn of_connection(&self) -> Self {
+        Self { kept: Rc::clone(&self.kept), tally: Tally::new() }
+    }
+
+    /// Something happened.
+    pub fn saw(&self, mut what: What) {
+        let (mut kept, mut tally) = (self.kept.borrow_mut(), self.tally.borrow_mut());
+        tally.active = Instant::now();
+        if let What::Deliver { dir, bytes, .. } = &what {
+            let (segments, sum) = &mut tally.segments[usize::from(*dir == Direction::S2c)];
+            *segments += 1;
+            *sum += bytes.len() as u64;
+        }
+        tally.played += usize::from(matches!(what, What::Fault(_)));
+        if let What::Write { bytes, .. } | What::Deliver { bytes, .. } = &mut what {
+            let len = bytes.len() as u64;
+            if kept.bytes + len > RECORD_BYTES {
+                kept.lost += len;
+                return;
+            }
+            kept.bytes += len;
+        }
+        let at = u64::try_from(kept.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        kept.events.push(Event { at, step: 0, what });
+    }
+
+    /// A boundary was not what was asked for.
+    pub(super) fn doubt(&self, certainty: Certainty) {
+        let mut tally = self.tally.borrow_mut();
+        tally.certainty = tally.certainty.max(certainty);
+    }
+
+    /// How surely the schedule was kept.
+    #[must_use]
+    pub fn certainty(&self) -> Certainty {
+        self.tally.borrow().certainty
+    }
+
+    /// Segments that were given to the reader's kernel, and their bytes.
+    #[must_use]
+    pub fn segments(&self, dir: Direction) -> (u64, u64) {
+        self.tally.borrow().segments[usize::from(dir == Direction::S2c)]
+    }
+
+    /// Steps of the schedule that took effect.
+    #[must_use]
+    pub fn played(&self) -> usize {
+        self.tally.borrow().played
+    }
+
+    /// Time since anything passed.
+    #[must_use]
+    pub fn silence(&self) -> Duration {
+        self.tally.borrow().active.elapsed()
+    }
+
+    /// Ready when nothing has passed for so long.
+    pub async fn silent_for(&self, span: Duration) {
+        while self.silence() < span {
+            let rest = span.saturating_sub(self.silence());
+            sleep(rest).await;
+        }
+    }
+
+    /// What has been seen so far.
+    #[must_use]
+    pub fn events(&self) -> Vec<Event> {
+        self.kept.borrow().events.clone()
+    }
+
+    /// Payload bytes that were passed on and not kept, because the recording was full.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.kept.borrow().lost
+    }
+
+    /// Bytes of one direction of a connection that were given to the reader's kernel.
+    #[must_use]
+    pub fn delivered(&self, conn: u16, dir: Direction) -> Vec<u8> {
+        let kept = self.kept.borrow();
+        let parts = kept.events.iter().filter_map(|event| match &event.what {
+            What::Deliver { conn: c, dir: d, bytes, .. } if (*c, *d) == (conn, dir) => Some(bytes.as_slice()),
+            _ => None,
+        });
+        parts.flatten().copied().collect()
+    }
+}
