@@ -134,6 +134,48 @@ pub const GATE_PATIENCE: Duration = Duration::from_secs(3);
 /// The pause that stands for a boundary where the reader's kernel cannot be asked.
 pub const GATE_GUESS: Duration = Duration::from_millis(100);
 
+/// Bytes that a grader's own peer reads at once.
+pub const GRADE_READ: usize = 64 * 1024;
+
+/// Largest content, bytes, of which every piece is passed on only when the one before it was read: each costs a look or two.
+pub const GRADE_PRESERVED: usize = 64 * 1024;
+
+/// Time for a graded server to listen, and for a graded client to connect: a slow start is no fault.
+pub const GRADE_START: Duration = Duration::from_secs(10);
+
+/// Silence on a connection after which a graded program that has something to do is stuck.
+pub const GRADE_STUCK: Duration = Duration::from_secs(2);
+
+/// Silence that a graded program may keep when the other side is silent; after it, it waits for ever.
+pub const GRADE_PATIENCE: Duration = Duration::from_secs(4);
+
+/// Time for a program to end, or to finish its file, when its connection has ended.
+pub const GRADE_AFTER: Duration = Duration::from_secs(2);
+
+/// Time between two looks at a program.
+pub const GRADE_LOOK: Duration = Duration::from_millis(2);
+
+/// Longest run of all, whatever happens in it.
+pub const GRADE_RUN: Duration = Duration::from_secs(30);
+
+/// Programs of a grade that run side by side: most of the time is waiting for those that are stuck.
+pub const GRADE_WORKERS: usize = 6;
+
+/// Runs that have to fall before a pitfall is a failure: once may be the machine.
+pub const GRADE_REPEATS: u32 = 3;
+
+/// Times that the plain transfer is tried before a program is said not to work.
+pub const GRADE_CONTROLS: usize = 2;
+
+/// Time between two interruptions of a program that sends, and how long each lasts.
+pub const GRADE_PULSE: [Duration; 2] = [Duration::from_millis(15), Duration::from_millis(5)];
+
+/// A wait for an acknowledgement that is felt: delayed ones take 40 ms on Linux, a hop of loopback far less than one.
+pub const GRADE_STALL: Duration = Duration::from_millis(25);
+
+/// Bytes of what a program printed in a run that a report shows.
+pub const GRADE_SAID: usize = 600;
+
 /// Payload that a proxy's recording keeps, bytes. What is beyond is counted, passed on, and not kept.
 pub const RECORD_BYTES: u64 = 16 * 1024 * 1024;
 

@@ -35,6 +35,13 @@ impl Certainty {
     }
 }
 
+/// What happens when so many bytes of a direction have been read from their writer.
+struct Watch {
+    dir: Direction,
+    upto: u64,
+    then: Box<dyn FnOnce()>,
+}
+
 #[derive(Debug)]
 struct Kept {
     began: Instant,
@@ -61,12 +68,19 @@ struct Tally {
 pub struct Record {
     kept: Rc<RefCell<Kept>>,
     tally: Rc<RefCell<Tally>>,
+    watch: Rc<RefCell<Option<Watch>>>,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Watch({}@{})", self.dir, self.upto)
+    }
 }
 
 impl Default for Record {
     fn default() -> Self {
         let kept = Kept { began: Instant::now(), events: Vec::new(), bytes: 0, lost: 0 };
-        Self { kept: Rc::new(RefCell::new(kept)), tally: Tally::new() }
+        Self { kept: Rc::new(RefCell::new(kept)), tally: Tally::new(), watch: Rc::default() }
     }
 }
 
@@ -86,11 +100,24 @@ impl Record {
     /// The same recording, with a tally for one more connection.
     #[must_use]
     pub fn of_connection(&self) -> Self {
-        Self { kept: Rc::clone(&self.kept), tally: Tally::new() }
+        Self { kept: Rc::clone(&self.kept), tally: Tally::new(), watch: Rc::default() }
+    }
+
+    /// Calls `then`, once, in the moment in which the byte before `upto` is read from its writer: before anybody else
+    /// can have seen it.
+    pub fn watch(&self, dir: Direction, upto: u64, then: impl FnOnce() + 'static) {
+        *self.watch.borrow_mut() = Some(Watch { dir, upto, then: Box::new(then) });
     }
 
     /// Something happened.
     pub fn saw(&self, mut what: What) {
+        if let What::Write { dir, offset, bytes, .. } = &what {
+            let is_there = |watch: &mut Watch| watch.dir == *dir && offset + bytes.len() as u64 >= watch.upto;
+            let due = self.watch.borrow_mut().take_if(is_there);
+            if let Some(watch) = due {
+                (watch.then)();
+            }
+        }
         let (mut kept, mut tally) = (self.kept.borrow_mut(), self.tally.borrow_mut());
         tally.active = Instant::now();
         if let What::Deliver { dir, bytes, .. } = &what {

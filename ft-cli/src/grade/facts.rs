@@ -1,0 +1,294 @@
+//! What a run came to, and whether that is what was wanted.
+
+use std::time::Duration;
+
+use ft_sim::trace::{Event, escape};
+
+use super::plan::{Plan, Wants};
+use super::script::{Broken, Heard};
+use super::verdict::Role;
+use crate::jail::{Breach, Status};
+use crate::proxy::Certainty;
+
+/// What lies under the name in question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Stored {
+    /// Nothing.
+    #[default]
+    Absent,
+    /// What was there before.
+    Old,
+    /// The file.
+    Whole,
+    /// Its beginning.
+    Beginning(usize),
+    /// Something else.
+    Other(usize),
+}
+
+impl Stored {
+    pub(super) fn of(found: Option<&[u8]>, plan: &Plan) -> Self {
+        let meant = plan.input.content.as_slice();
+        match found {
+            None => Self::Absent,
+            Some(bytes) if bytes == meant => Self::Whole,
+            Some(bytes) if plan.input.old.as_deref() == Some(bytes) => Self::Old,
+            Some(bytes) if meant.starts_with(bytes) => Self::Beginning(bytes.len()),
+            Some(bytes) => Self::Other(bytes.len()),
+        }
+    }
+
+    fn shown(self, plan: &Plan) -> String {
+        let len = plan.input.content.len();
+        match self {
+            Self::Absent => "no file is there".into(),
+            Self::Old => "the old file is still there".into(),
+            Self::Whole => "the whole file is there".into(),
+            Self::Beginning(0) => "the file is there, and empty".into(),
+            Self::Beginning(bytes) => format!("{bytes} of {len} bytes are there under its name"),
+            Self::Other(bytes) => format!("other content is there under its name, {bytes} bytes"),
+        }
+    }
+}
+
+/// Everything that is known of a run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    /// What our side heard.
+    pub(super) heard: Heard,
+    /// What the receiver has.
+    pub(super) stored: Stored,
+    /// How the program ended, if it did.
+    pub(super) ended: Option<Status>,
+    pub(super) breach: Option<Breach>,
+    /// Nothing moved any more, and the program was still waiting.
+    pub(super) stuck: bool,
+    /// What the next client met with.
+    pub(super) next: Option<Result<(), String>>,
+    /// What lies where nothing should.
+    pub(super) strays: Vec<String>,
+    /// The program reset the connection.
+    pub(super) reset: bool,
+    /// Our last words could not be delivered: the program had closed.
+    pub(super) unheard: bool,
+    /// Time between the first piece and the second.
+    pub(super) gap: Option<Duration>,
+    /// What came of starting it again.
+    pub(super) restarted: Option<Result<(), String>>,
+    pub(super) certainty: Certainty,
+    pub(super) events: Vec<Event>,
+    pub(super) said: Vec<u8>,
+}
+
+impl Facts {
+    /// A client that ended with 0 says that it went well.
+    fn claims(&self) -> bool {
+        self.ended == Some(Status::Code(0))
+    }
+
+    /// Why it is not what was wanted; nothing if it is.
+    pub(super) fn fault(&self, plan: &Plan, role: Role) -> Option<String> {
+        if let Some(breach) = self.breach {
+            return Some(match breach {
+                Breach::Memory => "it used more memory than it may, and was ended".into(),
+                Breach::Processes => "it started more processes than it may, and was ended".into(),
+                Breach::FileSize => "it wrote a larger file than it may".into(),
+                Breach::Output => "it printed without end".into(),
+            });
+        }
+        match role {
+            Role::Server => self.fault_of_server(plan),
+            Role::Client => self.fault_of_client(plan),
+            Role::Pair => self.fault_of_pair(plan),
+        }
+    }
+
+    fn fault_of_server(&self, plan: &Plan) -> Option<String> {
+        if let Some(Err(why)) = &self.restarted {
+            return Some(format!("it could not be started again: {why}"));
+        }
+        if plan.wants == Wants::Restarted {
+            return None;
+        }
+        if !self.strays.is_empty() {
+            return Some(format!("it wrote outside its folder: {}", self.strays.join(", ")));
+        }
+        if plan.wants == Wants::Honest {
+            // It was killed in the moment of its last word.
+            let heard = self.heard.broken.is_none() || self.unheard;
+            let honest = !heard || self.stored == Stored::Whole;
+            return (!honest).then(|| format!("it was killed right after its last word, and {}", self.stored.shown(plan)));
+        }
+        if let Some(status) = self.ended {
+            return Some(format!("it died: {}", shown(status)));
+        }
+        match plan.wants {
+            Wants::Delivered | Wants::NoReset if plan.input.down => {
+                if self.heard.kept != plan.input.content || self.heard.broken.is_some() {
+                    return Some(self.heard_wrong(plan));
+                }
+            }
+            Wants::Delivered => {
+                if self.stored != Stored::Whole {
+                    return Some(format!("{}{}", self.stuck_words(), self.stored.shown(plan)));
+                }
+                if let Some(broken) = &self.heard.broken {
+                    return Some(format!("the file is there, but its client was not told: {broken}"));
+                }
+            }
+            Wants::NoReset => {
+                if self.reset {
+                    return Some("it closed with unread bytes: its kernel reset the connection".into());
+                }
+                if let Some(broken) = &self.heard.broken {
+                    return Some(format!("its client was not told: {broken}"));
+                }
+            }
+            Wants::Untouched if !matches!(self.stored, Stored::Absent | Stored::Old) => return Some(self.stored.shown(plan)),
+            Wants::Untouched if plan.input.old.is_some() && self.stored != Stored::Old => {
+                return Some("the old file is gone".into());
+            }
+            Wants::Survived if !plan.input.down && !matches!(self.stored, Stored::Absent | Stored::Whole) => {
+                return Some(self.stored.shown(plan));
+            }
+            Wants::Untouched
+            | Wants::Survived
+            | Wants::NextServed
+            | Wants::Honest
+            | Wants::Admitted
+            | Wants::Waited
+            | Wants::NoStall
+            | Wants::Restarted => {}
+        }
+        match &self.next {
+            Some(Err(why)) => Some(format!("the next client was not served: {why}")),
+            Some(Ok(())) | None => None,
+        }
+    }
+
+    fn fault_of_client(&self, plan: &Plan) -> Option<String> {
+        if !self.strays.is_empty() {
+            return Some(format!("it wrote outside its folder: {}", self.strays.join(", ")));
+        }
+        if let Some(Status::Signal(SIGPIPE)) = self.ended {
+            return Some("it was killed by SIGPIPE".into());
+        }
+        let whole = self.stored == Stored::Whole;
+        match plan.wants {
+            Wants::NoStall => {
+                let gap = self.gap.filter(|gap| *gap >= crate::limits::GRADE_STALL)?;
+                Some(format!("its second piece waited {} ms for the first to be acknowledged", gap.as_millis()))
+            }
+            Wants::Delivered => match (self.ended, whole) {
+                _ if self.stuck => Some(format!("it waits for ever; {}", self.received(plan))),
+                (Some(Status::Code(0)), true) => None,
+                (Some(Status::Code(0)), false) => Some(format!("it reports success, but {}", self.received(plan))),
+                (Some(status), _) => Some(format!("it ended with {}; {}", shown(status), self.received(plan))),
+                (None, _) => Some(format!("it did not end; {}", self.received(plan))),
+            },
+            Wants::Admitted if self.stuck => Some("it waits for ever".into()),
+            Wants::Admitted if self.claims() => Some(format!("it reports success, but {}", self.received(plan))),
+            Wants::Waited if self.claims() && self.unheard => {
+                Some("it reports success, and closed before the last confirmation came".into())
+            }
+            Wants::Waited if self.stuck => Some("it waits for ever".into()),
+            Wants::Untouched if self.claims() => Some(format!("it reports success, but {}", self.stored.shown(plan))),
+            Wants::Untouched if plan.input.old.is_some() && self.stored != Stored::Old => {
+                Some(format!("the old file is gone: {}", self.stored.shown(plan)))
+            }
+            Wants::Honest if self.claims() && !whole => Some(format!("it reports success, but {}", self.received(plan))),
+            Wants::Honest if self.stuck => Some("it waits for ever".into()),
+            Wants::Admitted
+            | Wants::Waited
+            | Wants::Untouched
+            | Wants::Honest
+            | Wants::Survived
+            | Wants::NextServed
+            | Wants::NoReset
+            | Wants::Restarted => None,
+        }
+    }
+
+    fn fault_of_pair(&self, plan: &Plan) -> Option<String> {
+        if !self.strays.is_empty() {
+            return Some(format!("something lies outside its folder: {}", self.strays.join(", ")));
+        }
+        let whole = self.stored == Stored::Whole;
+        let fault = match plan.wants {
+            Wants::Delivered if self.stuck => Some(format!("both wait for ever; {}", self.stored.shown(plan))),
+            Wants::Delivered if whole && self.claims() => None,
+            Wants::Delivered if self.claims() => {
+                Some(format!("the client reports success, but {}", self.stored.shown(plan)))
+            }
+            Wants::Delivered => Some(format!(
+                "the client ended with {}; {}",
+                self.ended.map_or("nothing".into(), shown),
+                self.stored.shown(plan)
+            )),
+            Wants::Honest if self.claims() && !whole => {
+                Some(format!("the client reports success, but {}", self.stored.shown(plan)))
+            }
+            Wants::Honest if self.stuck => Some("the client waits for ever".into()),
+            Wants::Untouched if self.claims() && !whole => {
+                Some(format!("the client reports success, but {}", self.stored.shown(plan)))
+            }
+            Wants::Untouched if plan.input.old.is_some() && !matches!(self.stored, Stored::Old | Stored::Whole) => {
+                Some(format!("the old file is gone: {}", self.stored.shown(plan)))
+            }
+            _ => None,
+        };
+        match (&fault, &self.next, &self.restarted) {
+            (None, Some(Err(why)), _) => Some(format!("the next client was not served: {why}")),
+            (None, _, Some(Err(why))) => Some(format!("the server could not be started again: {why}")),
+            _ => fault,
+        }
+    }
+
+    /// What a client's file came to, on our side or on its own.
+    fn received(&self, plan: &Plan) -> String {
+        match &self.heard.broken {
+            _ if plan.input.down => self.stored.shown(plan),
+            Some(broken @ (Broken::Other { .. } | Broken::Early { .. })) => format!("its server was told nonsense: {broken}"),
+            Some(broken) if self.stored == Stored::Absent => format!("nothing arrived: {broken}"),
+            _ => match self.stored {
+                Stored::Absent => "nothing arrived".into(),
+                Stored::Beginning(bytes) => format!("{bytes} of {} bytes arrived", plan.input.content.len()),
+                Stored::Other(bytes) => format!("other content arrived, {bytes} bytes"),
+                Stored::Whole | Stored::Old => "the content arrived".into(),
+            },
+        }
+    }
+
+    fn heard_wrong(&self, plan: &Plan) -> String {
+        let came = self.heard.kept.len();
+        match &self.heard.broken {
+            Some(broken) => format!("{}its client was told nonsense: {broken}", self.stuck_words()),
+            None => format!("{}{came} of {} bytes came", self.stuck_words(), plan.input.content.len()),
+        }
+    }
+
+    fn stuck_words(&self) -> &'static str {
+        if self.stuck { "it waits for ever; " } else { "" }
+    }
+}
+
+const SIGPIPE: i32 = 13;
+
+/// How a process ended, in words.
+pub(super) fn shown(status: Status) -> String {
+    match status {
+        Status::Code(code) => format!("exit code {code}"),
+        Status::Signal(SIGPIPE) => "SIGPIPE".into(),
+        Status::Signal(9) => "SIGKILL".into(),
+        Status::Signal(11) => "a segmentation fault".into(),
+        Status::Signal(6) => "an abort".into(),
+        Status::Signal(number) => format!("signal {number}"),
+    }
+}
+
+/// The last lines of what a program printed, escaped for a terminal.
+pub(super) fn last_lines(said: &[u8], lines: usize) -> Vec<String> {
+    let text = said.split(|byte| *byte == b'\n').map(escape).filter(|line| !line.trim().is_empty());
+    let all: Vec<String> = text.collect();
+    all[all.len().saturating_sub(lines)..].to_vec()
+}

@@ -1,0 +1,253 @@
+//! One graded program in its place: the jail, the command, the folder, and the proxy's leg to it.
+
+use std::cell::RefCell;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Instant;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::{sleep, timeout};
+
+use super::facts::{Stored, last_lines, shown};
+use super::plan::Plan;
+use crate::jail::{Ended, Isolation, Jail, Limits, Program, Running, Signal};
+use crate::limits::{GRADE_LOOK, GRADE_START};
+use crate::proxy::Diag;
+
+/// How a program is started: words, in which `{port}`, `{host}`, `{file}` and `{out}` are replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// As it was given.
+    pub shown: String,
+    words: Vec<String>,
+}
+
+impl Command {
+    /// Reads a command as a shell would cut it into words; files and folders that are named in it are found from here.
+    ///
+    /// # Errors
+    ///
+    /// An unfinished quotation, or nothing at all.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let words = shlex::split(text).ok_or_else(|| format!("{text:?} has a quotation without an end"))?;
+        if words.is_empty() {
+            return Err("a command is at least a program".into());
+        }
+        // The program runs in a folder of its own.
+        let absolute = |word: String| match Path::new(&word) {
+            path if path.is_relative() && path.exists() && (word.contains(['/', '.']) || path.is_dir()) => {
+                path.canonicalize().map_or(word, |path| path.to_string_lossy().into_owned())
+            }
+            _ => word,
+        };
+        Ok(Self { shown: text.to_owned(), words: words.into_iter().map(absolute).collect() })
+    }
+
+    /// True if a place is named in it.
+    #[must_use]
+    pub fn names(&self, place: &str) -> bool {
+        self.words.iter().any(|word| word.contains(place))
+    }
+
+    fn argv(&self, places: &[(&str, String)]) -> Vec<OsString> {
+        let fill = |word: &String| places.iter().fold(word.clone(), |word, (place, value)| word.replace(place, value));
+        self.words.iter().map(fill).map(OsString::from).collect()
+    }
+}
+
+/// Why a program cannot be graded at all: nothing is said about its pitfalls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NoStage(pub(super) String);
+
+impl From<io::Error> for NoStage {
+    fn from(error: io::Error) -> Self {
+        Self(format!("the grader itself failed: {error}"))
+    }
+}
+
+/// A program under way, shared with what may have to end it in the middle of a run.
+pub(super) type Shared = Rc<RefCell<Option<Running>>>;
+
+/// The place.
+pub(super) struct Stage {
+    jail: Jail,
+    command: Command,
+    /// The port that the program is told, and that a client is expected to know.
+    pub(super) port: u16,
+    pub(super) running: Shared,
+    /// Where the program listens.
+    address: Option<SocketAddr>,
+    pub(super) diag: Rc<Diag>,
+    /// Bytes of output before the run.
+    heard: (usize, usize),
+}
+
+impl Stage {
+    pub(super) fn new(command: &Command, port: u16, limits: Limits, plain: bool) -> Result<Self, NoStage> {
+        let made = if plain { Jail::plain(limits) } else { Jail::new(limits) };
+        let jail = made.map_err(|e| NoStage(e.to_string()))?;
+        let port = match jail.isolation() {
+            Isolation::Namespaces => port,
+            Isolation::Plain { why } if !command.names("{port}") => {
+                return Err(NoStage(format!("{why}. Give the port as {{port}} in {:?}", command.shown)));
+            }
+            Isolation::Plain { .. } => std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port(),
+        };
+        let diag = Rc::new(Diag::on(jail.netlink()?));
+        let running = Rc::default();
+        Ok(Self { jail, command: command.clone(), port, running, address: None, diag, heard: (0, 0) })
+    }
+
+    /// In words, for reports.
+    pub(super) fn isolation(&self) -> String {
+        match self.jail.isolation() {
+            Isolation::Namespaces => "own network, own processes, own folder".into(),
+            Isolation::Plain { why } => format!("own folder; {why}"),
+        }
+    }
+
+    /// Empties the folder, and puts there what the program finds before the run.
+    pub(super) fn prepare(&mut self, files: &[(&str, &[u8])]) -> Result<(), NoStage> {
+        self.jail.clear()?;
+        for (name, content) in files {
+            fs::write(self.jail.work().join(name), content)?;
+        }
+        let output = self.running.borrow().as_ref().map(Running::output).unwrap_or_default();
+        self.heard = (output.stdout.len(), output.stderr.len());
+        Ok(())
+    }
+
+    fn start(&mut self, file: &str) -> Result<(), NoStage> {
+        let work = self.jail.work().to_string_lossy().into_owned();
+        let places = [
+            ("{port}", self.port.to_string()),
+            ("{host}", "127.0.0.1".to_owned()),
+            ("{file}", file.to_owned()),
+            ("{out}", work),
+        ];
+        let program = Program { argv: self.command.argv(&places), env: Vec::new(), stdin: None };
+        let running = self.jail.start(&program).map_err(|e| NoStage(e.to_string()))?;
+        *self.running.borrow_mut() = Some(running);
+        self.heard = (0, 0);
+        Ok(())
+    }
+
+    /// Starts the server unless it is running, and waits until it listens.
+    pub(super) async fn ensure_up(&mut self) -> Result<(), NoStage> {
+        if self.running.borrow().is_some() && self.ended()?.is_none() && self.address.is_some() {
+            return Ok(());
+        }
+        self.start_server().await.map_err(NoStage)
+    }
+
+    /// Starts the server; the error is the program's.
+    pub(super) async fn start_server(&mut self) -> Result<(), String> {
+        self.stop();
+        self.start("{file}").map_err(|e| e.0)?;
+        let begun = Instant::now();
+        loop {
+            let found = self.diag.listeners().map_err(|e| e.to_string())?;
+            let is_plain = matches!(self.jail.isolation(), Isolation::Plain { .. });
+            let mine = found.into_iter().find(|at| !is_plain || at.port() == self.port);
+            if let Some(at) = mine {
+                self.address = Some(at);
+                return Ok(());
+            }
+            if let Some(ended) = self.ended().map_err(|e| e.0)? {
+                let said = last_lines(&self.said(), 1).join(" ");
+                return Err(format!("it ended before it listened: {}; {said}", shown(ended.status)));
+            }
+            if begun.elapsed() > GRADE_START {
+                return Err(format!("it does not listen after {} s", GRADE_START.as_secs()));
+            }
+            sleep(GRADE_LOOK).await;
+        }
+    }
+
+    /// A connection to the server.
+    pub(super) async fn connect(&self) -> Result<TcpStream, String> {
+        let at = match self.address {
+            Some(SocketAddr::V4(at)) if !at.ip().is_unspecified() => at,
+            Some(at) if at.ip().is_unspecified() => SocketAddrV4::new(Ipv4Addr::LOCALHOST, at.port()),
+            Some(SocketAddr::V6(at)) if at.ip().to_ipv4_mapped().is_some() => {
+                SocketAddrV4::new(at.ip().to_ipv4_mapped().unwrap_or(Ipv4Addr::LOCALHOST), at.port())
+            }
+            Some(at) => return Err(format!("it listens at {at} alone, and the grader speaks IPv4")),
+            None => return Err("it does not listen".into()),
+        };
+        let socket = self.jail.socket().map_err(|e| e.to_string())?;
+        let socket = TcpSocket::from_std_stream(std::net::TcpStream::from(socket));
+        match timeout(GRADE_START, socket.connect(at.into())).await {
+            Ok(result) => result.map_err(|e| format!("cannot connect: {e}")),
+            Err(_) => Err("it does not take connections".into()),
+        }
+    }
+
+    /// Starts the client, which is to connect to the listener.
+    pub(super) fn start_client(&mut self, file: &str) -> Result<TcpListener, NoStage> {
+        self.stop();
+        let listener = self.jail.listener(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, self.port))?;
+        self.start(file)?;
+        Ok(TcpListener::from_std(listener)?)
+    }
+
+    /// How the program ended, if it has.
+    pub(super) fn ended(&self) -> Result<Option<Ended>, NoStage> {
+        Ok(match self.running.borrow_mut().as_mut() {
+            Some(running) => running.try_wait()?,
+            None => None,
+        })
+    }
+
+    /// Ends the program, if it runs.
+    pub(super) fn stop(&mut self) -> Option<Ended> {
+        self.address = None;
+        self.running.borrow_mut().take().map(|mut running| running.kill())
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        if let Some(running) = self.running.borrow().as_ref() {
+            // It may just have ended.
+            let _ = running.signal(signal);
+        }
+    }
+
+    /// What the program printed since the run began.
+    pub(super) fn said(&self) -> Vec<u8> {
+        let output = self.running.borrow().as_ref().map(Running::output).unwrap_or_default();
+        let rest = |bytes: &[u8], from: usize| bytes.get(from..).unwrap_or_default().to_vec();
+        [rest(&output.stdout, self.heard.0), rest(&output.stderr, self.heard.1)].concat()
+    }
+
+    /// What lies under the name that the run is about.
+    pub(super) fn stored(&self, plan: &Plan) -> Stored {
+        let path = self.jail.work().join(&plan.input.stored);
+        Stored::of(fs::read(path).ok().as_deref(), plan)
+    }
+
+    /// True if a file of any name has this content.
+    pub(super) fn has(&self, content: &[u8]) -> bool {
+        let Ok(entries) = fs::read_dir(self.jail.work()) else { return false };
+        entries.flatten().any(|entry| fs::read(entry.path()).is_ok_and(|bytes| bytes == content))
+    }
+
+    /// The names in its folder.
+    pub(super) fn strays(&self) -> Vec<String> {
+        self.jail.strays().iter().map(|path| ft_sim::trace::escape(path.as_os_str().as_encoded_bytes())).collect()
+    }
+
+    /// Whose address a client is expected to know.
+    pub(super) fn endpoint(&self) -> SocketAddr {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.port)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
