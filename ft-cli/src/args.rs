@@ -1,6 +1,7 @@
 //! The command line, as clap reads it. Defaults come from [`crate::limits`]; meaning is the commands' business.
 
 mod demo;
+mod grade;
 mod proxy;
 mod sim;
 
@@ -16,6 +17,7 @@ use crate::limits;
 use crate::net::{Endpoint, Target};
 
 pub use demo::DemoArgs;
+pub use grade::{GradeArgs, GradeDialect, GradeFormat, Profile};
 pub use proxy::ProxyArgs;
 pub use sim::{
     ExploreArgs, MapArgs, MapFormat, ReplayArgs, SimArgs, SimRunArgs, SimVerb, TraceArgs, TraceFormat, WorldArg,
@@ -75,6 +77,8 @@ pub enum Verb {
     Ls(LsArgs),
     /// Prove, explore, shrink and replay in a simulated network
     Sim(SimArgs),
+    /// Put anybody's client and server through the schedules, and name the pitfalls
+    Grade(GradeArgs),
     /// Play a schedule, or a slow path, between any two programs
     Proxy(ProxyArgs),
     /// Print a completion script for a shell

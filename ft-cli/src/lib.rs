@@ -8,6 +8,7 @@ pub mod args;
 pub mod commands;
 pub mod disk;
 pub mod exit;
+pub mod grade;
 pub mod limits;
 mod log;
 pub mod loopback;

@@ -167,6 +167,9 @@ pub const GRADE_REPEATS: u32 = 3;
 /// Times that the plain transfer is tried before a program is said not to work.
 pub const GRADE_CONTROLS: usize = 2;
 
+/// Largest config of a lab, bytes: it is written by hand.
+pub const GRADE_CONFIG: u64 = 64 * 1024;
+
 /// Time between two interruptions of a program that sends, and how long each lasts.
 pub const GRADE_PULSE: [Duration; 2] = [Duration::from_millis(15), Duration::from_millis(5)];
 

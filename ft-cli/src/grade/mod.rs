@@ -46,6 +46,8 @@ pub enum Dialect {
     Pipe,
     /// Lab B, with what is asked for.
     Addfile(Verb),
+    /// Whatever the two programs speak to each other.
+    Opaque,
 }
 
 impl Dialect {
@@ -55,6 +57,7 @@ impl Dialect {
         match self {
             Self::Pipe => "pipe",
             Self::Addfile(_) => "addfile",
+            Self::Opaque => "opaque",
         }
     }
 
@@ -63,6 +66,7 @@ impl Dialect {
         match self {
             Self::Pipe => 65_432,
             Self::Addfile(_) => 80,
+            Self::Opaque => 65_432,
         }
     }
 
@@ -100,6 +104,12 @@ pub struct Order {
     pub port: Option<u16>,
     /// Only findings with these ids.
     pub only: Vec<String>,
+    /// Pitfalls that this lab does not ask for.
+    pub skip: Vec<String>,
+    /// Only what a lab asks for; everything otherwise.
+    pub basic: bool,
+    /// Reads are clamped by ptrace, too.
+    pub clamp: bool,
     /// Points by pitfall; one for each that is not named.
     pub points: std::collections::BTreeMap<String, f64>,
     /// What a program may use.
@@ -123,6 +133,9 @@ impl Order {
             text: None,
             port: None,
             only: Vec::new(),
+            skip: Vec::new(),
+            basic: false,
+            clamp: false,
             points: std::collections::BTreeMap::new(),
             limits: Limits::default(),
             plain: false,

@@ -27,22 +27,25 @@ pub struct Command {
 }
 
 impl Command {
-    /// Reads a command as a shell would cut it into words; files and folders that are named in it are found from here.
+    /// Reads a command as a shell would cut it into words; files and folders that are named in it are found from `folder`.
     ///
     /// # Errors
     ///
     /// An unfinished quotation, or nothing at all.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, String> {
         let words = shlex::split(text).ok_or_else(|| format!("{text:?} has a quotation without an end"))?;
         if words.is_empty() {
             return Err("a command is at least a program".into());
         }
-        // The program runs in a folder of its own.
-        let absolute = |word: String| match Path::new(&word) {
-            path if path.is_relative() && path.exists() && (word.contains(['/', '.']) || path.is_dir()) => {
+        // The program runs in a folder of its own. A bare word is a program of the system, unless it is a folder.
+        let absolute = |word: String| {
+            let path = folder.join(&word);
+            let is_file = path.is_file() && word.contains(['/', '.']);
+            if Path::new(&word).is_relative() && (is_file || path.is_dir()) {
                 path.canonicalize().map_or(word, |path| path.to_string_lossy().into_owned())
+            } else {
+                word
             }
-            _ => word,
         };
         Ok(Self { shown: text.to_owned(), words: words.into_iter().map(absolute).collect() })
     }
