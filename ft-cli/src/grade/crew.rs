@@ -13,10 +13,10 @@ use tokio::task::LocalSet;
 
 use super::facts::Facts;
 use super::plan::{Check, Plan, Special, Wants};
-use super::stage::{NoStage, Stage};
-use super::trial;
+use super::stage::NoStage;
+use super::trial::Cast;
 use super::verdict::{Finding, Verdict};
-use crate::limits::GRADE_REPEATS;
+use crate::limits::{GRADE_CHANCES, GRADE_REPEATS};
 use crate::proxy::Certainty;
 
 /// What a worker does next: a check's plans one after the other, or one that fell once more.
@@ -37,8 +37,9 @@ struct Tally {
     shown: Option<(usize, Facts)>,
     certainty: Certainty,
     not_applicable: Option<String>,
-    /// Repetitions that are still to come.
+    /// Repetitions that are still to come, and those that were.
     left: u32,
+    again: u32,
     took: Duration,
 }
 
@@ -68,7 +69,7 @@ pub(super) fn run(
     checks: &[Check],
     control: &Plan,
     workers: usize,
-    stage: &(dyn Fn() -> Result<Stage, NoStage> + Sync),
+    cast: &(dyn Fn() -> Result<Cast, NoStage> + Sync),
     points: &(dyn Fn(&Check) -> f64 + Sync),
     done: &(dyn Fn(&Finding) + Sync),
 ) -> Result<Vec<Finding>, NoStage> {
@@ -84,7 +85,7 @@ pub(super) fn run(
     let crew = Crew { checks, control, state: Mutex::new(state), changed: Condvar::new(), done, points };
     thread::scope(|scope| {
         for _ in 0..workers.min(checks.len()) {
-            scope.spawn(|| crew.work(stage));
+            scope.spawn(|| crew.work(cast));
         }
     });
     let state = crew.state.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -103,17 +104,17 @@ impl Crew<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self, stage: &dyn Fn() -> Result<Stage, NoStage>) {
+    fn work(&self, cast: &dyn Fn() -> Result<Cast, NoStage>) {
         let result = (|| {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let mut mine = None;
             while let Some(job) = self.next() {
-                let stage = match &mut mine {
-                    Some(stage) => stage,
-                    none => none.insert(stage()?),
+                let cast = match &mut mine {
+                    Some(cast) => cast,
+                    none => none.insert(cast()?),
                 };
                 // Tasks that are left go with it: a run leaves nothing to the next.
-                runtime.block_on(LocalSet::new().run_until(self.job(job, stage)))?;
+                runtime.block_on(LocalSet::new().run_until(self.job(job, cast)))?;
             }
             Ok(())
         })();
@@ -144,16 +145,16 @@ impl Crew<'_> {
         }
     }
 
-    async fn job(&self, job: Job, stage: &mut Stage) -> Result<(), NoStage> {
+    async fn job(&self, job: Job, cast: &mut Cast) -> Result<(), NoStage> {
         let begun = Instant::now();
         let index = match job {
             Job::Try(index) | Job::Again(index, _) => index,
         };
         let check = &self.checks[index];
         let result = match job {
-            Job::Try(_) => self.attempt(index, check, stage).await,
+            Job::Try(_) => self.attempt(index, check, cast).await,
             Job::Again(_, plan) => {
-                let facts = trial::run(stage, check.role, &check.plans[plan], self.control).await;
+                let facts = cast.run(check.role, &check.plans[plan], self.control).await;
                 facts.map(|facts| self.again(index, plan, facts))
             }
         };
@@ -169,9 +170,9 @@ impl Crew<'_> {
     }
 
     /// Every plan, until one falls.
-    async fn attempt(&self, index: usize, check: &Check, stage: &mut Stage) -> Result<(), NoStage> {
+    async fn attempt(&self, index: usize, check: &Check, cast: &mut Cast) -> Result<(), NoStage> {
         for plan in &check.before {
-            let facts = trial::run(stage, check.role, plan, self.control).await?;
+            let facts = cast.run(check.role, plan, self.control).await?;
             if let Some(fault) = facts.fault(plan, check.role) {
                 let mut state = self.lock();
                 state.tallies[index].not_applicable = Some(format!("{fault}, with nothing cut; {}", plan.input.shown()));
@@ -179,8 +180,9 @@ impl Crew<'_> {
                 return Ok(());
             }
         }
-        for (number, plan) in check.plans.iter().enumerate() {
-            let facts = trial::run(stage, check.role, plan, self.control).await?;
+        let plans = check.plans.iter().enumerate();
+        for (number, plan) in plans.flat_map(|plan| (0..check.tries).map(move |_| plan)) {
+            let facts = cast.run(check.role, plan, self.control).await?;
             let fault = facts.fault(plan, check.role);
             let mut state = self.lock();
             let tally = &mut state.tallies[index];
@@ -212,6 +214,13 @@ impl Crew<'_> {
         tally.left -= 1;
         tally.failures += u32::from(fault.is_some());
         tally.certainty = tally.certainty.max(facts.certainty);
+        tally.again += 1;
+        // Whether a reset overtakes a program's last words is the kernel's to say: what fell once is given more chances.
+        if tally.failures + tally.left < GRADE_REPEATS && tally.again < GRADE_CHANCES {
+            tally.left += 1;
+            state.queue.push_front(Job::Again(index, plan));
+            self.changed.notify_all();
+        }
     }
 }
 

@@ -81,6 +81,11 @@ pub(super) struct Facts {
 }
 
 impl Facts {
+    /// It ended well, as far as it says.
+    pub(super) fn has_succeeded(&self) -> bool {
+        self.claims() && self.breach.is_none() && !self.stuck
+    }
+
     /// A client that ended with 0 says that it went well.
     fn claims(&self) -> bool {
         self.ended == Some(Status::Code(0))
@@ -109,6 +114,9 @@ impl Facts {
         }
         if plan.wants == Wants::Restarted {
             return None;
+        }
+        if plan.wants == Wants::KeptOld {
+            return (self.stored != Stored::Old).then(|| format!("the old file is gone: {}", self.stored.shown(plan)));
         }
         if !self.strays.is_empty() {
             return Some(format!("it wrote outside its folder: {}", self.strays.join(", ")));
@@ -145,9 +153,6 @@ impl Facts {
                 }
             }
             Wants::Untouched if !matches!(self.stored, Stored::Absent | Stored::Old) => return Some(self.stored.shown(plan)),
-            Wants::Untouched if plan.input.old.is_some() && self.stored != Stored::Old => {
-                return Some("the old file is gone".into());
-            }
             Wants::Survived if !plan.input.down && !matches!(self.stored, Stored::Absent | Stored::Whole) => {
                 return Some(self.stored.shown(plan));
             }
@@ -156,6 +161,9 @@ impl Facts {
             | Wants::NextServed
             | Wants::Honest
             | Wants::Admitted
+            | Wants::Ends
+            | Wants::Unharmed
+            | Wants::KeptOld
             | Wants::Waited
             | Wants::NoStall
             | Wants::Restarted => {}
@@ -186,21 +194,26 @@ impl Facts {
                 (Some(status), _) => Some(format!("it ended with {}; {}", shown(status), self.received(plan))),
                 (None, _) => Some(format!("it did not end; {}", self.received(plan))),
             },
-            Wants::Admitted if self.stuck => Some("it waits for ever".into()),
+            Wants::Admitted | Wants::Ends if self.stuck => Some("it waits for ever".into()),
+            Wants::Admitted if self.claims() && whole => {
+                Some("it reports success, though its server left without confirming it".into())
+            }
             Wants::Admitted if self.claims() => Some(format!("it reports success, but {}", self.received(plan))),
             Wants::Waited if self.claims() && self.unheard => {
                 Some("it reports success, and closed before the last confirmation came".into())
             }
             Wants::Waited if self.stuck => Some("it waits for ever".into()),
-            Wants::Untouched if self.claims() => Some(format!("it reports success, but {}", self.stored.shown(plan))),
-            Wants::Untouched if plan.input.old.is_some() && self.stored != Stored::Old => {
+            Wants::KeptOld if self.stored != Stored::Old => {
                 Some(format!("the old file is gone: {}", self.stored.shown(plan)))
             }
             Wants::Honest if self.claims() && !whole => Some(format!("it reports success, but {}", self.received(plan))),
             Wants::Honest if self.stuck => Some("it waits for ever".into()),
             Wants::Admitted
+            | Wants::Ends
+            | Wants::Unharmed
             | Wants::Waited
             | Wants::Untouched
+            | Wants::KeptOld
             | Wants::Honest
             | Wants::Survived
             | Wants::NextServed
@@ -220,19 +233,15 @@ impl Facts {
             Wants::Delivered if self.claims() => {
                 Some(format!("the client reports success, but {}", self.stored.shown(plan)))
             }
-            Wants::Delivered => Some(format!(
-                "the client ended with {}; {}",
-                self.ended.map_or("nothing".into(), shown),
-                self.stored.shown(plan)
-            )),
+            Wants::Delivered => {
+                let ended = self.ended.map_or("the client did not end".into(), |s| format!("the client ended with {}", shown(s)));
+                Some(format!("{ended}; {}", self.stored.shown(plan)))
+            }
             Wants::Honest if self.claims() && !whole => {
                 Some(format!("the client reports success, but {}", self.stored.shown(plan)))
             }
-            Wants::Honest if self.stuck => Some("the client waits for ever".into()),
-            Wants::Untouched if self.claims() && !whole => {
-                Some(format!("the client reports success, but {}", self.stored.shown(plan)))
-            }
-            Wants::Untouched if plan.input.old.is_some() && !matches!(self.stored, Stored::Old | Stored::Whole) => {
+            Wants::Honest | Wants::Ends if self.stuck => Some("the client waits for ever".into()),
+            Wants::KeptOld if !matches!(self.stored, Stored::Old | Stored::Whole) => {
                 Some(format!("the old file is gone: {}", self.stored.shown(plan)))
             }
             _ => None,
@@ -274,6 +283,9 @@ impl Facts {
 
 const SIGPIPE: i32 = 13;
 
+/// Characters of a printed line that are shown; they are ASCII after escaping.
+const LINE: usize = 160;
+
 /// How a process ended, in words.
 pub(super) fn shown(status: Status) -> String {
     match status {
@@ -290,5 +302,6 @@ pub(super) fn shown(status: Status) -> String {
 pub(super) fn last_lines(said: &[u8], lines: usize) -> Vec<String> {
     let text = said.split(|byte| *byte == b'\n').map(escape).filter(|line| !line.trim().is_empty());
     let all: Vec<String> = text.collect();
-    all[all.len().saturating_sub(lines)..].to_vec()
+    let last = all[all.len().saturating_sub(lines)..].iter();
+    last.map(|line| if line.len() > LINE { format!("{}…", &line[..LINE]) } else { line.clone() }).collect()
 }

@@ -11,9 +11,11 @@
 //! proxy ([`crate::proxy`]) that cuts, merges, delays and ends the streams where the kernel says that it is exact.
 
 mod checks;
+mod control;
 mod crew;
 mod facts;
 mod plan;
+pub mod report;
 mod script;
 mod stage;
 mod trial;
@@ -21,23 +23,18 @@ mod verdict;
 
 use std::time::Instant;
 
-use ft_core::dialect::TextEnd;
-use tokio::runtime::Builder;
-use tokio::task::LocalSet;
+use ft_core::dialect::{Pitfall, TextEnd};
 
-use checks::lab_b::Talk;
-use checks::{lab_a, lab_b};
-use facts::{Facts, last_lines};
-use plan::{Check, Plan};
+use plan::Check;
 use stage::{NoStage, Stage};
+use trial::Cast;
 
 pub use checks::lab_b::Verb;
-pub use facts::last_lines as lines_of;
 pub use stage::Command;
 pub use verdict::{Control, Finding, Grade, Role, Verdict};
 
 use crate::jail::Limits;
-use crate::limits::{GRADE_CONTROLS, GRADE_WORKERS};
+use crate::limits::GRADE_WORKERS;
 
 /// Which protocol the programs speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,25 +66,22 @@ impl Dialect {
             Self::Opaque => 65_432,
         }
     }
-
-    fn control(self, role: Role, end: TextEnd) -> Plan {
-        match (self, role) {
-            (Self::Pipe, Role::Client) => lab_a::client_control(end),
-            (Self::Pipe, Role::Server | Role::Pair) => lab_a::server_control(end),
-            (Self::Addfile(verb), Role::Client) => lab_b::client_control(Talk { verb, end }),
-            (Self::Addfile(verb), Role::Server | Role::Pair) => lab_b::server_control(Talk { verb, end }),
-        }
-    }
-
-    fn checks(self, role: Role, end: TextEnd) -> Vec<Check> {
-        match (self, role) {
-            (Self::Pipe, Role::Client) => lab_a::client_checks(end),
-            (Self::Pipe, Role::Server | Role::Pair) => lab_a::server_checks(end),
-            (Self::Addfile(verb), Role::Client) => lab_b::client_checks(Talk { verb, end }),
-            (Self::Addfile(verb), Role::Server | Role::Pair) => lab_b::server_checks(Talk { verb, end }),
-        }
-    }
 }
+
+/// What a first lab asks for: messages are not reads, and a short file is no file.
+const BASIC: &[Pitfall] = &[
+    Pitfall::CoalescedMessages,
+    Pitfall::SplitHeader,
+    Pitfall::SplitDigits,
+    Pitfall::RecvIsNotMessage,
+    Pitfall::HeaderBodyMerge,
+    Pitfall::StatusDataMerge,
+    Pitfall::EofIsSuccess,
+    Pitfall::SplitAck,
+    Pitfall::MergedAcks,
+    Pitfall::EmptyConnection,
+    Pitfall::NoTimeout,
+];
 
 /// What is to be graded, and how.
 #[derive(Clone, Debug)]
@@ -146,7 +140,9 @@ impl Order {
 
     fn wants(&self, check: &Check) -> bool {
         let id = format!("{}/{}", check.role.as_str(), check.pitfall);
-        self.only.is_empty() || self.only.iter().any(|only| *only == id || *only == check.pitfall.id())
+        let is_skipped = self.skip.iter().any(|skip| *skip == check.pitfall.id());
+        let is_asked = !self.basic || BASIC.contains(&check.pitfall);
+        !is_skipped && is_asked && self.only.is_empty() || self.only.iter().any(|only| *only == id || *only == check.pitfall.id())
     }
 }
 
@@ -165,82 +161,61 @@ pub fn grade(order: &Order, done: &(dyn Fn(&Finding) + Sync)) -> Result<Grade, S
         took: std::time::Duration::ZERO,
         for_students: order.for_students,
     };
-    let programs = [(Role::Server, &order.server), (Role::Client, &order.client)];
-    for (role, command) in programs {
-        let Some(command) = command else { continue };
-        let stage = || Stage::new(command, order.port.unwrap_or(order.dialect.port()), order.limits, order.plain);
-        let (control, end, isolation) = control(order, role, command, &stage).map_err(|NoStage(why)| why)?;
-        grade.isolation = isolation;
-        let is_broken = control.broken.is_some();
-        grade.controls.push(control);
-        if is_broken {
-            continue;
+    let roles: &[Role] = match order.dialect {
+        Dialect::Opaque => &[Role::Pair],
+        Dialect::Pipe | Dialect::Addfile(_) => &[Role::Server, Role::Client],
+    };
+    for role in roles {
+        let is_there = match role {
+            Role::Server => order.server.is_some(),
+            Role::Client => order.client.is_some(),
+            Role::Pair => order.server.is_some() && order.client.is_some(),
+        };
+        if is_there {
+            one(order, *role, &mut grade, done).map_err(|NoStage(why)| why)?;
         }
-        let mut checks = order.dialect.checks(role, end);
-        checks.retain(|check| order.wants(check));
-        let mut next = order.dialect.control(role, end);
-        // Another name than that of the run before: what it left must not be taken for what is new.
-        rename(&mut next);
-        let points = |check: &Check| order.points.get(check.pitfall.id()).copied().unwrap_or(1.0);
-        let mut findings = crew::run(&checks, &next, order.workers, &stage, &points, done).map_err(|NoStage(why)| why)?;
-        findings.sort_by_key(|finding| finding.pitfall);
-        grade.findings.extend(findings);
     }
     grade.took = begun.elapsed();
     Ok(grade)
 }
 
-/// The same transfer under another name of the same length.
-fn rename(plan: &mut Plan) {
-    let (old, new) = (plan.input.name.clone(), "next.txt".to_owned());
-    plan.input.stored = plan.input.stored.replace(&old, &new);
-    for act in &mut plan.script {
-        act.replace(old.as_bytes(), new.as_bytes());
-    }
-    plan.input.name = new;
-}
-
-/// The plain transfer: whether the program works at all, and how its texts end.
-fn control(
+/// Grades one program, or a pair.
+fn one(
     order: &Order,
     role: Role,
-    command: &Command,
-    stage: &dyn Fn() -> Result<Stage, NoStage>,
-) -> Result<(Control, TextEnd, String), NoStage> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let mut stage = stage()?;
-    let isolation = stage.isolation();
-    let mut control =
-        Control { role, command: command.shown.clone(), broken: None, said: Vec::new(), events: Vec::new(), text: None };
-    let ends = order.text.map_or(vec![TextEnd::Bare, TextEnd::Newline], |end| vec![end]);
-    let mut first = None;
-    for _ in 0..GRADE_CONTROLS {
-        for end in &ends {
-            let plan = order.dialect.control(role, *end);
-            let result: Result<Facts, NoStage> =
-                runtime.block_on(LocalSet::new().run_until(trial::run(&mut stage, role, &plan, &plan)));
-            let broken = match &result {
-                Ok(facts) => facts.fault(&plan, role),
-                Err(NoStage(why)) => Some(why.clone()),
-            };
-            let facts = result.unwrap_or_default();
-            if broken.is_none() {
-                control.broken = None;
-                (control.said, control.events) = (facts.said, facts.events);
-                control.text = matches!(order.dialect, Dialect::Addfile(_)).then_some(match end {
-                    TextEnd::Bare => "bare texts",
-                    TextEnd::Newline => "texts in lines",
-                });
-                return Ok((control, *end, isolation));
-            }
-            first.get_or_insert((broken, facts));
-        }
+    grade: &mut Grade,
+    done: &(dyn Fn(&Finding) + Sync),
+) -> Result<(), NoStage> {
+    let port = order.port.unwrap_or(order.dialect.port());
+    let stage = |command: &Option<Command>, is_in: bool| {
+        let made = command.as_ref().filter(|_| is_in).map(|command| Stage::new(command, port, order.limits, order.plain));
+        made.transpose()
+    };
+    let cast = || -> Result<Cast, NoStage> {
+        Ok(Cast { server: stage(&order.server, role != Role::Client)?, client: stage(&order.client, role != Role::Server)? })
+    };
+    let commands = [(&order.server, role != Role::Client), (&order.client, role != Role::Server)];
+    let command = commands.iter().filter(|(_, is_in)| *is_in).filter_map(|(command, _)| command.as_ref());
+    let mut control = Control {
+        role,
+        command: command.map(|command| command.shown.as_str()).collect::<Vec<_>>().join(" and "),
+        broken: None,
+        said: Vec::new(),
+        events: Vec::new(),
+        text: None,
+    };
+    let plain = control::run(order.dialect, order.text, role, cast()?, &mut control)?;
+    grade.isolation = plain.isolation;
+    let is_broken = control.broken.is_some();
+    grade.controls.push(control);
+    if is_broken {
+        return Ok(());
     }
-    if let Some((broken, facts)) = first {
-        let said = last_lines(&facts.said, 1).join(" ");
-        let said = if said.is_empty() { said } else { format!("; it printed: {said}") };
-        control.broken = broken.map(|why| format!("{why}{said}"));
-        (control.said, control.events) = (facts.said, facts.events);
-    }
-    Ok((control, TextEnd::Bare, isolation))
+    let mut checks = plain.checks;
+    checks.retain(|check| order.wants(check));
+    let points = |check: &Check| order.points.get(check.pitfall.id()).copied().unwrap_or(1.0);
+    let mut findings = crew::run(&checks, &plain.next, order.workers, &cast, &points, done)?;
+    findings.sort_by_key(|finding| finding.pitfall);
+    grade.findings.extend(findings);
+    Ok(())
 }

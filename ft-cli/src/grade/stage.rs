@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::facts::{Stored, last_lines, shown};
 use super::plan::Plan;
-use crate::jail::{Ended, Isolation, Jail, Limits, Program, Running, Signal};
+use crate::jail::{Ended, Isolation, Jail, Limits, Program, Running};
 use crate::limits::{GRADE_LOOK, GRADE_START};
 use crate::proxy::Diag;
 
@@ -41,7 +41,8 @@ impl Command {
         let absolute = |word: String| {
             let path = folder.join(&word);
             let is_file = path.is_file() && word.contains(['/', '.']);
-            if Path::new(&word).is_relative() && (is_file || path.is_dir()) {
+            // `.` is the folder that the program is given.
+            if Path::new(&word).is_relative() && word != "." && (is_file || path.is_dir()) {
                 path.canonicalize().map_or(word, |path| path.to_string_lossy().into_owned())
             } else {
                 word
@@ -190,12 +191,22 @@ impl Stage {
         }
     }
 
-    /// Starts the client, which is to connect to the listener.
-    pub(super) fn start_client(&mut self, file: &str) -> Result<TcpListener, NoStage> {
-        self.stop();
+    /// What the client is to connect to.
+    #[allow(clippy::unused_async, reason = "a listener of tokio is made inside its runtime")]
+    pub(super) async fn listen(&self) -> Result<TcpListener, NoStage> {
         let listener = self.jail.listener(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, self.port))?;
-        self.start(file)?;
         Ok(TcpListener::from_std(listener)?)
+    }
+
+    /// Starts the client.
+    pub(super) fn start_client(&mut self, file: &str) -> Result<(), NoStage> {
+        self.stop();
+        self.start(file)
+    }
+
+    /// The port at which the server listens.
+    pub(super) fn listens_at(&self) -> Option<u16> {
+        self.address.map(|at| at.port())
     }
 
     /// How the program ended, if it has.
@@ -212,13 +223,6 @@ impl Stage {
         self.running.borrow_mut().take().map(|mut running| running.kill())
     }
 
-    pub(super) fn signal(&self, signal: Signal) {
-        if let Some(running) = self.running.borrow().as_ref() {
-            // It may just have ended.
-            let _ = running.signal(signal);
-        }
-    }
-
     /// What the program printed since the run began.
     pub(super) fn said(&self) -> Vec<u8> {
         let output = self.running.borrow().as_ref().map(Running::output).unwrap_or_default();
@@ -232,20 +236,16 @@ impl Stage {
         Stored::of(fs::read(path).ok().as_deref(), plan)
     }
 
-    /// True if a file of any name has this content.
-    pub(super) fn has(&self, content: &[u8]) -> bool {
-        let Ok(entries) = fs::read_dir(self.jail.work()) else { return false };
-        entries.flatten().any(|entry| fs::read(entry.path()).is_ok_and(|bytes| bytes == content))
+    /// The name of a file that has this content.
+    pub(super) fn name_of(&self, content: &[u8]) -> Option<String> {
+        let entries = fs::read_dir(self.jail.work()).ok()?;
+        let found = entries.flatten().find(|entry| fs::read(entry.path()).is_ok_and(|bytes| bytes == content))?;
+        found.file_name().into_string().ok()
     }
 
-    /// The names in its folder.
+    /// What lies where nothing should, escaped.
     pub(super) fn strays(&self) -> Vec<String> {
         self.jail.strays().iter().map(|path| ft_sim::trace::escape(path.as_os_str().as_encoded_bytes())).collect()
-    }
-
-    /// Whose address a client is expected to know.
-    pub(super) fn endpoint(&self) -> SocketAddr {
-        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.port)
     }
 }
 

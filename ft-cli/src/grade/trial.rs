@@ -11,8 +11,8 @@ use tokio::time::{sleep, timeout};
 
 use super::facts::{Facts, Stored};
 use super::plan::{Plan, Special, Wants};
-use super::script::{self, Heard};
-use super::stage::{NoStage, Stage};
+use super::script::{self, Broken, Heard};
+use super::stage::{NoStage, Shared, Stage};
 use super::verdict::Role;
 use crate::jail::Signal;
 use crate::limits::{
@@ -69,6 +69,9 @@ pub(super) async fn serve(stage: &mut Stage, plan: &Plan, control: &Plan) -> Res
     } else if let Some(old) = &input.old {
         files.push((&input.stored, old));
     }
+    if control.input.down {
+        files.push((&control.input.name, &control.input.content));
+    }
     stage.prepare(&files)?;
     stage.ensure_up().await?;
     if plan.special == Special::Restart {
@@ -108,8 +111,9 @@ pub(super) async fn serve(stage: &mut Stage, plan: &Plan, control: &Plan) -> Res
     facts.breach = ended.and_then(|ended| ended.breach);
     facts.strays = stage.strays();
     facts.said = tail(stage.said());
-    let is_clean = ended.is_none() && !facts.stuck && facts.next.as_ref().is_none_or(Result::is_ok);
-    if !is_clean {
+    // Only a server that has served somebody since, or this one in full, is known to be as it was.
+    let is_served = matches!(facts.next, Some(Ok(()))) || matches!(plan.wants, Wants::Delivered | Wants::NoReset);
+    if !is_served || facts.fault(plan, Role::Server).is_some() {
         stage.stop();
     }
     Ok(facts)
@@ -139,8 +143,8 @@ async fn serving(stage: &Stage, plan: &Plan) -> Result<Session, String> {
     if let Special::KillAt(offset) = plan.special {
         let running = Rc::clone(&stage.running);
         record.watch(Direction::S2c, offset, move || {
-            if let Some(running) = running.borrow().as_ref() {
-                let _ = running.signal(Signal::Kill);
+            if let Some(running) = running.borrow_mut().as_mut() {
+                running.kill();
             }
         });
     }
@@ -171,17 +175,30 @@ fn session(
 
 /// Another client comes, with a file of another name.
 async fn next_client(stage: &Stage, control: &Plan, patience: Duration) -> Result<(), String> {
-    if let Ok(Some(ended)) = stage.ended() {
-        return Err(format!("the server died: {}", super::facts::shown(ended.status)));
-    }
-    let session = serving(stage, control).await?;
-    let moved = session.run(patience, || matches!(stage.ended(), Ok(Some(_)))).await;
+    let died = || match stage.ended() {
+        Ok(Some(ended)) => Some(format!("the server died: {}", super::facts::shown(ended.status))),
+        Ok(None) | Err(_) => None,
+    };
+    let session = match serving(stage, control).await {
+        Ok(session) => session,
+        Err(why) => {
+            // Its kernel refuses before its end is heard of.
+            let begun = Instant::now();
+            while died().is_none() && begun.elapsed() < GRADE_STUCK {
+                sleep(GRADE_LOOK).await;
+            }
+            return Err(died().unwrap_or(why));
+        }
+    };
+    let run = session.run(patience, || matches!(stage.ended(), Ok(Some(_))));
+    // Where texts have no end of their own, the proxy waits for the server too: the patience is for all of it.
+    let moved = timeout(patience, run).await.unwrap_or(false);
     if moved {
         settle(stage, control, &session).await;
     }
     let heard = session.end().await;
-    if let Ok(Some(ended)) = stage.ended() {
-        return Err(format!("the server died: {}", super::facts::shown(ended.status)));
+    if let Some(why) = died() {
+        return Err(why);
     }
     let is_there = if control.input.down {
         heard.kept == control.input.content
@@ -225,27 +242,18 @@ pub(super) async fn send(stage: &mut Stage, plan: &Plan) -> Result<Facts, NoStag
         files.push((&input.stored, old));
     }
     stage.prepare(&files)?;
-    let listener = stage.start_client(&input.name)?;
+    let listener = stage.listen().await?;
+    if plan.special == Special::LateAcks {
+        // What is set on a listener holds for its connections from their first byte.
+        acknowledge_late(&listener)?;
+    }
+    stage.start_client(&input.name)?;
     let mut facts = Facts::default();
-    let begun = Instant::now();
-    let accepted = loop {
-        if let Ok(accepted) = timeout(GRADE_LOOK, listener.accept()).await {
-            break Some(accepted?.0);
-        }
-        if stage.ended()?.is_some() {
-            break None;
-        }
-        if begun.elapsed() > GRADE_START {
-            return Err(NoStage(format!(
-                "it does not connect to port {} within {} s (give the port it uses with --port)",
-                stage.endpoint().port(),
-                GRADE_START.as_secs()
-            )));
-        }
-    };
+    let accepted = arrival(stage, &listener).await?;
+    let accepted_any = accepted.is_some();
     if let Some(client) = accepted {
         let session = sending(stage, client, plan).await?;
-        let patience = if plan.wants == Wants::Admitted { GRADE_PATIENCE } else { GRADE_STUCK };
+        let patience = if matches!(plan.wants, Wants::Admitted | Wants::Ends) { GRADE_PATIENCE } else { GRADE_STUCK };
         let pulse = (plan.special == Special::Interrupted).then(|| pulse(stage));
         let moved = session.run(patience, || matches!(stage.ended(), Ok(Some(_)))).await;
         drop(pulse);
@@ -261,22 +269,17 @@ pub(super) async fn send(stage: &mut Stage, plan: &Plan) -> Result<Facts, NoStag
         facts.events = session.record.events();
         facts.heard = session.end().await;
     } else {
-        facts.heard.broken = Some(script::Broken::Failed("it did not connect".into()));
+        facts.heard.broken = Some(Broken::Failed("it did not connect".into()));
     }
     facts.unheard = was_reset(&facts.events, Party::Server);
     facts.gap = gap(&facts.events);
-    let is_stored = if input.down {
+    facts.stored = if input.down {
         stage.stored(plan)
     } else {
-        let kept = &facts.heard.kept;
-        let nothing = kept.is_empty() && facts.heard.broken.is_some();
-        Stored::of((!nothing).then_some(kept.as_slice()), plan)
-    };
-    facts.stored = if facts.heard.broken.is_some() && is_stored == Stored::Whole && !input.down {
-        // The content came, and what had to come with it did not.
-        if input.content.is_empty() { Stored::Absent } else { Stored::Whole }
-    } else {
-        is_stored
+        // An empty file and no file look alike, unless it was asked for properly.
+        let (kept, broken) = (&facts.heard.kept, &facts.heard.broken);
+        let came = !kept.is_empty() || matches!(broken, None | Some(Broken::Failed(_))) && accepted_any;
+        Stored::of(came.then_some(kept.as_slice()), plan)
     };
     let ended = stage.ended()?;
     facts.ended = ended.map(|ended| ended.status);
@@ -287,11 +290,28 @@ pub(super) async fn send(stage: &mut Stage, plan: &Plan) -> Result<Facts, NoStag
     Ok(facts)
 }
 
+/// The client's connection; nothing if it ended without one.
+async fn arrival(stage: &Stage, listener: &TcpListener) -> Result<Option<TcpStream>, NoStage> {
+    let begun = Instant::now();
+    loop {
+        if let Ok(accepted) = timeout(GRADE_LOOK, listener.accept()).await {
+            return Ok(Some(accepted?.0));
+        }
+        if stage.ended()?.is_some() {
+            return Ok(None);
+        }
+        if begun.elapsed() > GRADE_START {
+            return Err(NoStage(format!(
+                "it does not connect to port {} within {} s (give the port that it uses with --port)",
+                stage.port,
+                GRADE_START.as_secs()
+            )));
+        }
+    }
+}
+
 /// Connects a client that has come to our server, through a relay.
 async fn sending(stage: &Stage, client: TcpStream, plan: &Plan) -> Result<Session, NoStage> {
-    if plan.special == Special::LateAcks {
-        acknowledge_late(&client)?;
-    }
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let server = TcpStream::connect(listener.local_addr()?).await?;
     let (ours, _) = listener.accept().await?;
@@ -301,12 +321,12 @@ async fn sending(stage: &Stage, client: TcpStream, plan: &Plan) -> Result<Sessio
 
 /// Linux acknowledges at once what comes first on a connection; a path of any age does not.
 #[cfg(target_os = "linux")]
-fn acknowledge_late(stream: &TcpStream) -> std::io::Result<()> {
-    Ok(rustix::net::sockopt::set_tcp_quickack(stream, false)?)
+fn acknowledge_late(listener: &TcpListener) -> std::io::Result<()> {
+    Ok(rustix::net::sockopt::set_tcp_quickack(listener, false)?)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn acknowledge_late(_: &TcpStream) -> std::io::Result<()> {
+fn acknowledge_late(_: &TcpListener) -> std::io::Result<()> {
     Ok(())
 }
 
@@ -325,7 +345,7 @@ async fn ends(stage: &Stage, patience: Duration) -> Result<bool, NoStage> {
 /// Stops and continues the program until dropped.
 fn pulse(stage: &Stage) -> Pulse {
     let running = Rc::clone(&stage.running);
-    Pulse(spawn_local(async move {
+    let task = spawn_local(async move {
         let signal = |signal| {
             if let Some(running) = running.borrow().as_ref() {
                 let _ = running.signal(signal);
@@ -337,14 +357,22 @@ fn pulse(stage: &Stage) -> Pulse {
             sleep(GRADE_PULSE[1]).await;
             signal(Signal::Continue);
         }
-    }))
+    });
+    Pulse { task, running: Rc::clone(&stage.running) }
 }
 
-struct Pulse(JoinHandle<()>);
+struct Pulse {
+    task: JoinHandle<()>,
+    running: Shared,
+}
 
 impl Drop for Pulse {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
+        if let Some(running) = self.running.borrow().as_ref() {
+            // It may have been standing still.
+            let _ = running.signal(Signal::Continue);
+        }
     }
 }
 
@@ -368,10 +396,117 @@ fn tail(mut said: Vec<u8>) -> Vec<u8> {
     said
 }
 
-/// Which of the two a role is run by.
-pub(super) async fn run(stage: &mut Stage, role: Role, plan: &Plan, control: &Plan) -> Result<Facts, NoStage> {
-    match role {
-        Role::Server | Role::Pair => serve(stage, plan, control).await,
-        Role::Client => send(stage, plan).await,
+/// Runs a plan between two graded programs.
+async fn pair(server: &mut Stage, client: &mut Stage, plan: &Plan, control: &Plan) -> Result<Facts, NoStage> {
+    let input = &plan.input;
+    let mut files: [Vec<(&str, &[u8])>; 2] = [Vec::new(), Vec::new()];
+    files[usize::from(!input.down)].push((&input.name, &input.content));
+    if control.input.name != input.name {
+        files[usize::from(!input.down)].push((&control.input.name, &control.input.content));
+    }
+    if let Some(old) = &input.old {
+        files[usize::from(input.down)].push((&input.stored, old));
+    }
+    server.prepare(&files[0])?;
+    client.prepare(&files[1])?;
+    server.ensure_up().await?;
+    // The client is expected to know where its server is.
+    client.port = server.listens_at().unwrap_or(client.port);
+    if plan.special == Special::Restart {
+        return restart(server).await;
+    }
+    let mut facts = Facts::default();
+    let silent = match plan.special {
+        Special::Meanwhile => Some(server.connect().await.map_err(NoStage)?),
+        Special::None | Special::Interrupted | Special::LateAcks | Special::Restart | Special::KillAt(_) => None,
+    };
+    match plan.special {
+        Special::Meanwhile => sleep(Duration::from_millis(100)).await,
+        _ if plan.wants == Wants::NextServed => drop(server.connect().await.map_err(NoStage)?),
+        _ => facts = both(server, client, plan).await?,
+    }
+    if matches!(plan.wants, Wants::Untouched | Wants::NextServed) {
+        client.stop();
+        let next = both(server, client, control).await?;
+        facts.next = Some(next.fault(control, Role::Pair).map_or(Ok(()), Err));
+        (facts.events.is_empty()).then(|| facts.events.clone_from(&next.events));
+    }
+    drop(silent);
+    let died = server.ended()?;
+    if died.is_some() || facts.fault(plan, Role::Pair).is_some() || plan.wants != Wants::Delivered {
+        server.stop();
+    }
+    client.stop();
+    Ok(facts)
+}
+
+/// One transfer between the two.
+async fn both(server: &Stage, client: &mut Stage, plan: &Plan) -> Result<Facts, NoStage> {
+    let mut facts = Facts::default();
+    let listener = client.listen().await?;
+    client.start_client(&plan.input.name)?;
+    let Some(near) = arrival(client, &listener).await? else {
+        facts.heard.broken = Some(Broken::Failed("the client did not connect".into()));
+        facts.ended = client.ended()?.map(|ended| ended.status);
+        facts.said = tail(client.said());
+        return Ok(facts);
+    };
+    let far = match server.connect().await {
+        Ok(far) => far,
+        Err(why) => {
+            facts.heard.broken = Some(Broken::Failed(why));
+            facts.said = tail(server.said());
+            return Ok(facts);
+        }
+    };
+    let (record, schedule) = (Record::default(), plan.schedule.clone());
+    let diags = [Some(Rc::clone(&client.diag)), Some(Rc::clone(&server.diag))];
+    let conduct = Conduct { schedule, preserve: plan.preserves(), diags, ..Conduct::default() };
+    let kept = record.clone();
+    let relay = spawn_local(async move {
+        let _ = proxy::relay(1, [near, far], &conduct, &kept).await;
+    });
+    // Our side has nothing to say.
+    let session = Session { script: spawn_local(std::future::ready(Heard::default())), relay, record };
+    let patience = if plan.wants == Wants::Delivered { GRADE_STUCK } else { GRADE_PATIENCE };
+    let pulse = (plan.special == Special::Interrupted).then(|| pulse(client));
+    let moved = session.run(patience, || matches!(client.ended(), Ok(Some(_)))).await;
+    drop(pulse);
+    facts.stuck = !moved || !ends(client, patience).await?;
+    let begun = Instant::now();
+    let receiver: &Stage = if plan.input.down { client } else { server };
+    while begun.elapsed() < GRADE_AFTER && !session.is_over() && session.record.silence() < GRADE_STUCK / 4 {
+        if plan.wants == Wants::Delivered && receiver.stored(plan) == Stored::Whole {
+            break;
+        }
+        sleep(GRADE_LOOK).await;
+    }
+    facts.certainty = session.record.certainty();
+    facts.events = session.record.events();
+    facts.heard = session.end().await;
+    facts.stored = receiver.stored(plan);
+    let ended = client.ended()?;
+    facts.ended = ended.map(|ended| ended.status);
+    facts.breach = ended.or(server.ended()?).and_then(|ended| ended.breach);
+    facts.strays = [server.strays(), client.strays()].concat();
+    facts.said = tail([client.said(), server.said()].concat());
+    Ok(facts)
+}
+
+/// The programs that are graded, each in its place.
+pub(super) struct Cast {
+    pub(super) server: Option<Stage>,
+    pub(super) client: Option<Stage>,
+}
+
+impl Cast {
+    /// Runs a plan; `control` is the plain transfer, for the next client.
+    pub(super) async fn run(&mut self, role: Role, plan: &Plan, control: &Plan) -> Result<Facts, NoStage> {
+        match (role, &mut self.server, &mut self.client) {
+            (Role::Server, Some(server), _) => serve(server, plan, control).await,
+            (Role::Client, _, Some(client)) => send(client, plan).await,
+            (Role::Pair, Some(server), Some(client)) => pair(server, client, plan, control).await,
+            (Role::Server | Role::Client | Role::Pair, ..) => Err(NoStage("a program is missing".into())),
+        }
     }
 }

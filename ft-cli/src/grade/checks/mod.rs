@@ -5,6 +5,7 @@
 
 pub(super) mod lab_a;
 pub(super) mod lab_b;
+pub(super) mod opaque;
 
 use ft_core::dialect::TextEnd;
 
@@ -19,7 +20,8 @@ pub(super) fn run(input: Input, script: Vec<Act>) -> Plan {
 impl Plan {
     pub(super) fn under(mut self, schedule: &[ft_sim::Step]) -> Self {
         // A check's own steps come on top of those that keep messages apart.
-        let all = self.schedule.steps().iter().chain(schedule).copied().collect::<Vec<_>>();
+        let mut all = self.schedule.steps().to_vec();
+        all.extend(schedule.iter().filter(|step| !self.schedule.steps().contains(step)));
         self.schedule = steps(&all);
         self
     }
