@@ -116,7 +116,19 @@ impl Stage {
 
     /// Empties the folder, and puts there what the program finds before the run.
     pub(super) fn prepare(&mut self, files: &[(&str, &[u8])]) -> Result<(), NoStage> {
-        self.jail.clear()?;
+        let is_up = self.running.borrow().is_some() && self.ended()?.is_none();
+        if is_up && self.jail.strays().is_empty() {
+            // What a program keeps for itself, it may still need: files of ours and of earlier runs go.
+            for entry in fs::read_dir(self.jail.work())? {
+                let entry = entry?;
+                if entry.file_type()?.is_file() && !entry.file_name().as_encoded_bytes().starts_with(b".") {
+                    fs::remove_file(entry.path())?;
+                }
+            }
+        } else {
+            self.stop();
+            self.jail.clear()?;
+        }
         for (name, content) in files {
             fs::write(self.jail.work().join(name), content)?;
         }
