@@ -1,6 +1,7 @@
 //! What the `ft-cli` program is made of. Reading order: [`args`] (what can be asked), [`exit`] (how it ends), [`net`] (real
 //! TCP), [`disk`] (real files), [`wishes`] (options that sit between a session and a disk), [`render`] (what is shown), `pages`
-//! (what a browser shows), [`loopback`] (the simulator's cases over real TCP), [`commands`] (one file per verb).
+//! (what a browser shows), [`loopback`] (the simulator's cases over real TCP), [`jail`] (somebody
+//! else's program, contained), [`commands`] (one file per verb).
 //!
 //! Only this crate reads a clock, opens a socket or a file, and prints.
 
@@ -9,6 +10,7 @@ pub mod commands;
 pub mod disk;
 pub mod exit;
 pub mod grade;
+pub mod jail;
 pub mod limits;
 mod log;
 pub mod loopback;
@@ -29,6 +31,9 @@ use exit::Exit;
 
 /// Parses the command line, runs the verb, and says how it ended.
 pub fn main() -> ExitCode {
+    if let Some(code) = jail::helper() {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -199,3 +199,48 @@ pub const PACE_QUEUE: Duration = Duration::from_millis(50);
 
 /// Time for the disk's threads to finish what they hold when a command ends: a sync that is under way may take seconds.
 pub const SETTLE: Duration = Duration::from_secs(10);
+
+/// Memory of a contained program and all its children together, bytes: what a runtime with a virtual machine needs to
+/// start, and far less than would hurt the machine.
+pub const JAIL_MEMORY: u64 = 512 * 1024 * 1024;
+
+/// Bytes kept of a contained program's standard output, and as many of its errors: nobody reads more.
+pub const JAIL_OUTPUT: u64 = 256 * 1024;
+
+/// Processes of a contained program: one for each client of a forking server, and room for a shell or two.
+pub const JAIL_PROCESSES: u32 = 64;
+
+/// Largest file that a contained program may write, bytes.
+pub const JAIL_FILE: u64 = 256 * 1024 * 1024;
+
+/// Threads of a contained program beyond its processes. Only a brake between two looks at how many processes there are.
+pub const JAIL_THREADS: u64 = 1024;
+
+/// Descriptors that one process of a contained program may hold: the usual default of a shell.
+pub const JAIL_DESCRIPTORS: u64 = 1024;
+
+/// What a contained program may lay out in one process without touching it, as a multiple of its memory. Thread stacks
+/// and the heaps of virtual machines are laid out large and used little; what is used is measured.
+pub const JAIL_LAID_OUT: u64 = 4;
+
+/// Time between two looks at what a contained program uses. At full speed memory grows by some tens of MiB in between.
+pub const JAIL_LOOK: Duration = Duration::from_millis(20);
+
+/// The same when half of the memory is used.
+pub const JAIL_LOOK_CLOSE: Duration = Duration::from_millis(4);
+
+/// Time for a jail's own helper to answer. It takes milliseconds; a machine under load takes longer.
+pub const JAIL_ANSWER: Duration = Duration::from_secs(10);
+
+/// Time for a program to be gone after it was told in the orderly way, which still measures it; then its namespace's
+/// first process is killed, and everything with it.
+pub const JAIL_KILL: Duration = Duration::from_secs(2);
+
+/// Bytes of shared memory files (`/dev/shm`) in a jail.
+pub const JAIL_SHARED: u64 = 64 * 1024 * 1024;
+
+/// Longest message between a jail and its helpers, bytes: the system's own limit for one is a little less.
+pub const JAIL_MESSAGE: usize = 256 * 1024;
+
+/// Paths that are named when a program wrote outside its folder.
+pub const JAIL_STRAYS: usize = 100;
