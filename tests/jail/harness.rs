@@ -53,6 +53,11 @@ pub(crate) fn python(name: &str, args: &[&str]) -> Program {
     program(argv)
 }
 
+/// A few words of Python.
+pub(crate) fn inline(code: &str) -> Program {
+    program([interpreter(), "-c".into(), code.into()])
+}
+
 /// The system's own Python: a version manager's may need a home.
 fn interpreter() -> OsString {
     let own = Path::new("/usr/bin/python3");
@@ -85,6 +90,23 @@ pub(crate) fn until(mut so: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "it never came to be");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Processes in the same network as `pid`, itself included.
+pub(crate) fn in_network_of(pid: u32) -> (PathBuf, Vec<u32>) {
+    let network = fs::read_link(format!("/proc/{pid}/ns/net")).expect("the network of a process of ours");
+    let found = in_network(&network);
+    (network, found)
+}
+
+pub(crate) fn in_network(network: &Path) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let same = fs::read_link(entry.path().join("ns/net")).is_ok_and(|own| own == network);
+        found.extend(pid.filter(|_: &u32| same));
+    }
+    found
 }
 
 /// A word that stands on no other command line.
