@@ -184,9 +184,14 @@ impl Post {
         while Instant::now() < end {
             self.signal_each(Signal::STOP);
             self.signal_each(Signal::KILL);
-            while matches!(wait(WaitOptions::NOHANG), Ok(Some(_))) {}
-            if descendants(self.me).is_empty() {
-                return;
+            // Orphans come here: without a child, not even a dead one, there is nobody. A list of processes proves less, since
+            // one may have forked and ended while it was made.
+            loop {
+                match wait(WaitOptions::NOHANG) {
+                    Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+                    Ok(None) => break,
+                    Err(_) => return,
+                }
             }
             std::thread::sleep(Duration::from_millis(1));
         }
