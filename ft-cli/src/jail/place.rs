@@ -15,7 +15,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, netlink, socket_with};
 
 use super::folders::{Folders, environment};
-use super::inside::Role;
+use super::inside::{Role, fence};
 use super::running::{self, Inner, Running};
 use super::talk::{self, Answer, Ask, Order, Run};
 use super::{Isolation, JailError, Limits, Program, VERB};
@@ -94,7 +94,10 @@ impl Jail {
         Self::plain_because(limits, why.into())
     }
 
-    fn plain_because(limits: Limits, why: String) -> Result<Self, JailError> {
+    fn plain_because(limits: Limits, mut why: String) -> Result<Self, JailError> {
+        if !fence::holds() {
+            why.push_str("; and nothing keeps the program from writing, and ending processes, wherever its caller can");
+        }
         let folders = Folders::new(&[]).map_err(JailError::Folder)?;
         Ok(Self {
             limits,

@@ -98,12 +98,14 @@ pub(super) fn pump(
     root: &Path,
 ) {
     let mut ended = Ended { status: Status::Signal(Number::KILL.as_raw()), breach: None, peak_rss: 0, left: 0 };
-    let mut hear = |news| {
-        if let News::Ended { code, signal, breach, peak, left } = news {
+    let mut hear = |news| match news {
+        News::Ended { code, signal, breach, peak, left } => {
             let killed = signal.unwrap_or(Number::KILL.as_raw());
             let status = code.map_or(Status::Signal(killed), Status::Code);
             ended = Ended { status, breach, peak_rss: peak, left };
         }
+        News::Signalled => inner.signalled(),
+        News::Guard { .. } | News::Started | News::Refused(_) => {}
     };
     early.map(&mut hear);
     let state = |change: &mut dyn FnMut(&mut State)| change(&mut inner.lock());

@@ -53,6 +53,8 @@ pub(super) struct Inner {
 pub(super) struct State {
     pub(super) output: Output,
     pub(super) ended: Option<Ended>,
+    /// Signals sent by the guard.
+    signalled: u64,
 }
 
 impl Running {
@@ -95,7 +97,7 @@ impl Running {
                 }
                 // A short program may end before its guard's stage has been heard.
                 Some((ended @ News::Ended { .. }, _)) if started => early = Some(ended),
-                Some((News::Ended { .. }, _)) | None => {
+                Some((News::Ended { .. } | News::Signalled, _)) | None => {
                     return Err(helper(io::Error::other("the guard ended without a word")));
                 }
             }
@@ -152,12 +154,20 @@ impl Running {
         Ok(self.inner.wait(limit))
     }
 
-    /// Sends a signal to every process of the program. Those that are stopped or ignore it are as they are.
+    /// Sends a signal to every process of the program. When this returns, all have got it.
     ///
     /// # Errors
-    /// The program has ended.
-    pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        talk::send(self.inner.control.as_fd(), &Order::Signal(signal.number().as_raw()), &[])
+    /// The program has ended, or its guard does not answer.
+    pub fn signal(&mut self, signal: Signal) -> io::Result<()> {
+        let before = self.inner.lock().signalled;
+        talk::send(self.inner.control.as_fd(), &Order::Signal(signal.number().as_raw()), &[])?;
+        let waiting = |state: &State| state.signalled == before && state.ended.is_none();
+        let state = self.inner.wait_while(JAIL_ANSWER, waiting);
+        match (state.signalled == before, state.ended) {
+            (false, _) => Ok(()),
+            (true, Some(_)) => Err(io::ErrorKind::NotFound.into()),
+            (true, None) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 
     /// Kills all of it, and returns when it is gone: within milliseconds, or at most after a few seconds if the kernel does
@@ -198,10 +208,19 @@ impl Inner {
         self.told.notify_one();
     }
 
+    /// Records that a signal was sent.
+    pub(super) fn signalled(&self) {
+        self.lock().signalled += 1;
+        self.changed.notify_all();
+    }
+
+    fn wait_while(&self, limit: Duration, so: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let waited = self.changed.wait_timeout_while(self.lock(), limit, |state| so(state));
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
     fn wait(&self, limit: Duration) -> Option<Ended> {
-        let state = self.lock();
-        let waited = self.changed.wait_timeout_while(state, limit, |state| state.ended.is_none());
-        waited.unwrap_or_else(PoisonError::into_inner).0.ended
+        self.wait_while(limit, |state| state.ended.is_none()).ended
     }
 
     pub(super) fn kill(&self) -> Ended {

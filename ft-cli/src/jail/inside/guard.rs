@@ -17,7 +17,7 @@ use rustix::process::{
 use super::super::Breach;
 use super::super::processes::{descendants, this};
 use super::super::talk::{self, Failed, News, Order, Run};
-use super::{files, rights, watch};
+use super::{fence, files, rights, watch};
 use crate::limits::JAIL_KILL;
 
 /// What the guard's threads share.
@@ -69,6 +69,9 @@ pub(super) fn guard(socket: BorrowedFd<'_>, contained: bool) -> Result<(), ()> {
 fn prepare(run: &Run, contained: bool) -> Result<(), Failed> {
     rights::bound(run.limits, contained).map_err(Failed::at("setting limits"))?;
     rights::give_up(contained).map_err(Failed::at("giving up rights"))?;
+    if !contained {
+        fence::close(&run.writable);
+    }
     if contained {
         // After that: whoever's rights change is no longer tied to a parent.
         set_parent_process_death_signal(Some(Signal::KILL))
@@ -119,6 +122,7 @@ impl Post {
                     if let Some(signal) = Signal::from_named_raw(number) {
                         self.signal(signal);
                     }
+                    let _ = talk::send(socket, &News::Signalled, &[]);
                 }
                 Ok(Some((Order::Kill, _))) => self.kill(None),
                 Ok(Some((Order::Run(_), _))) => {}
