@@ -64,6 +64,11 @@ fn interpreter() -> OsString {
     if own.exists() { own.into() } else { "python3".into() }
 }
 
+/// A folder that is not beneath `/tmp`, and that this test may write in.
+pub(crate) fn outside_tmp() -> PathBuf {
+    std::env::var_os("JAIL_TEST_OUTSIDE").map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from)
+}
+
 pub(crate) fn in_repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path).canonicalize().expect("a path of the repository")
 }

@@ -29,6 +29,8 @@ struct Post {
     peak: AtomicU64,
     /// Why the program was killed by us: for a breach, or (`None` inside) because the caller asked.
     killed: Mutex<Option<Option<Breach>>>,
+    /// Held while something is done and told: what a signal ended is told after the signal.
+    telling: Mutex<()>,
 }
 
 /// Guards one program. An error was told to the caller, if it is still there.
@@ -49,7 +51,8 @@ pub(super) fn guard(socket: BorrowedFd<'_>, contained: bool) -> Result<(), ()> {
             return Err(());
         }
     };
-    let post = Post { contained, me: this(), peak: AtomicU64::new(0), killed: Mutex::new(None) };
+    let post =
+        Post { contained, me: this(), peak: AtomicU64::new(0), killed: Mutex::new(None), telling: Mutex::new(()) };
     talk::send(socket, &News::Started, &[]).map_err(drop)?;
     std::thread::scope(|scope| {
         scope.spawn(|| post.obey(socket));
@@ -119,6 +122,7 @@ impl Post {
         loop {
             match talk::receive(socket) {
                 Ok(Some((Order::Signal(number), _))) => {
+                    let _telling = self.telling.lock();
                     if let Some(signal) = Signal::from_named_raw(number) {
                         self.signal(signal);
                     }
@@ -167,6 +171,7 @@ impl Post {
     }
 
     fn tell(&self, socket: BorrowedFd<'_>, status: Option<WaitStatus>) {
+        let _telling = self.telling.lock();
         let killed = self.killed.lock().map_or(None, |killed| *killed);
         let left = if killed.is_some() { 0 } else { descendants(self.me).len() };
         let news = News::Ended {
