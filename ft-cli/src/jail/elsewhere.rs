@@ -76,7 +76,7 @@ impl Running {
         match self.0 {}
     }
 
-    pub fn signal(&mut self, _signal: Signal) -> io::Result<()> {
+    pub fn signal(&self, _signal: Signal) -> io::Result<()> {
         match self.0 {}
     }
 

@@ -158,7 +158,7 @@ impl Running {
     ///
     /// # Errors
     /// The program has ended, or its guard does not answer.
-    pub fn signal(&mut self, signal: Signal) -> io::Result<()> {
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
         let before = self.inner.lock().signalled;
         talk::send(self.inner.control.as_fd(), &Order::Signal(signal.number().as_raw()), &[])?;
         let waiting = |state: &State| state.signalled == before && state.ended.is_none();
