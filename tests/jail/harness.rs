@@ -53,10 +53,20 @@ pub(crate) fn python(name: &str, args: &[&str]) -> Program {
     program(argv)
 }
 
+/// A few words of Python.
+pub(crate) fn inline(code: &str) -> Program {
+    program([interpreter(), "-c".into(), code.into()])
+}
+
 /// The system's own Python: a version manager's may need a home.
 fn interpreter() -> OsString {
     let own = Path::new("/usr/bin/python3");
     if own.exists() { own.into() } else { "python3".into() }
+}
+
+/// A folder that is not beneath `/tmp`, and that this test may write in.
+pub(crate) fn outside_tmp() -> PathBuf {
+    std::env::var_os("JAIL_TEST_OUTSIDE").map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from)
 }
 
 pub(crate) fn in_repository(path: &str) -> PathBuf {
@@ -85,6 +95,23 @@ pub(crate) fn until(mut so: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "it never came to be");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Processes in the same network as `pid`, itself included.
+pub(crate) fn in_network_of(pid: u32) -> (PathBuf, Vec<u32>) {
+    let network = fs::read_link(format!("/proc/{pid}/ns/net")).expect("the network of a process of ours");
+    let found = in_network(&network);
+    (network, found)
+}
+
+pub(crate) fn in_network(network: &Path) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let same = fs::read_link(entry.path().join("ns/net")).is_ok_and(|own| own == network);
+        found.extend(pid.filter(|_: &u32| same));
+    }
+    found
 }
 
 /// A word that stands on no other command line.

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
@@ -14,7 +15,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, netlink, socket_with};
 
 use super::folders::{Folders, environment};
-use super::inside::Role;
+use super::inside::{Role, fence};
 use super::running::{self, Inner, Running};
 use super::talk::{self, Answer, Ask, Order, Run};
 use super::{Isolation, JailError, Limits, Program, VERB};
@@ -36,6 +37,7 @@ pub struct Jail {
     isolation: Isolation,
     keeper: Option<Keeper>,
     running: Mutex<Vec<Weak<Inner>>>,
+    started: AtomicU64,
     // The last: removed when nothing writes in them any more.
     folders: Folders,
 }
@@ -62,7 +64,14 @@ impl Jail {
         match Keeper::new(&folders)? {
             Ok(keeper) => {
                 let isolation = Isolation::Namespaces;
-                Ok(Self { limits, isolation, keeper: Some(keeper), running: Mutex::default(), folders })
+                Ok(Self {
+                    limits,
+                    isolation,
+                    keeper: Some(keeper),
+                    running: Mutex::default(),
+                    started: AtomicU64::new(0),
+                    folders,
+                })
             }
             Err(failed) => Self::plain_because(
                 limits,
@@ -85,9 +94,19 @@ impl Jail {
         Self::plain_because(limits, why.into())
     }
 
-    fn plain_because(limits: Limits, why: String) -> Result<Self, JailError> {
+    fn plain_because(limits: Limits, mut why: String) -> Result<Self, JailError> {
+        if !fence::holds() {
+            why.push_str("; and nothing keeps the program from writing, and ending processes, wherever its caller can");
+        }
         let folders = Folders::new(&[]).map_err(JailError::Folder)?;
-        Ok(Self { limits, isolation: Isolation::Plain { why }, keeper: None, running: Mutex::default(), folders })
+        Ok(Self {
+            limits,
+            isolation: Isolation::Plain { why },
+            keeper: None,
+            running: Mutex::default(),
+            started: AtomicU64::new(0),
+            folders,
+        })
     }
 
     /// How well it holds.
@@ -172,9 +191,12 @@ impl Jail {
         };
         let tmp = if self.keeper.is_some() { "/tmp".into() } else { self.folders.tmp() };
         let mut env = environment(self.folders.home(), tmp);
-        if self.keeper.is_none() {
-            env.push((running::MARK.into(), self.folders.root().into()));
-        }
+        // One for each program: what is left of one must not take another along.
+        let mark = self.keeper.is_none().then(|| {
+            let number = self.started.fetch_add(1, Ordering::Relaxed);
+            running::mark(self.folders.root(), number)
+        });
+        env.extend(mark.clone());
         env.extend(program.env.iter().cloned());
         let run = Run {
             argv: program.argv.clone(),
@@ -185,7 +207,8 @@ impl Jail {
         };
         let name = program.argv.first().map_or_else(PathBuf::new, PathBuf::from);
         let stdin = program.stdin.clone();
-        let running = Running::new(ours, guard, &Order::Run(run), stdin, name, self.limits, self.folders.root())?;
+        let running =
+            Running::new(ours, guard.zip(mark), &Order::Run(run), stdin, name, self.limits, self.folders.root())?;
         let mut all = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|one| one.strong_count() > 0);
         all.push(running.weak());

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io;
 use std::process;
 
 /// One process.
@@ -60,11 +61,20 @@ fn parse(pid: i32, stat: &str) -> Option<Process> {
     Some(Process { pid, parent, zombie, resident: pages.saturating_mul(page) })
 }
 
-/// Bytes that a process uses, its part of what it shares with others; `None` when the system does not tell.
-pub(super) fn proportional(pid: i32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.saturating_mul(1024))
+/// Bytes that a process uses, its part of what it shares with others; none if it is gone by now.
+///
+/// # Errors
+/// The system does not tell.
+pub(super) fn proportional(pid: i32) -> io::Result<u64> {
+    let text = match fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let kilobytes =
+        text.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix("kB")?.trim().parse().ok());
+    Ok(kilobytes.unwrap_or(0u64).saturating_mul(1024))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Signal as Number, kill_process};
 
 use super::folders::Folders;
-use super::running::{Inner, Reaped, State, marked, pipe};
+use super::running::{Inner, Mark, Reaped, State, marked, pipe};
 use super::talk::{self, News, Order};
 use super::{Breach, Ended, Status};
 use crate::limits::JAIL_KILL;
@@ -85,16 +85,29 @@ fn retried(error: &io::Error) -> bool {
 
 /// Listens until the program and its guard are gone, and then says how it ended.
 ///
+/// `early`: what was heard before.
+///
 /// `large`: what size is too large, and the files of that size that were there before.
 pub(super) fn pump(
     inner: &Inner,
     mut pipes: Pipes,
+    early: Option<News>,
     child: Option<Reaped>,
     keep: u64,
     large: (u64, BTreeSet<PathBuf>),
     root: &Path,
 ) {
     let mut ended = Ended { status: Status::Signal(Number::KILL.as_raw()), breach: None, peak_rss: 0, left: 0 };
+    let mut hear = |news| match news {
+        News::Ended { code, signal, breach, peak, left } => {
+            let killed = signal.unwrap_or(Number::KILL.as_raw());
+            let status = code.map_or(Status::Signal(killed), Status::Code);
+            ended = Ended { status, breach, peak_rss: peak, left };
+        }
+        News::Signalled => inner.signalled(),
+        News::Guard { .. } | News::Started | News::Refused(_) => {}
+    };
+    early.map(&mut hear);
     let state = |change: &mut dyn FnMut(&mut State)| change(&mut inner.lock());
     loop {
         pipes.ready(Some(inner.control.as_fd()));
@@ -105,18 +118,13 @@ pub(super) fn pump(
             continue;
         }
         match talk::receive(inner.control.as_fd()) {
-            Ok(Some((News::Ended { code, signal, breach, peak, left }, _))) => {
-                let killed = signal.unwrap_or(Number::KILL.as_raw());
-                let status = code.map_or(Status::Signal(killed), Status::Code);
-                ended = Ended { status, breach, peak_rss: peak, left };
-            }
-            Ok(Some(_)) => {}
+            Ok(Some((news, _))) => hear(news),
             Ok(None) | Err(_) => break,
         }
     }
     drop(child);
-    if let Some(root) = &inner.marked {
-        sweep(root);
+    if let Some(mark) = &inner.mark {
+        sweep(mark);
     }
     // Nobody writes any more; what is still in the pipes is the end of it.
     pipes.stdin = None;
@@ -136,10 +144,10 @@ pub(super) fn pump(
 }
 
 /// Kills what has got away from its guard.
-fn sweep(root: &Path) {
+fn sweep(mark: &Mark) {
     let end = Instant::now() + JAIL_KILL;
     loop {
-        let found = marked(root);
+        let found = marked(mark);
         if found.is_empty() || Instant::now() > end {
             return;
         }

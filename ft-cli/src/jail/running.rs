@@ -1,5 +1,6 @@
 //! A program in a jail, as its caller holds it.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,8 +21,13 @@ use super::talk::{self, News, Order};
 use super::{Ended, JailError, Limits, Output, Signal, Status};
 use crate::limits::{JAIL_ANSWER, JAIL_KILL};
 
-/// Marks a program's processes where no namespace does: its value is the jail's folder, which is no one else's.
-pub(super) const MARK: &str = "FT_JAIL";
+/// A variable of the environment that marks a program's processes where no namespace does.
+pub(super) type Mark = (OsString, OsString);
+
+/// The mark of one program: the jail's folder is no other jail's.
+pub(super) fn mark(root: &Path, number: u64) -> Mark {
+    ("FT_JAIL".into(), root.join(number.to_string()).into())
+}
 
 /// A program that was started. Dropping it kills all of it.
 #[derive(Debug)]
@@ -36,8 +42,8 @@ pub(super) struct Inner {
     /// The guard's process: killed, it takes a namespace along.
     guard: OwnedFd,
     pid: i32,
-    /// The jail's folder, when nothing but [`MARK`] tells the program's processes.
-    pub(super) marked: Option<PathBuf>,
+    /// Where nothing else tells the program's processes.
+    pub(super) mark: Option<Mark>,
     state: Mutex<State>,
     changed: Condvar,
     told: Notify,
@@ -47,13 +53,15 @@ pub(super) struct Inner {
 pub(super) struct State {
     pub(super) output: Output,
     pub(super) ended: Option<Ended>,
+    /// Signals sent by the guard.
+    signalled: u64,
 }
 
 impl Running {
     /// Gives the guard at the other end of `control` its order, and waits until the program runs.
     pub(super) fn new(
         control: OwnedFd,
-        child: Option<Child>,
+        child: Option<(Child, Mark)>,
         order: &Order,
         stdin: Option<Vec<u8>>,
         name: PathBuf,
@@ -61,9 +69,8 @@ impl Running {
         root: &Path,
     ) -> Result<Self, JailError> {
         let helper = |error: io::Error| JailError::Helper { step: "starting a guard".into(), error };
-        let marked = child.is_some().then(|| root.to_owned());
         // Dropped on every way out: the guard then ends by itself, and is waited for.
-        let child = child.map(Reaped);
+        let (child, mark) = child.map(|(child, mark)| (Reaped(child), mark)).unzip();
         let mut guard = match &child {
             Some(Reaped(child)) => {
                 let pid = child.id().cast_signed();
@@ -77,7 +84,7 @@ impl Running {
         };
         let pipes = Pipes::order(&control, order, stdin).map_err(helper)?;
         set_socket_timeout(&control, Timeout::Recv, Some(JAIL_ANSWER)).map_err(|e| helper(e.into()))?;
-        let mut started = false;
+        let (mut started, mut early) = (false, None);
         while !started || guard.is_none() {
             match talk::receive(control.as_fd()).map_err(helper)? {
                 Some((News::Guard { pid }, beside)) => guard = beside.into_iter().next().map(|handle| (pid, handle)),
@@ -88,7 +95,9 @@ impl Running {
                 Some((News::Refused(failed), _)) => {
                     return Err(JailError::Helper { error: failed.error(), step: failed.step });
                 }
-                Some((News::Ended { .. }, _)) | None => {
+                // A short program may end before its guard's stage has been heard.
+                Some((ended @ News::Ended { .. }, _)) if started => early = Some(ended),
+                Some((News::Ended { .. } | News::Signalled, _)) | None => {
                     return Err(helper(io::Error::other("the guard ended without a word")));
                 }
             }
@@ -96,12 +105,12 @@ impl Running {
         let Some((pid, guard)) = guard else { return Err(helper(io::ErrorKind::NotFound.into())) };
         let state = Mutex::default();
         let (changed, told) = (Condvar::new(), Notify::new());
-        let inner = Arc::new(Inner { control, guard, pid, marked, state, changed, told });
+        let inner = Arc::new(Inner { control, guard, pid, mark, state, changed, told });
         let large = (limits.file_size, Folders::large(root, limits.file_size));
         let (shared, root) = (Arc::clone(&inner), root.to_owned());
         std::thread::Builder::new()
             .name("jail".into())
-            .spawn(move || pump(&shared, pipes, child, limits.output, large, &root))
+            .spawn(move || pump(&shared, pipes, early, child, limits.output, large, &root))
             .map_err(helper)?;
         Ok(Self { inner })
     }
@@ -145,12 +154,20 @@ impl Running {
         Ok(self.inner.wait(limit))
     }
 
-    /// Sends a signal to every process of the program. Those that are stopped or ignore it are as they are.
+    /// Sends a signal to every process of the program. When this returns, all have got it.
     ///
     /// # Errors
-    /// The program has ended.
+    /// The program has ended, or its guard does not answer.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        talk::send(self.inner.control.as_fd(), &Order::Signal(signal.number().as_raw()), &[])
+        let before = self.inner.lock().signalled;
+        talk::send(self.inner.control.as_fd(), &Order::Signal(signal.number().as_raw()), &[])?;
+        let waiting = |state: &State| state.signalled == before && state.ended.is_none();
+        let state = self.inner.wait_while(JAIL_ANSWER, waiting);
+        match (state.signalled == before, state.ended) {
+            (false, _) => Ok(()),
+            (true, Some(_)) => Err(io::ErrorKind::NotFound.into()),
+            (true, None) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 
     /// Kills all of it, and returns when it is gone: within milliseconds, or at most after a few seconds if the kernel does
@@ -191,10 +208,19 @@ impl Inner {
         self.told.notify_one();
     }
 
+    /// Records that a signal was sent.
+    pub(super) fn signalled(&self) {
+        self.lock().signalled += 1;
+        self.changed.notify_all();
+    }
+
+    fn wait_while(&self, limit: Duration, so: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let waited = self.changed.wait_timeout_while(self.lock(), limit, |state| so(state));
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
     fn wait(&self, limit: Duration) -> Option<Ended> {
-        let state = self.lock();
-        let waited = self.changed.wait_timeout_while(state, limit, |state| state.ended.is_none());
-        waited.unwrap_or_else(PoisonError::into_inner).0.ended
+        self.wait_while(limit, |state| state.ended.is_none()).ended
     }
 
     pub(super) fn kill(&self) -> Ended {
@@ -226,11 +252,9 @@ impl Drop for Reaped {
     }
 }
 
-/// Processes that carry the mark of the jail in `root`.
-pub(super) fn marked(root: &Path) -> Vec<Pid> {
-    let mut mark = MARK.as_bytes().to_vec();
-    mark.push(b'=');
-    mark.extend(root.as_os_str().as_encoded_bytes());
+/// Processes that carry `mark`.
+pub(super) fn marked(mark: &Mark) -> Vec<Pid> {
+    let mark = [mark.0.as_encoded_bytes(), b"=", mark.1.as_encoded_bytes()].concat();
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {

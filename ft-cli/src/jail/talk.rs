@@ -127,6 +127,8 @@ pub(super) enum News {
     Started,
     /// It could not be started.
     Refused(Failed),
+    /// The signal was sent.
+    Signalled,
     /// It ended.
     Ended {
         /// Its exit code, or else

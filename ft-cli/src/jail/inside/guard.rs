@@ -17,7 +17,7 @@ use rustix::process::{
 use super::super::Breach;
 use super::super::processes::{descendants, this};
 use super::super::talk::{self, Failed, News, Order, Run};
-use super::{files, rights, watch};
+use super::{fence, files, rights, watch};
 use crate::limits::JAIL_KILL;
 
 /// What the guard's threads share.
@@ -29,6 +29,8 @@ struct Post {
     peak: AtomicU64,
     /// Why the program was killed by us: for a breach, or (`None` inside) because the caller asked.
     killed: Mutex<Option<Option<Breach>>>,
+    /// Held while something is done and told: what a signal ended is told after the signal.
+    telling: Mutex<()>,
 }
 
 /// Guards one program. An error was told to the caller, if it is still there.
@@ -49,7 +51,8 @@ pub(super) fn guard(socket: BorrowedFd<'_>, contained: bool) -> Result<(), ()> {
             return Err(());
         }
     };
-    let post = Post { contained, me: this(), peak: AtomicU64::new(0), killed: Mutex::new(None) };
+    let post =
+        Post { contained, me: this(), peak: AtomicU64::new(0), killed: Mutex::new(None), telling: Mutex::new(()) };
     talk::send(socket, &News::Started, &[]).map_err(drop)?;
     std::thread::scope(|scope| {
         scope.spawn(|| post.obey(socket));
@@ -69,6 +72,9 @@ pub(super) fn guard(socket: BorrowedFd<'_>, contained: bool) -> Result<(), ()> {
 fn prepare(run: &Run, contained: bool) -> Result<(), Failed> {
     rights::bound(run.limits, contained).map_err(Failed::at("setting limits"))?;
     rights::give_up(contained).map_err(Failed::at("giving up rights"))?;
+    if !contained {
+        fence::close(&run.writable);
+    }
     if contained {
         // After that: whoever's rights change is no longer tied to a parent.
         set_parent_process_death_signal(Some(Signal::KILL))
@@ -116,9 +122,11 @@ impl Post {
         loop {
             match talk::receive(socket) {
                 Ok(Some((Order::Signal(number), _))) => {
+                    let _telling = self.telling.lock();
                     if let Some(signal) = Signal::from_named_raw(number) {
                         self.signal(signal);
                     }
+                    let _ = talk::send(socket, &News::Signalled, &[]);
                 }
                 Ok(Some((Order::Kill, _))) => self.kill(None),
                 Ok(Some((Order::Run(_), _))) => {}
@@ -163,6 +171,7 @@ impl Post {
     }
 
     fn tell(&self, socket: BorrowedFd<'_>, status: Option<WaitStatus>) {
+        let _telling = self.telling.lock();
         let killed = self.killed.lock().map_or(None, |killed| *killed);
         let left = if killed.is_some() { 0 } else { descendants(self.me).len() };
         let news = News::Ended {
@@ -184,9 +193,14 @@ impl Post {
         while Instant::now() < end {
             self.signal_each(Signal::STOP);
             self.signal_each(Signal::KILL);
-            while matches!(wait(WaitOptions::NOHANG), Ok(Some(_))) {}
-            if descendants(self.me).is_empty() {
-                return;
+            // Orphans come here: without a child, not even a dead one, there is nobody. A list of processes proves less, since
+            // one may have forked and ended while it was made.
+            loop {
+                match wait(WaitOptions::NOHANG) {
+                    Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+                    Ok(None) => break,
+                    Err(_) => return,
+                }
             }
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -1,5 +1,6 @@
 //! The helpers: this program, started again with a single thread and its conversation as standard input.
 
+pub(super) mod fence;
 mod files;
 mod guard;
 mod keeper;

@@ -10,6 +10,7 @@ use crate::limits::{JAIL_LOOK, JAIL_LOOK_CLOSE};
 
 /// Looks until the program uses too much, keeping the most that was seen in `peak`. Never returns otherwise.
 pub(super) fn watch(guard: i32, bounds: Bounds, peak: &AtomicU64) -> Breach {
+    let mut doubtful = false;
     loop {
         let begun = Instant::now();
         let all = descendants(guard);
@@ -22,9 +23,17 @@ pub(super) fn watch(guard: i32, bounds: Bounds, peak: &AtomicU64) -> Breach {
         // count right.
         if used > bounds.memory {
             let right: u64 = all.iter().map(|one| proportional(one.pid).unwrap_or(one.resident)).sum();
-            if right > bounds.memory {
+            // A little too much must be seen twice: while a process ends, what it shared is counted in part for it and in
+            // full for the others.
+            if right > bounds.memory / 4 * 5 || (doubtful && right > bounds.memory) {
                 return Breach::Memory;
             }
+            doubtful = right > bounds.memory;
+            if doubtful {
+                continue;
+            }
+        } else {
+            doubtful = false;
         }
         let pause = if used > bounds.memory / 2 { JAIL_LOOK_CLOSE } else { JAIL_LOOK };
         // On a machine with thousands of processes a look takes long: it must not take a processor for itself.
