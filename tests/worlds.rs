@@ -8,6 +8,7 @@ use std::thread;
 use ft_cli::limits::SIM_STAGGER;
 use ft_cli::loopback::Loopback;
 use ft_sim::agree::disagreement;
+use ft_sim::room::Away;
 use ft_sim::scenario::{self, Scenario};
 use ft_sim::trace::lanes;
 use ft_sim::{Schedule, WorldKind, cases};
@@ -41,6 +42,17 @@ fn side_by_side<T: Sync>(work: &[T], at_once: usize, complain: impl Fn(&T) -> Ve
 
 #[test]
 fn every_scenario_comes_to_the_same_over_loopback() {
+    every_scenario(Loopback::ground);
+}
+
+/// The proxy's gate is not told what the parties read, it asks the kernel: the same verdicts.
+#[cfg(target_os = "linux")]
+#[test]
+fn every_scenario_comes_to_the_same_through_the_gate_of_the_proxy() {
+    every_scenario(Loopback::proxied);
+}
+
+fn every_scenario(ground: fn() -> Away<Loopback>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
     let paths: Vec<_> = std::fs::read_dir(root).expect("the scenarios").map(|e| e.expect("an entry").path()).collect();
     let held = AtomicUsize::new(0);
@@ -54,7 +66,7 @@ fn every_scenario_comes_to_the_same_over_loopback() {
         }
         held.fetch_add(1, Ordering::Relaxed);
         let own = scenario.run();
-        let there = scenario.run_on(&mut Loopback::ground()).expect("it is held");
+        let there = scenario.run_on(&mut ground()).expect("it is held");
         let mut complaints = Vec::new();
         for (own, there) in own.plays.iter().zip(&there.plays) {
             if let Some(how) = disagreement((&own.run, &own.outcome), (&there.run, &there.outcome)) {

@@ -1,6 +1,7 @@
 //! The command line, as clap reads it. Defaults come from [`crate::limits`]; meaning is the commands' business.
 
 mod demo;
+#[cfg(target_os = "linux")]
 mod grade;
 mod proxy;
 mod sim;
@@ -17,6 +18,7 @@ use crate::limits;
 use crate::net::{Endpoint, Target};
 
 pub use demo::DemoArgs;
+#[cfg(target_os = "linux")]
 pub use grade::{GradeArgs, GradeDialect, GradeFormat, Profile};
 pub use proxy::ProxyArgs;
 pub use sim::{
@@ -78,6 +80,7 @@ pub enum Verb {
     /// Prove, explore, shrink and replay in a simulated network
     Sim(SimArgs),
     /// Put anybody's client and server through the schedules, and name the pitfalls
+    #[cfg(target_os = "linux")]
     Grade(GradeArgs),
     /// Play a schedule, or a slow path, between any two programs
     Proxy(ProxyArgs),

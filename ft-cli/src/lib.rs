@@ -9,6 +9,7 @@ pub mod args;
 pub mod commands;
 pub mod disk;
 pub mod exit;
+#[cfg(target_os = "linux")]
 pub mod grade;
 pub mod jail;
 pub mod limits;

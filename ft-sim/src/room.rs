@@ -20,7 +20,7 @@ use crate::core::{HostId, Shared};
 use crate::exec::{Ended, RunEnd};
 use crate::ground::{Ground, Meeting, Time, WorldKind};
 use crate::limits;
-use crate::relay::wire::{Socket, Wire, WireGate};
+use crate::relay::wire::{Asker, Socket, Wire, WireGate};
 use crate::relay::{Leg, Relay};
 use crate::schedule::{Party, Schedule};
 use crate::world::{HostDeath, Pair, World};
@@ -123,6 +123,16 @@ impl<T: Time> Between<T> {
     /// Dropping the future closes both legs.
     pub fn run<L: Leg>(self, client: L, server: L) -> impl Future<Output = ()> {
         Relay::new(self.conn, &self.schedule, self.gate).run(client, server)
+    }
+
+    /// The same, and `asker` says when a reader has taken its bytes, as if the parties' sockets could not be looked into.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes both legs.
+    pub fn run_asking<L: Leg>(mut self, client: L, server: L, asker: Asker) -> impl Future<Output = ()> {
+        self.gate.asker = Some(asker);
+        self.run(client, server)
     }
 }
 
@@ -322,7 +332,7 @@ impl<N: Network> Ground for Away<N> {
                 Seat { play: Box::new(play), wire: wire.clone(), party, place }
             };
             let (client, server) = (seat(Party::Client, client), seat(Party::Server, server));
-            let gate = WireGate { wire: wire.clone(), time: self.time.clone() };
+            let gate = WireGate { wire: wire.clone(), time: self.time.clone(), asker: None };
             let relay = Between { conn, schedule: schedule.clone(), gate };
             wires.push(wire);
             calls.push(Call { conn, hosts, client, relay, server });

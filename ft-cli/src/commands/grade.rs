@@ -161,11 +161,7 @@ fn order(args: &GradeArgs) -> Result<Order, Stop> {
 }
 
 /// The command line's word, or else the config's, whose files lie beside the config.
-fn command(
-    said: Option<&String>,
-    written: Option<&String>,
-    beside: Option<&PathBuf>,
-) -> Result<Option<Command>, Stop> {
+fn command(said: Option<&String>, written: Option<&String>, beside: Option<&PathBuf>) -> Result<Option<Command>, Stop> {
     let here = PathBuf::from(".");
     let (text, from) = match (said, written) {
         (Some(text), _) => (text, &here),

@@ -5,6 +5,7 @@ mod completions;
 pub(crate) mod demo;
 mod dry;
 mod get;
+#[cfg(target_os = "linux")]
 mod grade;
 mod interrupt;
 mod lab;
@@ -41,6 +42,7 @@ pub fn run(cli: Cli) -> Exit {
         Verb::Ls(args) => alone(ls::run(args, screen)),
         Verb::Sim(args) => sim::run(args.verb, &screen),
         Verb::Proxy(args) => alone(proxy::run(args, screen)),
+        #[cfg(target_os = "linux")]
         Verb::Grade(args) => grade::run(&args, &screen),
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args, &screen),

@@ -175,7 +175,8 @@ impl Crew<'_> {
             let facts = cast.run(check.role, plan, self.control).await?;
             if let Some(fault) = facts.fault(plan, check.role) {
                 let mut state = self.lock();
-                state.tallies[index].not_applicable = Some(format!("{fault}, with nothing cut; {}", plan.input.shown()));
+                state.tallies[index].not_applicable =
+                    Some(format!("{fault}, with nothing cut; {}", plan.input.shown()));
                 state.tallies[index].shown = Some((0, facts));
                 return Ok(());
             }

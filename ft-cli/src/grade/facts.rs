@@ -125,7 +125,8 @@ impl Facts {
             // It was killed in the moment of its last word.
             let heard = self.heard.broken.is_none() || self.unheard;
             let honest = !heard || self.stored == Stored::Whole;
-            return (!honest).then(|| format!("it was killed right after its last word, and {}", self.stored.shown(plan)));
+            return (!honest)
+                .then(|| format!("it was killed right after its last word, and {}", self.stored.shown(plan)));
         }
         if let Some(status) = self.ended {
             return Some(format!("it died: {}", shown(status)));
@@ -152,7 +153,9 @@ impl Facts {
                     return Some(format!("its client was not told: {broken}"));
                 }
             }
-            Wants::Untouched if !matches!(self.stored, Stored::Absent | Stored::Old) => return Some(self.stored.shown(plan)),
+            Wants::Untouched if !matches!(self.stored, Stored::Absent | Stored::Old) => {
+                return Some(self.stored.shown(plan));
+            }
             Wants::Survived if !plan.input.down && !matches!(self.stored, Stored::Absent | Stored::Whole) => {
                 return Some(self.stored.shown(plan));
             }
@@ -206,7 +209,9 @@ impl Facts {
             Wants::KeptOld if self.stored != Stored::Old => {
                 Some(format!("the old file is gone: {}", self.stored.shown(plan)))
             }
-            Wants::Honest if self.claims() && !whole => Some(format!("it reports success, but {}", self.received(plan))),
+            Wants::Honest if self.claims() && !whole => {
+                Some(format!("it reports success, but {}", self.received(plan)))
+            }
             Wants::Honest if self.stuck => Some("it waits for ever".into()),
             Wants::Admitted
             | Wants::Ends
@@ -234,7 +239,9 @@ impl Facts {
                 Some(format!("the client reports success, but {}", self.stored.shown(plan)))
             }
             Wants::Delivered => {
-                let ended = self.ended.map_or("the client did not end".into(), |s| format!("the client ended with {}", shown(s)));
+                let ended = self
+                    .ended
+                    .map_or("the client did not end".into(), |s| format!("the client ended with {}", shown(s)));
                 Some(format!("{ended}; {}", self.stored.shown(plan)))
             }
             Wants::Honest if self.claims() && !whole => {
@@ -244,7 +251,18 @@ impl Facts {
             Wants::KeptOld if !matches!(self.stored, Stored::Old | Stored::Whole) => {
                 Some(format!("the old file is gone: {}", self.stored.shown(plan)))
             }
-            _ => None,
+            Wants::Honest
+            | Wants::KeptOld
+            | Wants::Ends
+            | Wants::Unharmed
+            | Wants::Admitted
+            | Wants::Untouched
+            | Wants::Survived
+            | Wants::NextServed
+            | Wants::NoReset
+            | Wants::Waited
+            | Wants::NoStall
+            | Wants::Restarted => None,
         };
         match (&fault, &self.next, &self.restarted) {
             (None, Some(Err(why)), _) => Some(format!("the next client was not served: {why}")),
@@ -257,7 +275,9 @@ impl Facts {
     fn received(&self, plan: &Plan) -> String {
         match &self.heard.broken {
             _ if plan.input.down => self.stored.shown(plan),
-            Some(broken @ (Broken::Other { .. } | Broken::Early { .. })) => format!("its server was told nonsense: {broken}"),
+            Some(broken @ (Broken::Other { .. } | Broken::Early { .. })) => {
+                format!("its server was told nonsense: {broken}")
+            }
             Some(broken) if self.stored == Stored::Absent => format!("nothing arrived: {broken}"),
             _ => match self.stored {
                 Stored::Absent => "nothing arrived".into(),

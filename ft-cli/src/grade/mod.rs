@@ -142,7 +142,8 @@ impl Order {
         let id = format!("{}/{}", check.role.as_str(), check.pitfall);
         let is_skipped = self.skip.iter().any(|skip| *skip == check.pitfall.id());
         let is_asked = !self.basic || BASIC.contains(&check.pitfall);
-        !is_skipped && is_asked && self.only.is_empty() || self.only.iter().any(|only| *only == id || *only == check.pitfall.id())
+        !is_skipped && is_asked && self.only.is_empty()
+            || self.only.iter().any(|only| *only == id || *only == check.pitfall.id())
     }
 }
 
@@ -180,19 +181,18 @@ pub fn grade(order: &Order, done: &(dyn Fn(&Finding) + Sync)) -> Result<Grade, S
 }
 
 /// Grades one program, or a pair.
-fn one(
-    order: &Order,
-    role: Role,
-    grade: &mut Grade,
-    done: &(dyn Fn(&Finding) + Sync),
-) -> Result<(), NoStage> {
+fn one(order: &Order, role: Role, grade: &mut Grade, done: &(dyn Fn(&Finding) + Sync)) -> Result<(), NoStage> {
     let port = order.port.unwrap_or(order.dialect.port());
     let stage = |command: &Option<Command>, is_in: bool| {
-        let made = command.as_ref().filter(|_| is_in).map(|command| Stage::new(command, port, order.limits, order.plain));
+        let made =
+            command.as_ref().filter(|_| is_in).map(|command| Stage::new(command, port, order.limits, order.plain));
         made.transpose()
     };
     let cast = || -> Result<Cast, NoStage> {
-        Ok(Cast { server: stage(&order.server, role != Role::Client)?, client: stage(&order.client, role != Role::Server)? })
+        Ok(Cast {
+            server: stage(&order.server, role != Role::Client)?,
+            client: stage(&order.client, role != Role::Server)?,
+        })
     };
     let commands = [(&order.server, role != Role::Client), (&order.client, role != Role::Server)];
     let command = commands.iter().filter(|(_, is_in)| *is_in).filter_map(|(command, _)| command.as_ref());

@@ -204,10 +204,11 @@ impl Talk {
 
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 fn failed(error: io::Error) -> Broken {
-    Broken::Failed(match error.kind() {
-        io::ErrorKind::ConnectionReset => "the connection was reset".to_owned(),
-        io::ErrorKind::BrokenPipe => "the other side had closed".to_owned(),
-        _ => error.to_string(),
+    let is = |kind| error.kind() == kind;
+    Broken::Failed(match () {
+        () if is(io::ErrorKind::ConnectionReset) => "the connection was reset".to_owned(),
+        () if is(io::ErrorKind::BrokenPipe) => "the other side had closed".to_owned(),
+        () => error.to_string(),
     })
 }
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -57,6 +57,13 @@ impl Command {
         self.words.iter().any(|word| word.contains(place))
     }
 
+    /// The folders of what is named in it: a program finds what lies beside it.
+    fn folders(&self) -> Vec<PathBuf> {
+        let paths = self.words.iter().map(Path::new).filter(|path| path.is_absolute() && path.exists());
+        let folders = paths.map(|path| if path.is_dir() { path } else { path.parent().unwrap_or(path) });
+        folders.map(Path::to_path_buf).collect()
+    }
+
     fn argv(&self, places: &[(&str, String)]) -> Vec<OsString> {
         let fill = |word: &String| places.iter().fold(word.clone(), |word, (place, value)| word.replace(place, value));
         self.words.iter().map(fill).map(OsString::from).collect()
@@ -92,7 +99,7 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new(command: &Command, port: u16, limits: Limits, plain: bool) -> Result<Self, NoStage> {
-        let made = if plain { Jail::plain(limits) } else { Jail::new(limits) };
+        let made = if plain { Jail::plain(limits) } else { Jail::showing(limits, &command.folders()) };
         let jail = made.map_err(|e| NoStage(e.to_string()))?;
         let port = match jail.isolation() {
             Isolation::Namespaces => port,

@@ -159,8 +159,7 @@ fn session(
     diags: [Option<Rc<Diag>>; 2],
     record: Record,
 ) -> Session {
-    let conduct =
-        Conduct { schedule: plan.schedule.clone(), preserve: plan.preserves(), diags, ..Conduct::default() };
+    let conduct = Conduct { schedule: plan.schedule.clone(), preserve: plan.preserves(), diags, ..Conduct::default() };
     let (kept, acts) = (record.clone(), plan.script.clone());
     let relay = spawn_local(async move {
         // A program that is gone before it begins shows in everything else.
@@ -200,11 +199,8 @@ async fn next_client(stage: &Stage, control: &Plan, patience: Duration) -> Resul
     if let Some(why) = died() {
         return Err(why);
     }
-    let is_there = if control.input.down {
-        heard.kept == control.input.content
-    } else {
-        stage.stored(control) == Stored::Whole
-    };
+    let is_there =
+        if control.input.down { heard.kept == control.input.content } else { stage.stored(control) == Stored::Whole };
     match (is_there, heard.broken) {
         (true, _) => Ok(()),
         (false, _) if !moved => Err("it got no answer".into()),
@@ -416,14 +412,19 @@ async fn pair(server: &mut Stage, client: &mut Stage, plan: &Plan, control: &Pla
         return restart(server).await;
     }
     let mut facts = Facts::default();
-    let silent = match plan.special {
-        Special::Meanwhile => Some(server.connect().await.map_err(NoStage)?),
-        Special::None | Special::Interrupted | Special::LateAcks | Special::Restart | Special::KillAt(_) => None,
+    let silent = if plan.special == Special::Meanwhile {
+        let silent = server.connect().await.map_err(NoStage)?;
+        sleep(Duration::from_millis(100)).await;
+        Some(silent)
+    } else {
+        None
     };
-    match plan.special {
-        Special::Meanwhile => sleep(Duration::from_millis(100)).await,
-        _ if plan.wants == Wants::NextServed => drop(server.connect().await.map_err(NoStage)?),
-        _ => facts = both(server, client, plan).await?,
+    if plan.wants == Wants::NextServed {
+        if silent.is_none() {
+            drop(server.connect().await.map_err(NoStage)?);
+        }
+    } else {
+        facts = both(server, client, plan).await?;
     }
     if matches!(plan.wants, Wants::Untouched | Wants::NextServed) {
         client.stop();

@@ -23,16 +23,27 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::limits::CONNECT_TIMEOUT;
+use crate::proxy;
 
 /// Loopback as a network for cases.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Loopback;
+pub struct Loopback {
+    /// The relay asks the kernel what has been read, as a proxy before strangers must.
+    asks: bool,
+}
 
 impl Loopback {
     /// A ground for cases.
     #[must_use]
     pub fn ground() -> Away<Self> {
-        Away::new(Self)
+        Away::new(Self { asks: false })
+    }
+
+    /// The same through the gate of the proxy ([`crate::proxy`]): the relay is not told what the parties read, it asks the
+    /// kernel.
+    #[must_use]
+    pub fn proxied() -> Away<Self> {
+        Away::new(Self { asks: true })
     }
 }
 
@@ -115,6 +126,7 @@ impl Network for Loopback {
         // Dropped at the end, with every task and socket that is left.
         let tasks = LocalSet::new();
         let refused = Refused::default();
+        let asks = self.asks;
         runtime.block_on(tasks.run_until(async {
             for Call { client, relay, server, .. } in calls {
                 let (for_server, server_port) = listen().await.map_err(|e| format!("listening: {e}"))?;
@@ -126,7 +138,12 @@ impl Network for Loopback {
                 spawn(&refused, "the relay", async move {
                     let client = accept(for_relay).await?;
                     let server = connect(server_port).await?;
-                    relay.run(leg(client), leg(server)).await;
+                    if asks {
+                        let asker = proxy::asker([&client, &server])?;
+                        relay.run_asking(leg(client), leg(server), asker).await;
+                    } else {
+                        relay.run(leg(client), leg(server)).await;
+                    }
                     Ok(())
                 });
                 spawn(&refused, "the client", async move {

@@ -22,12 +22,12 @@ pub type Killer = Rc<RefCell<dyn FnMut(Party, HostDeath)>>;
 
 /// The program's end of a leg.
 #[derive(Clone, Debug)]
-pub(super) struct End {
+pub(crate) struct End {
     /// The kernel that knows it, if it can be asked.
-    pub(super) diag: Option<Rc<Diag>>,
+    pub(crate) diag: Option<Rc<Diag>>,
     /// The program's own address, and the proxy's.
-    pub(super) local: SocketAddr,
-    pub(super) remote: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
 }
 
 impl End {
@@ -48,12 +48,48 @@ impl Wait {
     }
 }
 
-/// The gate.
-pub(super) struct KernelGate {
+/// Waits for readers by asking their kernel.
+pub(crate) struct Asking {
     /// By party.
     ends: [End; 2],
     /// By direction.
     waits: [Option<Wait>; 2],
+}
+
+impl Asking {
+    pub(crate) fn new(ends: [End; 2]) -> Self {
+        Self { ends, waits: [None, None] }
+    }
+
+    fn reader(&self, dir: Direction) -> &End {
+        &self.ends[usize::from(dir.reader() == Party::Server)]
+    }
+
+    /// Ready once the reader of `dir` has taken every byte before `offset`, or closed; or when it has been waited for long
+    /// enough, and with what doubt then.
+    pub(crate) fn poll_taken(&mut self, dir: Direction, offset: u64, cx: &mut Context<'_>) -> Poll<Certainty> {
+        let can_ask = self.reader(dir).diag.is_some();
+        let (limit, doubt) =
+            if can_ask { (GATE_PATIENCE, Certainty::Missed) } else { (GATE_GUESS, Certainty::Guessed) };
+        loop {
+            let is_taken =
+                can_ask && self.reader(dir).look().is_none_or(|seen| seen.is_gone() || seen.has_taken(offset));
+            let wait = self.waits[index(dir)].get_or_insert_with(Wait::begin);
+            let is_late = wait.began.elapsed() >= limit;
+            if is_taken || is_late {
+                self.waits[index(dir)] = None;
+                return Poll::Ready(if is_taken { Certainty::Exact } else { doubt });
+            }
+            ready!(wait.look.as_mut().poll(cx));
+            wait.look = Box::pin(sleep(GATE_LOOK));
+        }
+    }
+}
+
+/// The gate.
+pub(super) struct KernelGate {
+    asking: Asking,
+    /// By direction.
     windows: [Option<usize>; 2],
     looks: [Option<Pin<Box<Sleep>>>; 2],
     record: Record,
@@ -65,12 +101,8 @@ pub(super) struct KernelGate {
 
 impl KernelGate {
     pub(super) fn new(ends: [End; 2], record: Record, killer: Option<Killer>) -> Self {
-        let (waits, windows, looks) = ([None, None], [None, None], [None, None]);
-        Self { ends, waits, windows, looks, record, killer, is_dark: false, steps: 0 }
-    }
-
-    fn reader(&self, dir: Direction) -> &End {
-        &self.ends[usize::from(dir.reader() == Party::Server)]
+        let (asking, windows, looks) = (Asking::new(ends), [None, None], [None, None]);
+        Self { asking, windows, looks, record, killer, is_dark: false, steps: 0 }
     }
 }
 
@@ -86,24 +118,7 @@ impl relay::Gate for KernelGate {
     }
 
     fn poll_taken(&mut self, dir: Direction, offset: u64, cx: &mut Context<'_>) -> Poll<()> {
-        let can_ask = self.reader(dir).diag.is_some();
-        let (limit, doubt) =
-            if can_ask { (GATE_PATIENCE, Certainty::Missed) } else { (GATE_GUESS, Certainty::Guessed) };
-        loop {
-            let is_taken =
-                can_ask && self.reader(dir).look().is_none_or(|seen| seen.is_gone() || seen.has_taken(offset));
-            let wait = self.waits[index(dir)].get_or_insert_with(Wait::begin);
-            let is_late = wait.began.elapsed() >= limit;
-            if is_taken || is_late {
-                if !is_taken {
-                    self.record.doubt(doubt);
-                }
-                self.waits[index(dir)] = None;
-                return Poll::Ready(());
-            }
-            ready!(wait.look.as_mut().poll(cx));
-            wait.look = Box::pin(sleep(GATE_LOOK));
-        }
+        self.asking.poll_taken(dir, offset, cx).map(|certainty| self.record.doubt(certainty))
     }
 
     /// Its kernel says so itself, by a RST: asked for here, it might have read everything and closed in order.
@@ -117,7 +132,7 @@ impl relay::Gate for KernelGate {
 
     /// What both kernels count, and what passed here: it changes when a program reads, writes or closes.
     fn activity(&self) -> u64 {
-        self.ends.iter().fold(self.steps, |sum, end| {
+        self.asking.ends.iter().fold(self.steps, |sum, end| {
             let seen = end.look();
             let parts =
                 seen.map_or([u64::MAX; 3], |seen| [u64::from(seen.unread), u64::from(seen.unsent), seen.received]);
@@ -131,7 +146,8 @@ impl relay::Gate for KernelGate {
 
     fn poll_room(&mut self, dir: Direction, cx: &mut Context<'_>) -> usize {
         let Some(window) = self.windows[index(dir)] else { return usize::MAX };
-        let unread = self.reader(dir).look().map_or(0, |seen| usize::try_from(seen.unread).unwrap_or(usize::MAX));
+        let unread =
+            self.asking.reader(dir).look().map_or(0, |seen| usize::try_from(seen.unread).unwrap_or(usize::MAX));
         let room = window.saturating_sub(unread);
         if unread > 0 {
             // The reader's kernel tells nobody when it has read.

@@ -18,10 +18,11 @@ use std::io;
 use std::rc::Rc;
 
 use ft_sim::relay::Relay;
+use ft_sim::relay::wire::Asker;
 use ft_sim::schedule::{Fault, Party, Schedule, Step};
 use tokio::net::TcpStream;
 
-use gate::{End, KernelGate};
+use gate::{Asking, End, KernelGate};
 use leg::Leg;
 
 pub use diag::{Diag, Seen};
@@ -58,15 +59,31 @@ impl std::fmt::Debug for Conduct {
 pub fn playable(schedule: &Schedule, may_kill: bool) -> Result<Schedule, String> {
     let mut steps = Vec::new();
     for step in schedule.steps() {
-        let fault = match step.fault {
-            Fault::Short => return Err(format!("{step}: only the writer's own socket can cut a write short")),
-            Fault::Kill(_) if !may_kill => return Err(format!("{step}: the proxy did not start that process")),
-            Fault::Clip => Fault::Split,
-            fault => fault,
-        };
+        let is_kill = matches!(step.fault, Fault::Kill(_));
+        if step.fault == Fault::Short {
+            return Err(format!("{step}: only the writer's own socket can cut a write short"));
+        }
+        if is_kill && !may_kill {
+            return Err(format!("{step}: the proxy did not start that process"));
+        }
+        let fault = if step.fault == Fault::Clip { Fault::Split } else { step.fault };
         steps.push(Step { fault, ..*step });
     }
     Schedule::new(steps, Vec::new()).map_err(|e| e.to_string())
+}
+
+/// What asks the kernel about the programs at the other ends of these two streams, client and server.
+///
+/// # Errors
+///
+/// The kernel cannot be asked, or a stream has no addresses any more.
+pub fn asker(legs: [&TcpStream; 2]) -> io::Result<Asker> {
+    let diag = Rc::new(Diag::here()?);
+    let end = |stream: &TcpStream| -> io::Result<End> {
+        Ok(End { diag: Some(Rc::clone(&diag)), local: stream.peer_addr()?, remote: stream.local_addr()? })
+    };
+    let mut asking = Asking::new([end(legs[0])?, end(legs[1])?]);
+    Ok(Box::new(move |dir, offset, cx| asking.poll_taken(dir, offset, cx).map(|_| ())))
 }
 
 /// Relays connection `conn` (from 1) between a client and a server until nothing can pass any more.

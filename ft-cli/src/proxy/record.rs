@@ -192,9 +192,9 @@ impl Record {
     #[must_use]
     pub fn delivered(&self, conn: u16, dir: Direction) -> Vec<u8> {
         let kept = self.kept.borrow();
-        let parts = kept.events.iter().filter_map(|event| match &event.what {
-            What::Deliver { conn: c, dir: d, bytes, .. } if (*c, *d) == (conn, dir) => Some(bytes.as_slice()),
-            _ => None,
+        let parts = kept.events.iter().filter_map(|event| {
+            let What::Deliver { conn: c, dir: d, bytes, .. } = &event.what else { return None };
+            ((*c, *d) == (conn, dir)).then_some(bytes.as_slice())
         });
         parts.flatten().copied().collect()
     }

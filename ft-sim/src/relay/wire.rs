@@ -19,6 +19,7 @@ use crate::room::Hub;
 use crate::schedule::{Direction, Fault, Party, Schedule};
 use crate::trace::What;
 
+pub use gate::Asker;
 pub(crate) use gate::WireGate;
 
 /// One direction, as both parties and the relay see it. `taken <= forwarded <= written`.

@@ -117,12 +117,20 @@ pub(in super::super) fn server_checks(end: TextEnd) -> Checks {
         check(Pitfall::EofIsSuccess, "counts: a short file is not kept under its name, and the next client is served")
             .plans([cut(head + LEN / 2, Fault::Fin), cut(head + LEN / 2, Fault::Rst)]),
         check(Pitfall::NoFinalAck, "").nothing("the dialect has no final ACK: no server can tell its client anything"),
-        check(Pitfall::TruncateFirst, "keeps the old file until the new one is whole")
-            .plans([cut(head, Fault::Fin), cut(head + LEN / 2, Fault::Fin)].map(|plan| plan.over(OLD).wants(Wants::KeptOld))),
-        check(Pitfall::NoTimeout, "does not let a silent client keep others out")
-            .plans([run(input(NAME, LEN), vec![Act::Stay]).with(Special::Meanwhile).wants(Wants::NextServed)]),
-        check(Pitfall::EmptyConnection, "serves the next client after one that said nothing")
-            .plans([run(input(NAME, LEN), vec![]).wants(Wants::NextServed)]),
+        check(Pitfall::TruncateFirst, "keeps the old file until the new one is whole").plans(
+            [cut(head, Fault::Fin), cut(head + LEN / 2, Fault::Fin)].map(|plan| plan.over(OLD).wants(Wants::KeptOld)),
+        ),
+        check(Pitfall::NoTimeout, "does not let a silent client keep others out").plans([run(
+            input(NAME, LEN),
+            vec![Act::Stay],
+        )
+        .with(Special::Meanwhile)
+        .wants(Wants::NextServed)]),
+        check(Pitfall::EmptyConnection, "serves the next client after one that said nothing").plans([run(
+            input(NAME, LEN),
+            vec![],
+        )
+        .wants(Wants::NextServed)]),
         check(Pitfall::TimeWait, "sets SO_REUSEADDR, so that it can be started again at once")
             .plans([plain().with(Special::Restart).wants(Wants::Restarted)]),
         check(Pitfall::SizeOverflow, "refuses a size that cannot be, and serves the next client").plans(
@@ -146,7 +154,12 @@ pub(in super::super) fn client_checks(end: TextEnd) -> Checks {
     let delimited = {
         let input = input("a|b", LEN);
         // Whatever it says: nobody can know which | ends the name.
-        let script = vec![Act::Expect(b"a".to_vec()), Act::Pause(Duration::from_millis(50)), Act::Send(b"ACK".to_vec()), Act::TakeToEnd];
+        let script = vec![
+            Act::Expect(b"a".to_vec()),
+            Act::Pause(Duration::from_millis(50)),
+            Act::Send(b"ACK".to_vec()),
+            Act::TakeToEnd,
+        ];
         run(input, script).wants(Wants::Admitted)
     };
     let large_head = head(LARGE);
@@ -160,7 +173,8 @@ pub(in super::super) fn client_checks(end: TextEnd) -> Checks {
             plain().under(&[s2c(0, Fault::Rst)]).wants(Wants::Admitted),
             large().under(&[c2s(large_head + 5_000, Fault::Rst)]).wants(Wants::Admitted),
         ]),
-        check(Pitfall::NoFinalAck, "").nothing("the dialect has no final ACK: no client can know that the file arrived"),
+        check(Pitfall::NoFinalAck, "")
+            .nothing("the dialect has no final ACK: no client can know that the file arrived"),
         check(Pitfall::ShortSend, "sends what a short write left")
             .before(large().under(&[c2s(large_head, late(500))]))
             .plans([large().under(&[c2s(large_head, late(500))]).with(Special::Interrupted)]),
@@ -180,4 +194,3 @@ pub(in super::super) fn client_checks(end: TextEnd) -> Checks {
     .plans([sending(FOREIGN, LEN, end)])])
     .collect()
 }
-

@@ -105,16 +105,17 @@ impl Talk {
         let mut acts = vec![Act::Expect(text(self.verb.word(), self.end)), Act::Expect(text(&input.name, self.end))];
         let len = input.content.len();
         match self.verb {
-            Verb::Addfile => acts.extend([
-                Act::Send(ACK1.into()),
-                Act::Take(len),
-                Act::Send(ACK2.into()),
-                Act::HalfClose,
-                Act::End,
-            ]),
+            Verb::Addfile => {
+                acts.extend([Act::Send(ACK1.into()), Act::Take(len), Act::Send(ACK2.into()), Act::HalfClose, Act::End])
+            }
             Verb::Upload => acts.extend([Act::Send(text(OK, self.end)), Act::Take(len), Act::HalfClose, Act::End]),
             Verb::Download => {
-                acts.extend([Act::Send(text(OK, self.end)), Act::Send(input.content.clone()), Act::HalfClose, Act::Drain]);
+                acts.extend([
+                    Act::Send(text(OK, self.end)),
+                    Act::Send(input.content.clone()),
+                    Act::HalfClose,
+                    Act::Drain,
+                ]);
             }
         }
         acts
@@ -189,22 +190,27 @@ pub(in super::super) fn server_checks(talk: Talk) -> Checks {
         };
         let merge = check(Pitfall::HeaderBodyMerge, "keeps what came behind the name");
         checks.extend([
-            check(Pitfall::RecvIsNotMessage, "reads to the end of the stream").plans([
-                plain().under(&[c2s(request + 10, Fault::Split)]),
-                talk.serving(NAME, LONG),
-            ]),
+            check(Pitfall::RecvIsNotMessage, "reads to the end of the stream")
+                .plans([plain().under(&[c2s(request + 10, Fault::Split)]), talk.serving(NAME, LONG)]),
             if bare {
-                merge.nothing("texts have no terminator: nobody can tell the end of the name from the first byte of the content")
+                merge.nothing(
+                    "texts have no terminator: nobody can tell the end of the name from the first byte of the content",
+                )
             } else {
                 merge.plans([merged])
             },
             check(Pitfall::EofIsSuccess, "does not keep what came before a reset, and serves the next client")
                 .plans([cut(request + SMALL / 2, Fault::Rst)]),
-            check(Pitfall::TruncateFirst, "keeps the old file until the new one is whole")
-                .plans([cut(request, Fault::Rst).over(OLD).wants(Wants::KeptOld)]),
+            check(Pitfall::TruncateFirst, "keeps the old file until the new one is whole").plans([cut(
+                request,
+                Fault::Rst,
+            )
+            .over(OLD)
+            .wants(Wants::KeptOld)]),
             check(Pitfall::ZeroBytePayload, "stores an empty file as empty").plans([talk.serving(NAME, 0)]),
-            check(Pitfall::CloseUnreadRst, "reads everything before it closes, so that its last words arrive")
-                .plans([talk.serving(NAME, LONG).under(&[c2s(request, together(request + LONG))]).wants(Wants::NoReset)]),
+            check(Pitfall::CloseUnreadRst, "reads everything before it closes, so that its last words arrive").plans([
+                talk.serving(NAME, LONG).under(&[c2s(request, together(request + LONG))]).wants(Wants::NoReset),
+            ]),
         ]);
     }
     if verb == Verb::Addfile {
@@ -215,7 +221,9 @@ pub(in super::super) fn server_checks(talk: Talk) -> Checks {
                 .plans([plain().with(Special::KillAt(acks)).wants(Wants::Honest)]),
         );
     } else if verb == Verb::Upload {
-        checks.push(check(Pitfall::NoFinalAck, "").nothing("UPLOAD has no final ACK: no server can tell its client anything"));
+        checks.push(
+            check(Pitfall::NoFinalAck, "").nothing("UPLOAD has no final ACK: no server can tell its client anything"),
+        );
     }
     let leaves = {
         let input = talk.input(NAME, SMALL);
@@ -227,11 +235,19 @@ pub(in super::super) fn server_checks(talk: Talk) -> Checks {
         run(input, script).under(&talk.apart()).wants(Wants::NextServed)
     };
     checks.extend([
-        check(Pitfall::NoTimeout, "does not let a silent client keep others out")
-            .plans([run(talk.input(NAME, SMALL), vec![Act::Stay]).with(Special::Meanwhile).wants(Wants::NextServed)]),
-        check(Pitfall::EmptyConnection, "serves the next client after one that said nothing")
-            .plans([run(talk.input(NAME, SMALL), vec![]).wants(Wants::NextServed)]),
-        check(Pitfall::Sigpipe, "is told by an error, not killed by a signal, when its client has closed").plans([leaves]),
+        check(Pitfall::NoTimeout, "does not let a silent client keep others out").plans([run(
+            talk.input(NAME, SMALL),
+            vec![Act::Stay],
+        )
+        .with(Special::Meanwhile)
+        .wants(Wants::NextServed)]),
+        check(Pitfall::EmptyConnection, "serves the next client after one that said nothing").plans([run(
+            talk.input(NAME, SMALL),
+            vec![],
+        )
+        .wants(Wants::NextServed)]),
+        check(Pitfall::Sigpipe, "is told by an error, not killed by a signal, when its client has closed")
+            .plans([leaves]),
         check(Pitfall::TimeWait, "sets SO_REUSEADDR, so that it can be started again at once")
             .plans([plain().with(Special::Restart).wants(Wants::Restarted)]),
     ]);
@@ -250,9 +266,12 @@ pub(in super::super) fn client_checks(talk: Talk) -> Checks {
         .plans([plain().under(&[s2c(0, Fault::Stall)]).wants(Wants::Ends)]);
     let two_lines = {
         let input = talk.input("a\nb", SMALL);
-        let script = vec![Act::Expect(text(verb.word(), end)), Act::Pause(Duration::from_millis(50)), Act::Send(
-            if verb == Verb::Addfile { format!("{ACK1}{ACK2}").into_bytes() } else { text(OK, end) },
-        ), Act::Drain];
+        let script = vec![
+            Act::Expect(text(verb.word(), end)),
+            Act::Pause(Duration::from_millis(50)),
+            Act::Send(if verb == Verb::Addfile { format!("{ACK1}{ACK2}").into_bytes() } else { text(OK, end) }),
+            Act::Drain,
+        ];
         run(input, script).wants(Wants::Admitted)
     };
     let delimiter = check(Pitfall::DelimiterInName, "refuses a name with a line feed, which no server can read");
@@ -269,18 +288,19 @@ pub(in super::super) fn client_checks(talk: Talk) -> Checks {
                 run(input, script)
             };
             vec![
-                check(Pitfall::SplitAck, "reads on until the whole confirmation is there").plans(
-                    [1, 5, ACK1.len() + 3].map(|at| plain().under(&[s2c(at, Fault::Split)])),
-                ),
+                check(Pitfall::SplitAck, "reads on until the whole confirmation is there")
+                    .plans([1, 5, ACK1.len() + 3].map(|at| plain().under(&[s2c(at, Fault::Split)]))),
                 check(Pitfall::MergedAcks, "reads confirmations by their words, however they come")
                     .plans([plain().under(&[s2c(0, together(ACK1.len() + ACK2.len()))])]),
-                check(Pitfall::EofIsSuccess, "reports an error when the server leaves without the last confirmation").plans([
-                    plain().under(&[s2c(ACK1.len(), Fault::Fin)]).wants(Wants::Admitted),
-                    plain().under(&[s2c(0, Fault::Rst)]).wants(Wants::Admitted),
-                ]),
+                check(Pitfall::EofIsSuccess, "reports an error when the server leaves without the last confirmation")
+                    .plans([
+                        plain().under(&[s2c(ACK1.len(), Fault::Fin)]).wants(Wants::Admitted),
+                        plain().under(&[s2c(0, Fault::Rst)]).wants(Wants::Admitted),
+                    ]),
                 check(Pitfall::HalfCloseMisuse, "keeps its reading half open until the last confirmation has come")
                     .plans([plain().under(&[s2c(ACK1.len(), late(400))]).wants(Wants::Waited)]),
-                check(Pitfall::ZeroBytePayload, "ends its half of the stream, so that an empty file has an end").plans([zero]),
+                check(Pitfall::ZeroBytePayload, "ends its half of the stream, so that an empty file has an end")
+                    .plans([zero]),
                 check(Pitfall::NagleDelayedAck, "writes command and name in one go, or sets TCP_NODELAY")
                     .tries(3)
                     .plans([plain().with(Special::LateAcks).wants(Wants::NoStall)]),
@@ -302,7 +322,8 @@ pub(in super::super) fn client_checks(talk: Talk) -> Checks {
                     refused,
                     large().under(&[c2s(request + 5_000, Fault::Rst)]).wants(Wants::Admitted),
                 ]),
-                check(Pitfall::NoFinalAck, "").nothing("UPLOAD has no final ACK: no client can know that the file arrived"),
+                check(Pitfall::NoFinalAck, "")
+                    .nothing("UPLOAD has no final ACK: no client can know that the file arrived"),
                 check(Pitfall::NagleDelayedAck, "writes command and name in one go, or sets TCP_NODELAY")
                     .tries(3)
                     .plans([plain().with(Special::LateAcks).wants(Wants::NoStall)]),
@@ -315,10 +336,8 @@ pub(in super::super) fn client_checks(talk: Talk) -> Checks {
                     .plans([plain().under(&[s2c(1, Fault::Split)])]),
                 check(Pitfall::StatusDataMerge, "keeps the content that came behind the status")
                     .plans([plain().only_under(&[s2c(0, together(status + SMALL))])]),
-                check(Pitfall::RecvIsNotMessage, "reads to the end of the stream").plans([
-                    plain().under(&[s2c(body, Fault::Split)]),
-                    talk.sending(NAME, LONG),
-                ]),
+                check(Pitfall::RecvIsNotMessage, "reads to the end of the stream")
+                    .plans([plain().under(&[s2c(body, Fault::Split)]), talk.sending(NAME, LONG)]),
                 check(Pitfall::EofIsSuccess, "reports an error when the stream is reset")
                     .plans([plain().under(&[s2c(body, Fault::Rst)]).wants(Wants::Admitted)]),
                 check(Pitfall::TruncateFirst, "keeps the old file until the new one is whole")

@@ -45,7 +45,12 @@ pub(in super::super) fn pieces(events: &[Event]) -> Vec<Piece> {
     for event in events {
         if let What::Write { dir, offset, bytes, .. } = &event.what {
             let follows = all.last().is_some_and(|last| last.dir == *dir);
-            all.push(Piece { dir: *dir, at: usize::try_from(*offset).unwrap_or(usize::MAX), bytes: bytes.clone(), follows });
+            all.push(Piece {
+                dir: *dir,
+                at: usize::try_from(*offset).unwrap_or(usize::MAX),
+                bytes: bytes.clone(),
+                follows,
+            });
         }
     }
     all
@@ -134,8 +139,10 @@ pub(in super::super) fn checks(seen: &Seen) -> Checks {
     let mut all = vec![
         check(Pitfall::SplitHeader, "reads on until a message is whole")
             .plans(seen.message_splits(c2s, |bytes, at| !digits(bytes, at) && !foreign(bytes, at))),
-        check(Pitfall::SplitDigits, "takes no number for whole before it is sure of it").plans(seen.message_splits(down, digits)),
-        check(Pitfall::CoalescedMessages, "takes its message, and keeps the rest for what comes next").plans(seen.merges(c2s, false)),
+        check(Pitfall::SplitDigits, "takes no number for whole before it is sure of it")
+            .plans(seen.message_splits(down, digits)),
+        check(Pitfall::CoalescedMessages, "takes its message, and keeps the rest for what comes next")
+            .plans(seen.merges(c2s, false)),
         check(Pitfall::SplitAck, "reads on until an answer is whole").plans(seen.message_splits(s2c, |_, _| true)),
         check(Pitfall::MergedAcks, "tells answers apart, however they come").plans(seen.merges(s2c, false)),
         if seen.input.down {
@@ -148,16 +155,21 @@ pub(in super::super) fn checks(seen: &Seen) -> Checks {
         let middle = from.midpoint(to);
         let cut = |at: usize, fault| plain().under(&[Step::new(dir, at as u64, fault)]);
         all.extend([
-            check(Pitfall::RecvIsNotMessage, "reads to the end of the content").plans([from + 1, middle, to - 1].map(|at| cut(at, Fault::Split))),
+            check(Pitfall::RecvIsNotMessage, "reads to the end of the content")
+                .plans([from + 1, middle, to - 1].map(|at| cut(at, Fault::Split))),
             check(Pitfall::EofIsSuccess, "claims no success for a part of the file")
                 .plans([Fault::Fin, Fault::Rst].map(|fault| cut(middle, fault).wants(Wants::Honest))),
-            check(Pitfall::TruncateFirst, "keeps the old file until the new one is whole")
-                .plans([cut(from, Fault::Rst).over(OLD).wants(Wants::KeptOld)]),
+            check(Pitfall::TruncateFirst, "keeps the old file until the new one is whole").plans([cut(
+                from,
+                Fault::Rst,
+            )
+            .over(OLD)
+            .wants(Wants::KeptOld)]),
             check(Pitfall::NoFinalAck, "claims success when the file has arrived")
                 .plans([cut(to, Fault::Rst).wants(Wants::Honest)]),
-            check(Pitfall::ShortSend, "sends what a short write left").before(large(seen, dir, from)).plans([
-                large(seen, dir, from).with(Special::Interrupted),
-            ]),
+            check(Pitfall::ShortSend, "sends what a short write left")
+                .before(large(seen, dir, from))
+                .plans([large(seen, dir, from).with(Special::Interrupted)]),
         ]);
     }
     let input = |name: &str, content: Vec<u8>| {
@@ -166,12 +178,17 @@ pub(in super::super) fn checks(seen: &Seen) -> Checks {
         run(input, Vec::new()).under(&seen.boundaries())
     };
     all.extend([
-        check(Pitfall::Utf8Split, "takes names with characters of several bytes").plans([input(FOREIGN, seen.input.content.clone())]),
+        check(Pitfall::Utf8Split, "takes names with characters of several bytes")
+            .plans([input(FOREIGN, seen.input.content.clone())]),
         check(Pitfall::ZeroBytePayload, "transfers an empty file, too").plans([input("null.txt", Vec::new())]),
-        check(Pitfall::NoTimeout, "waits for no silent peer for ever")
-            .plans([plain().under(&[Step::new(s2c, 0, Fault::Stall)]).wants(Wants::Ends), plain().with(Special::Meanwhile).wants(Wants::NextServed)]),
-        check(Pitfall::EmptyConnection, "serves the next client after one that said nothing").plans([plain().wants(Wants::NextServed)]),
-        check(Pitfall::TimeWait, "can be started again at once").plans([plain().with(Special::Restart).wants(Wants::Restarted)]),
+        check(Pitfall::NoTimeout, "waits for no silent peer for ever").plans([
+            plain().under(&[Step::new(s2c, 0, Fault::Stall)]).wants(Wants::Ends),
+            plain().with(Special::Meanwhile).wants(Wants::NextServed),
+        ]),
+        check(Pitfall::EmptyConnection, "serves the next client after one that said nothing")
+            .plans([plain().wants(Wants::NextServed)]),
+        check(Pitfall::TimeWait, "can be started again at once")
+            .plans([plain().with(Special::Restart).wants(Wants::Restarted)]),
     ]);
     for check in &mut all {
         if check.plans.is_empty() {

@@ -12,10 +12,15 @@ use crate::schedule::{Direction, Party};
 use crate::trace::What;
 use crate::world::HostDeath;
 
+/// Somebody else who knows when the reader of a direction has taken every byte before an offset.
+pub type Asker = Box<dyn FnMut(Direction, u64, &mut Context<'_>) -> Poll<()>>;
+
 /// The exact gate: what the sockets counted.
 pub(crate) struct WireGate<T> {
     pub(crate) wire: Wire,
     pub(crate) time: T,
+    /// Who is asked instead of the sockets.
+    pub(crate) asker: Option<Asker>,
 }
 
 impl<T: Time> Gate for WireGate<T> {
@@ -26,6 +31,9 @@ impl<T: Time> Gate for WireGate<T> {
     }
 
     fn poll_taken(&mut self, dir: Direction, offset: u64, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(asker) = &mut self.asker {
+            return asker(dir, offset, cx);
+        }
         let mut state = self.wire.lock();
         let way = &mut state.ways[dir.index()];
         if way.taken >= offset || way.reader_gone || std::mem::take(&mut way.forced) {
