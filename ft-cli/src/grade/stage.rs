@@ -34,6 +34,15 @@ impl Command {
     /// An unfinished quotation, or nothing at all.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, String> {
         let words = shlex::split(text).ok_or_else(|| format!("{text:?} has a quotation without an end"))?;
+        Ok(Self { shown: text.to_owned(), ..Self::new(words, folder)? })
+    }
+
+    /// The same of words.
+    ///
+    /// # Errors
+    ///
+    /// Nothing at all.
+    pub fn new(words: Vec<String>, folder: &Path) -> Result<Self, String> {
         if words.is_empty() {
             return Err("a command is at least a program".into());
         }
@@ -48,7 +57,7 @@ impl Command {
                 word
             }
         };
-        Ok(Self { shown: text.to_owned(), words: words.into_iter().map(absolute).collect() })
+        Ok(Self { shown: words.join(" "), words: words.into_iter().map(absolute).collect() })
     }
 
     /// True if a place is named in it.

@@ -1,0 +1,212 @@
+//! The grader against `examples/labs`: programs in four languages, right and wrong ones, that were written as students
+//! write them. Each wrong one has the pitfalls that `corpus.toml` says, no more and no fewer; a right one has none.
+//!
+//! `GRADE_ONLY=words` takes the programs whose names have one of the words in them, `GRADE_TIMES=20` repeats.
+#![cfg(target_os = "linux")]
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, Once};
+use std::thread;
+use std::time::Duration;
+
+use ft_cli::grade::{Command, Dialect, Grade, Order, Verb, Verdict, grade};
+use ft_core::dialect::TextEnd;
+use serde::Deserialize;
+
+/// Programs that are graded side by side: each waits most of the time.
+const AT_ONCE: usize = 3;
+
+/// Time that one program's grade may take on two cores.
+const LIMIT: Duration = Duration::from_secs(15);
+
+#[derive(Deserialize)]
+struct Corpus {
+    program: Vec<Program>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Program {
+    name: String,
+    lab: Lab,
+    role: Side,
+    #[serde(default)]
+    verb: Verb,
+    #[allow(dead_code, reason = "for people")]
+    language: String,
+    #[serde(default)]
+    text: Text,
+    #[serde(default)]
+    build: Vec<Vec<String>>,
+    run: Vec<String>,
+    right: bool,
+    #[allow(dead_code, reason = "for people")]
+    why: String,
+    faults: BTreeSet<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Lab {
+    A,
+    B,
+}
+
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Side {
+    Server,
+    Client,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Text {
+    #[default]
+    Bare,
+    Newline,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/labs").canonicalize().expect("the examples")
+}
+
+fn corpus() -> Vec<Program> {
+    let text = std::fs::read_to_string(folder().join("corpus.toml")).expect("the corpus");
+    let corpus: Corpus = toml::from_str(&text).expect("a corpus that can be read");
+    let only = std::env::var("GRADE_ONLY").unwrap_or_default();
+    let words: Vec<&str> = only.split_whitespace().collect();
+    let is_wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word));
+    corpus.program.into_iter().filter(|program| is_wanted(&program.name)).collect()
+}
+
+impl Program {
+    fn order(&self, build: &Path) -> Order {
+        static HELPER: Once = Once::new();
+        HELPER.call_once(|| ft_cli::jail::use_helper(env!("CARGO_BIN_EXE_ft-cli").into()));
+        let lab = match self.lab {
+            Lab::A => "a",
+            Lab::B => "b",
+        };
+        let dir = folder().join(lab).join(&self.name);
+        let fill = |word: &String| {
+            word.replace("{dir}", dir.to_str().expect("UTF-8")).replace("{build}", build.to_str().expect("UTF-8"))
+        };
+        for argv in &self.build {
+            let argv: Vec<String> = argv.iter().map(fill).collect();
+            let built = Process::new(&argv[0]).args(&argv[1..]).current_dir(&dir).output();
+            let built = built.unwrap_or_else(|e| panic!("{}: cannot run {}: {e}", self.name, argv[0]));
+            assert!(built.status.success(), "{}: {}", self.name, String::from_utf8_lossy(&built.stderr));
+        }
+        let mut order = Order::new(match self.lab {
+            Lab::A => Dialect::Pipe,
+            Lab::B => Dialect::Addfile(self.verb),
+        });
+        let command = Command::new(self.run.iter().map(fill).collect(), &dir).expect("a command");
+        match self.role {
+            Side::Server => order.server = Some(command),
+            Side::Client => order.client = Some(command),
+        }
+        if matches!(self.text, Text::Newline) {
+            order.text = Some(TextEnd::Newline);
+        }
+        order
+    }
+
+    fn graded(&self) -> Grade {
+        let build = tempfile::tempdir().expect("a folder");
+        grade(&self.order(build.path()), &|_| ()).unwrap_or_else(|why| panic!("{}: {why}", self.name))
+    }
+}
+
+/// What is wrong with a grade, if anything.
+fn complaint(program: &Program, grade: &Grade) -> Option<String> {
+    let mut text = String::new();
+    for control in &grade.controls {
+        if let Some(why) = &control.broken {
+            let _ = writeln!(text, "  does not work at all: {why}");
+        }
+    }
+    let found: BTreeSet<String> = grade.of(Verdict::Failed).map(|finding| finding.pitfall.id().to_owned()).collect();
+    for finding in &grade.findings {
+        let id = finding.pitfall.id();
+        let is_meant = program.faults.contains(id);
+        let is_odd = match finding.verdict {
+            Verdict::Failed => !is_meant,
+            Verdict::Inconclusive => true,
+            Verdict::Passed | Verdict::NotApplicable => is_meant,
+        };
+        if is_odd {
+            let (verdict, schedule) = (finding.verdict.as_str(), &finding.schedule);
+            let (runs, failures) = (finding.runs, finding.failures);
+            let _ = writeln!(text, "  {id}: {verdict} ({failures}/{runs}), {schedule}: {}", finding.observed);
+        }
+    }
+    for missed in program.faults.difference(&found) {
+        if !grade.findings.iter().any(|finding| finding.pitfall.id() == missed) {
+            let _ = writeln!(text, "  {missed}: there is no such check");
+        }
+    }
+    (!text.is_empty()).then(|| format!("{}\n{text}", program.name))
+}
+
+fn grade_all(wanted: impl Fn(&Program) -> bool) {
+    let times: usize = std::env::var("GRADE_TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
+    let programs: Vec<Program> = corpus().into_iter().filter(wanted).collect();
+    let (next, complaints) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let slowest = Mutex::new((Duration::ZERO, String::new()));
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(program) = {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    (number < programs.len() * times).then(|| &programs[number % programs.len()])
+                } {
+                    let grade = program.graded();
+                    println!("{:36} {:5.1} s", program.name, grade.took.as_secs_f64());
+                    let mut slowest = slowest.lock().expect("no panic");
+                    *slowest = (
+                        slowest.0.max(grade.took),
+                        if grade.took > slowest.0 { program.name.clone() } else { slowest.1.clone() },
+                    );
+                    if let Some(complaint) = complaint(program, &grade) {
+                        complaints.lock().expect("no panic").push(complaint);
+                    }
+                }
+            });
+        }
+    });
+    let complaints = complaints.into_inner().expect("no panic");
+    let (slowest, name) = slowest.into_inner().expect("no panic");
+    println!(
+        "{} programs, {times} times each; the slowest took {:.1} s: {name}",
+        programs.len(),
+        slowest.as_secs_f64()
+    );
+    println!("a program alone may take {} s", LIMIT.as_secs());
+    assert!(complaints.is_empty(), "{} of {}:\n{}", complaints.len(), programs.len() * times, complaints.join("\n"));
+}
+
+#[test]
+fn right_programs_are_found_right() {
+    grade_all(|program| program.right);
+}
+
+#[test]
+fn wrong_programs_have_the_pitfalls_that_they_have_and_no_others() {
+    grade_all(|program| !program.right);
+}
+
+#[test]
+fn corpus_is_as_large_as_it_has_to_be() {
+    let corpus = corpus();
+    let wrong = corpus.iter().filter(|program| !program.right);
+    let faults: BTreeSet<&String> = wrong.clone().flat_map(|program| &program.faults).collect();
+    assert!(wrong.count() >= 24 || std::env::var_os("GRADE_ONLY").is_some());
+    assert!(corpus.iter().filter(|program| program.right).count() >= 12 || std::env::var_os("GRADE_ONLY").is_some());
+    assert!(faults.len() >= 12 || std::env::var_os("GRADE_ONLY").is_some(), "{faults:?}");
+}
