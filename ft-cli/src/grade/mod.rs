@@ -11,6 +11,11 @@
 //! proxy ([`crate::proxy`]) that cuts, merges, delays and ends the streams where the kernel says that it is exact.
 
 mod checks;
+#[cfg(target_arch = "x86_64")]
+mod clamp;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "no_clamp.rs"]
+mod clamp;
 mod control;
 mod crew;
 mod facts;
@@ -213,6 +218,11 @@ fn one(order: &Order, role: Role, grade: &mut Grade, done: &(dyn Fn(&Finding) + 
     }
     let mut checks = plain.checks;
     checks.retain(|check| order.wants(check));
+    if order.clamp {
+        for check in &mut checks {
+            check.plans = std::mem::take(&mut check.plans).into_iter().map(|plan| plan.clamped(role)).collect();
+        }
+    }
     let points = |check: &Check| order.points.get(check.pitfall.id()).copied().unwrap_or(1.0);
     let mut findings = crew::run(&checks, &plain.next, order.workers, &cast, &points, done)?;
     findings.sort_by_key(|finding| finding.pitfall);

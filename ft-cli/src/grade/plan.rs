@@ -135,6 +135,23 @@ impl Check {
 }
 
 impl Plan {
+    /// The same, with the cuts before the program's reads made in the reads themselves.
+    pub(super) fn clamped(mut self, role: Role) -> Self {
+        let dir = if role == Role::Client { Direction::S2c } else { Direction::C2s };
+        let all = self.schedule.steps().iter().map(|step| {
+            let is_cut = step.dir == dir && step.fault == Fault::Split;
+            if is_cut { Step { fault: Fault::Clip, ..*step } } else { *step }
+        });
+        self.schedule = steps(&all.collect::<Vec<_>>());
+        self
+    }
+
+    /// Offsets that no read of the program may cross.
+    pub(super) fn clamps(&self) -> Vec<u64> {
+        let clips = self.schedule.steps().iter().filter(|step| step.fault == Fault::Clip);
+        clips.map(|step| step.at).collect()
+    }
+
     /// Small enough for every piece to be passed on by itself.
     pub(super) fn preserves(&self) -> bool {
         self.input.content.len() <= PRESERVED

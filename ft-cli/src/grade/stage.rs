@@ -12,6 +12,7 @@ use std::time::Instant;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
+use super::clamp::{Clamp, Place};
 use super::facts::{Stored, last_lines, shown};
 use super::plan::Plan;
 use crate::jail::{Ended, Isolation, Jail, Limits, Program, Running};
@@ -249,6 +250,19 @@ impl Stage {
     pub(super) fn stop(&mut self) -> Option<Ended> {
         self.address = None;
         self.running.borrow_mut().take().map(|mut running| running.kill())
+    }
+
+    /// Cuts the program's reads of a connection at these offsets, if there are any. The program must be ended before what is
+    /// returned is dropped.
+    pub(super) fn clamp(&self, leg: &TcpStream, boundaries: Vec<u64>) -> Result<Option<Clamp>, NoStage> {
+        if boundaries.is_empty() {
+            return Ok(None);
+        }
+        let diag = Diag::on(self.jail.netlink()?);
+        let place = Place { diag, ends: (leg.peer_addr()?, leg.local_addr()?), boundaries };
+        let pids = self.running.borrow().as_ref().map(Running::pids).unwrap_or_default();
+        let clamp = Clamp::attach(pids, place).map_err(|e| NoStage(format!("cannot clamp the program's reads: {e}")))?;
+        Ok(Some(clamp))
     }
 
     /// What the program printed since the run began.

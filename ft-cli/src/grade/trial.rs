@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{sleep, timeout};
 
+use super::clamp::Clamp;
 use super::facts::{Facts, Stored};
 use super::plan::{Plan, Special, Wants};
 use super::script::{self, Broken, Heard};
@@ -22,6 +23,8 @@ use crate::proxy::{self, Conduct, Diag, Record};
 
 /// The run under way: our peer's part and the relay's.
 struct Session {
+    /// Follows the program to its end.
+    _clamp: Option<Clamp>,
     script: JoinHandle<Heard>,
     relay: JoinHandle<()>,
     record: Record,
@@ -113,7 +116,8 @@ pub(super) async fn serve(stage: &mut Stage, plan: &Plan, control: &Plan) -> Res
     facts.said = tail(stage.said());
     // Only a server that has served somebody since, or this one in full, is known to be as it was.
     let is_served = matches!(facts.next, Some(Ok(()))) || matches!(plan.wants, Wants::Delivered | Wants::NoReset);
-    if !is_served || facts.fault(plan, Role::Server).is_some() {
+    // And one whose reads are clamped stays so until it ends.
+    if !is_served || facts.fault(plan, Role::Server).is_some() || !plan.clamps().is_empty() {
         stage.stop();
     }
     Ok(facts)
@@ -149,7 +153,8 @@ async fn serving(stage: &Stage, plan: &Plan) -> Result<Session, String> {
         });
     }
     let diags = [here(), Some(Rc::clone(&stage.diag))];
-    Ok(session([client, server], near, plan, diags, record))
+    let clamp = stage.clamp(&server, plan.clamps()).map_err(|NoStage(why)| why)?;
+    Ok(session([client, server], near, plan, diags, record, clamp))
 }
 
 fn session(
@@ -158,6 +163,7 @@ fn session(
     plan: &Plan,
     diags: [Option<Rc<Diag>>; 2],
     record: Record,
+    clamp: Option<Clamp>,
 ) -> Session {
     let conduct = Conduct { schedule: plan.schedule.clone(), preserve: plan.preserves(), diags, ..Conduct::default() };
     let (kept, acts) = (record.clone(), plan.script.clone());
@@ -169,7 +175,7 @@ fn session(
         let _ = ours.set_nodelay(true);
         script::play(ours, &acts).await
     });
-    Session { script, relay, record }
+    Session { _clamp: clamp, script, relay, record }
 }
 
 /// Another client comes, with a file of another name.
@@ -312,7 +318,8 @@ async fn sending(stage: &Stage, client: TcpStream, plan: &Plan) -> Result<Sessio
     let server = TcpStream::connect(listener.local_addr()?).await?;
     let (ours, _) = listener.accept().await?;
     let diags = [Some(Rc::clone(&stage.diag)), here()];
-    Ok(session([client, server], ours, plan, diags, Record::default()))
+    let clamp = stage.clamp(&client, plan.clamps())?;
+    Ok(session([client, server], ours, plan, diags, Record::default(), clamp))
 }
 
 /// Linux acknowledges at once what comes first on a connection; a path of any age does not.
@@ -468,7 +475,7 @@ async fn both(server: &Stage, client: &mut Stage, plan: &Plan) -> Result<Facts, 
         let _ = proxy::relay(1, [near, far], &conduct, &kept).await;
     });
     // Our side has nothing to say.
-    let session = Session { script: spawn_local(std::future::ready(Heard::default())), relay, record };
+    let session = Session { _clamp: None, script: spawn_local(std::future::ready(Heard::default())), relay, record };
     let patience = if plan.wants == Wants::Delivered { GRADE_STUCK } else { GRADE_PATIENCE };
     let pulse = (plan.special == Special::Interrupted).then(|| pulse(client));
     let moved = session.run(patience, || matches!(client.ended(), Ok(Some(_)))).await;

@@ -71,6 +71,12 @@ impl Seen {
         }
     }
 
+    /// Its number among the machine's sockets, as `/proc/PID/fd` shows it; zero if no program holds it.
+    #[must_use]
+    pub fn inode(&self) -> u32 {
+        self.inode
+    }
+
     /// Its program has read every byte before `offset`, all of which were sent.
     #[must_use]
     pub fn has_taken(&self, offset: u64) -> bool {
