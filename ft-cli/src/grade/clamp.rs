@@ -8,7 +8,8 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -28,7 +29,11 @@ const BEGINS: i64 = -38;
 
 /// A program whose reads are cut. It is under control until it ends: the caller ends it, and the thread that follows it
 /// ends then.
-pub(super) struct Clamp(());
+pub(super) struct Clamp {
+    /// Boundaries at which a read has ended.
+    met: Arc<AtomicUsize>,
+    wanted: usize,
+}
 
 /// The connection in question.
 pub(super) struct Place {
@@ -48,20 +53,29 @@ impl Clamp {
     /// The kernel does not allow it, or the program has ended.
     pub(super) fn attach(pids: Vec<u32>, place: Place) -> io::Result<Self> {
         let (tell, told) = mpsc::channel();
+        let (met, wanted) = (Arc::<AtomicUsize>::default(), place.boundaries.len());
+        let counter = Arc::clone(&met);
         // Only the thread that took a program under control may command it.
         thread::Builder::new().name("clamp".into()).spawn(move || match seize(&pids) {
             Ok(()) => {
                 let _ = tell.send(Ok(()));
-                Tracer { place, inode: None, taken: 0, begun: HashMap::new() }.run();
+                Tracer { place, met: counter, inode: None, taken: 0, begun: HashMap::new() }.run();
             }
             Err(error) => {
                 let _ = tell.send(Err(error));
             }
         })?;
         match told.recv_timeout(ATTACH) {
-            Ok(result) => result.map(Self),
+            Ok(result) => result.map(|()| Self { met, wanted }),
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }
+    }
+}
+
+impl Clamp {
+    /// Some read has ended at every boundary.
+    pub(super) fn is_exact(&self) -> bool {
+        self.met.load(Ordering::Relaxed) == self.wanted
     }
 }
 
@@ -98,6 +112,7 @@ struct Call {
 
 struct Tracer {
     place: Place,
+    met: Arc<AtomicUsize>,
     /// The connection's own number, when the program has it.
     inode: Option<u32>,
     /// Bytes that its reads have returned.
@@ -118,7 +133,12 @@ impl Tracer {
                 }
                 Ok(WaitStatus::PtraceEvent(pid, ..)) => (pid, None),
                 Ok(WaitStatus::Stopped(pid, signal)) => (pid, Some(signal)),
-                Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..) | WaitStatus::Continued(_) | WaitStatus::StillAlive)
+                Ok(
+                    WaitStatus::Exited(..)
+                    | WaitStatus::Signaled(..)
+                    | WaitStatus::Continued(_)
+                    | WaitStatus::StillAlive,
+                )
                 | Err(Errno::EINTR) => continue,
                 // Nobody is left.
                 Err(_) => return,
@@ -148,6 +168,8 @@ impl Tracer {
         } else if let Some(call) = self.begun.remove(&pid) {
             if call.is_ours && regs.rax.cast_signed() > 0 {
                 self.taken += regs.rax;
+                let is_boundary = self.place.boundaries.contains(&self.taken);
+                self.met.fetch_add(usize::from(is_boundary), Ordering::Relaxed);
             }
             if regs.rdx != call.asked {
                 // The program may rely on its registers.

@@ -134,7 +134,7 @@ impl Stage {
     /// Empties the folder, and puts there what the program finds before the run.
     pub(super) fn prepare(&mut self, files: &[(&str, &[u8])]) -> Result<(), NoStage> {
         let is_up = self.running.borrow().is_some() && self.ended()?.is_none();
-        if is_up && self.jail.strays().is_empty() {
+        if is_up && !self.jail.strays().iter().any(|path| path.starts_with("..")) {
             // What a program keeps for itself, it may still need: files of ours and of earlier runs go.
             for entry in fs::read_dir(self.jail.work())? {
                 let entry = entry?;
@@ -261,7 +261,8 @@ impl Stage {
         let diag = Diag::on(self.jail.netlink()?);
         let place = Place { diag, ends: (leg.peer_addr()?, leg.local_addr()?), boundaries };
         let pids = self.running.borrow().as_ref().map(Running::pids).unwrap_or_default();
-        let clamp = Clamp::attach(pids, place).map_err(|e| NoStage(format!("cannot clamp the program's reads: {e}")))?;
+        let clamp =
+            Clamp::attach(pids, place).map_err(|e| NoStage(format!("cannot clamp the program's reads: {e}")))?;
         Ok(Some(clamp))
     }
 
@@ -285,9 +286,13 @@ impl Stage {
         found.file_name().into_string().ok()
     }
 
-    /// What lies where nothing should, escaped.
-    pub(super) fn strays(&self) -> Vec<String> {
-        self.jail.strays().iter().map(|path| ft_sim::trace::escape(path.as_os_str().as_encoded_bytes())).collect()
+    /// What lies where nothing of the transfer should, escaped. What a language keeps in its home or for a while in `/tmp` is
+    /// its own business, unless it has the file's name.
+    pub(super) fn strays(&self, plan: &Plan) -> Vec<String> {
+        let base = plan.input.name.rsplit('/').next().unwrap_or_default().to_owned();
+        let is_stray = |path: &PathBuf| path.starts_with("..") || path.file_name().is_some_and(|name| *name == *base);
+        let strays = self.jail.strays().into_iter().filter(is_stray);
+        strays.map(|path| ft_sim::trace::escape(path.as_os_str().as_encoded_bytes())).collect()
     }
 }
 

@@ -19,12 +19,11 @@ use crate::jail::Signal;
 use crate::limits::{
     GRADE_AFTER, GRADE_LOOK, GRADE_PATIENCE, GRADE_PULSE, GRADE_RUN, GRADE_SAID, GRADE_START, GRADE_STUCK,
 };
-use crate::proxy::{self, Conduct, Diag, Record};
+use crate::proxy::{self, Certainty, Conduct, Diag, Record};
 
 /// The run under way: our peer's part and the relay's.
 struct Session {
-    /// Follows the program to its end.
-    _clamp: Option<Clamp>,
+    clamp: Option<Clamp>,
     script: JoinHandle<Heard>,
     relay: JoinHandle<()>,
     record: Record,
@@ -46,6 +45,12 @@ impl Session {
             sleep(GRADE_LOOK).await;
         }
         true
+    }
+
+    /// How surely the schedule was kept.
+    fn certainty(&self) -> Certainty {
+        let is_clamped = self.clamp.as_ref().is_none_or(Clamp::is_exact);
+        self.record.certainty().max(if is_clamped { Certainty::Exact } else { Certainty::Missed })
     }
 
     /// Ends what is left, and says what was heard.
@@ -97,7 +102,7 @@ pub(super) async fn serve(stage: &mut Stage, plan: &Plan, control: &Plan) -> Res
     } else {
         let moved = session.run(GRADE_STUCK, || matches!(stage.ended(), Ok(Some(_)))).await;
         facts.stuck = !moved;
-        facts.certainty = session.record.certainty();
+        facts.certainty = session.certainty();
         facts.events = session.record.events();
         if moved {
             settle(stage, plan, &session).await;
@@ -112,7 +117,7 @@ pub(super) async fn serve(stage: &mut Stage, plan: &Plan, control: &Plan) -> Res
     let ended = stage.ended()?;
     facts.ended = ended.map(|ended| ended.status);
     facts.breach = ended.and_then(|ended| ended.breach);
-    facts.strays = stage.strays();
+    facts.strays = stage.strays(plan);
     facts.said = tail(stage.said());
     // Only a server that has served somebody since, or this one in full, is known to be as it was.
     let is_served = matches!(facts.next, Some(Ok(()))) || matches!(plan.wants, Wants::Delivered | Wants::NoReset);
@@ -175,7 +180,7 @@ fn session(
         let _ = ours.set_nodelay(true);
         script::play(ours, &acts).await
     });
-    Session { _clamp: clamp, script, relay, record }
+    Session { clamp, script, relay, record }
 }
 
 /// Another client comes, with a file of another name.
@@ -267,7 +272,7 @@ pub(super) async fn send(stage: &mut Stage, plan: &Plan) -> Result<Facts, NoStag
             }
         })
         .await;
-        facts.certainty = session.record.certainty();
+        facts.certainty = session.certainty();
         facts.events = session.record.events();
         facts.heard = session.end().await;
     } else {
@@ -286,7 +291,7 @@ pub(super) async fn send(stage: &mut Stage, plan: &Plan) -> Result<Facts, NoStag
     let ended = stage.ended()?;
     facts.ended = ended.map(|ended| ended.status);
     facts.breach = ended.and_then(|ended| ended.breach);
-    facts.strays = stage.strays();
+    facts.strays = stage.strays(plan);
     facts.said = tail(stage.said());
     stage.stop();
     Ok(facts)
@@ -475,7 +480,7 @@ async fn both(server: &Stage, client: &mut Stage, plan: &Plan) -> Result<Facts, 
         let _ = proxy::relay(1, [near, far], &conduct, &kept).await;
     });
     // Our side has nothing to say.
-    let session = Session { _clamp: None, script: spawn_local(std::future::ready(Heard::default())), relay, record };
+    let session = Session { clamp: None, script: spawn_local(std::future::ready(Heard::default())), relay, record };
     let patience = if plan.wants == Wants::Delivered { GRADE_STUCK } else { GRADE_PATIENCE };
     let pulse = (plan.special == Special::Interrupted).then(|| pulse(client));
     let moved = session.run(patience, || matches!(client.ended(), Ok(Some(_)))).await;
@@ -489,14 +494,14 @@ async fn both(server: &Stage, client: &mut Stage, plan: &Plan) -> Result<Facts, 
         }
         sleep(GRADE_LOOK).await;
     }
-    facts.certainty = session.record.certainty();
+    facts.certainty = session.certainty();
     facts.events = session.record.events();
     facts.heard = session.end().await;
     facts.stored = receiver.stored(plan);
     let ended = client.ended()?;
     facts.ended = ended.map(|ended| ended.status);
     facts.breach = ended.or(server.ended()?).and_then(|ended| ended.breach);
-    facts.strays = [server.strays(), client.strays()].concat();
+    facts.strays = [server.strays(plan), client.strays(plan)].concat();
     facts.said = tail([client.said(), server.said()].concat());
     Ok(facts)
 }
