@@ -37,6 +37,8 @@ struct Tally {
     shown: Option<(usize, Facts)>,
     certainty: Certainty,
     not_applicable: Option<String>,
+    /// The program was ended for something that the check is not about.
+    beside: Option<String>,
     /// Repetitions that are still to come, and those that were.
     left: u32,
     again: u32,
@@ -188,6 +190,11 @@ impl Crew<'_> {
             let mut state = self.lock();
             let tally = &mut state.tallies[index];
             tally.runs += 1;
+            if facts.is_beside_the_point(check.pitfall) {
+                tally.beside = fault;
+                tally.shown = Some((number, facts));
+                return Ok(());
+            }
             if let Some(fault) = fault {
                 tally.failures = 1;
                 // What was not exact before belongs to plans that stood.
@@ -208,7 +215,8 @@ impl Crew<'_> {
 
     fn again(&self, index: usize, plan: usize, facts: Facts) {
         let check = &self.checks[index];
-        let fault = facts.fault(&check.plans[plan], check.role);
+        let is_beside = facts.is_beside_the_point(check.pitfall);
+        let fault = facts.fault(&check.plans[plan], check.role).filter(|_| !is_beside);
         let mut state = self.lock();
         let tally = &mut state.tallies[index];
         tally.runs += 1;
@@ -231,10 +239,13 @@ fn finding(check: &Check, tally: &Tally, points: f64) -> Finding {
     let verdict = match () {
         () if check.nothing.is_some() || tally.not_applicable.is_some() => Verdict::NotApplicable,
         () if tally.failures >= GRADE_REPEATS && tally.certainty != Certainty::Guessed => Verdict::Failed,
-        () if tally.failures > 0 || tally.certainty != Certainty::Exact => Verdict::Inconclusive,
+        () if tally.beside.is_some() || tally.failures > 0 || tally.certainty != Certainty::Exact => {
+            Verdict::Inconclusive
+        }
         () => Verdict::Passed,
     };
     let observed = match (&tally.fell, &tally.not_applicable, check.nothing) {
+        (None, None, None) if tally.beside.is_some() => tally.beside.clone().unwrap_or_default(),
         (_, _, Some(why)) => why.to_owned(),
         (_, Some(why), _) => why.clone(),
         (Some((_, fault)), ..) => fault.clone(),

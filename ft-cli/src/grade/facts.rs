@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ft_core::dialect::Pitfall;
 use ft_sim::trace::{Event, escape};
 
 use super::plan::{Plan, Wants};
@@ -61,6 +62,8 @@ pub(super) struct Facts {
     /// How the program ended, if it did.
     pub(super) ended: Option<Status>,
     pub(super) breach: Option<Breach>,
+    /// Why it did not get so far as to be tried.
+    pub(super) unstarted: Option<String>,
     /// Nothing moved any more, and the program was still waiting.
     pub(super) stuck: bool,
     /// What the next client met with.
@@ -81,6 +84,11 @@ pub(super) struct Facts {
 }
 
 impl Facts {
+    /// Nothing is shown by it: the program was ended for another reason than the check's.
+    pub(super) fn is_beside_the_point(&self, pitfall: Pitfall) -> bool {
+        self.unstarted.is_some() || self.breach.and_then(breach_words).is_some() && pitfall != Pitfall::SizeOverflow
+    }
+
     /// It ended well, as far as it says.
     pub(super) fn has_succeeded(&self) -> bool {
         self.claims() && self.breach.is_none() && !self.stuck
@@ -93,13 +101,11 @@ impl Facts {
 
     /// Why it is not what was wanted; nothing if it is.
     pub(super) fn fault(&self, plan: &Plan, role: Role) -> Option<String> {
-        if let Some(breach) = self.breach {
-            return Some(match breach {
-                Breach::Memory => "it used more memory than it may, and was ended".into(),
-                Breach::Processes => "it started more processes than it may, and was ended".into(),
-                Breach::FileSize => "it wrote a larger file than it may".into(),
-                Breach::Output => "it printed without end".into(),
-            });
+        if let Some(why) = &self.unstarted {
+            return Some(format!("it could not be started: {why}"));
+        }
+        if let Some(words) = self.breach.and_then(breach_words) {
+            return Some(words.into());
         }
         match role {
             Role::Server => self.fault_of_server(plan),
@@ -305,6 +311,15 @@ const SIGPIPE: i32 = 13;
 
 /// Characters of a printed line that are shown; they are ASCII after escaping.
 const LINE: usize = 160;
+
+/// What it used too much of, if that ended it.
+pub(super) fn breach_words(breach: Breach) -> Option<&'static str> {
+    match breach {
+        Breach::Memory => Some("it used more memory than it may, and was ended"),
+        Breach::Processes => Some("it started more processes than it may, and was ended"),
+        Breach::FileSize | Breach::Output => None,
+    }
+}
 
 /// How a process ended, in words.
 pub(super) fn shown(status: Status) -> String {

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
 use super::clamp::{Clamp, Place};
-use super::facts::{Stored, last_lines, shown};
+use super::facts::{Stored, breach_words, last_lines, shown};
 use super::plan::Plan;
 use crate::jail::{Ended, Isolation, Jail, Limits, Program, Running};
 use crate::limits::{GRADE_LOOK, GRADE_START};
@@ -169,12 +169,10 @@ impl Stage {
         Ok(())
     }
 
-    /// Starts the server unless it is running, and waits until it listens.
-    pub(super) async fn ensure_up(&mut self) -> Result<(), NoStage> {
-        if self.running.borrow().is_some() && self.ended()?.is_none() && self.address.is_some() {
-            return Ok(());
-        }
-        self.start_server().await.map_err(NoStage)
+    /// Starts the server unless it is running, and waits until it listens; the error is the program's.
+    pub(super) async fn ensure_up(&mut self) -> Result<(), String> {
+        let is_up = self.running.borrow().is_some() && matches!(self.ended(), Ok(None)) && self.address.is_some();
+        if is_up { Ok(()) } else { self.start_server().await }
     }
 
     /// Starts the server; the error is the program's.
@@ -192,7 +190,9 @@ impl Stage {
             }
             if let Some(ended) = self.ended().map_err(|e| e.0)? {
                 let said = last_lines(&self.said(), 1).join(" ");
-                return Err(format!("it ended before it listened: {}; {said}", shown(ended.status)));
+                let how = ended.breach.and_then(breach_words).map_or_else(|| shown(ended.status), str::to_owned);
+                let said = if said.is_empty() { said } else { format!("; it printed: {said}") };
+                return Err(format!("it ended before it listened: {how}{said}"));
             }
             if begun.elapsed() > GRADE_START {
                 return Err(format!("it does not listen after {} s", GRADE_START.as_secs()));

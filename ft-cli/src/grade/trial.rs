@@ -81,7 +81,9 @@ pub(super) async fn serve(stage: &mut Stage, plan: &Plan, control: &Plan) -> Res
         files.push((&control.input.name, &control.input.content));
     }
     stage.prepare(&files)?;
-    stage.ensure_up().await?;
+    if let Err(why) = stage.ensure_up().await {
+        return Ok(unstarted(stage, why));
+    }
     if plan.special == Special::Restart {
         return restart(stage).await;
     }
@@ -126,6 +128,11 @@ pub(super) async fn serve(stage: &mut Stage, plan: &Plan, control: &Plan) -> Res
         stage.stop();
     }
     Ok(facts)
+}
+
+fn unstarted(stage: &Stage, why: String) -> Facts {
+    let breach = stage.ended().ok().flatten().and_then(|ended| ended.breach);
+    Facts { unstarted: Some(why), breach, said: tail(stage.said()), ..Facts::default() }
 }
 
 /// Gives a server that has answered the time to finish its file.
@@ -417,7 +424,9 @@ async fn pair(server: &mut Stage, client: &mut Stage, plan: &Plan, control: &Pla
     }
     server.prepare(&files[0])?;
     client.prepare(&files[1])?;
-    server.ensure_up().await?;
+    if let Err(why) = server.ensure_up().await {
+        return Ok(unstarted(server, why));
+    }
     // The client is expected to know where its server is.
     client.port = server.listens_at().unwrap_or(client.port);
     if plan.special == Special::Restart {
