@@ -88,6 +88,8 @@ pub enum GradeDialect {
     Pipe,
     /// Lab B: UPLOAD, DOWNLOAD, addfile
     Addfile,
+    /// This project's protocol, against this program
+    Ft1,
     /// Whatever they speak to each other
     Opaque,
 }

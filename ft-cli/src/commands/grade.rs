@@ -118,6 +118,7 @@ fn order(args: &GradeArgs) -> Result<Order, Stop> {
     let dialect = match args.dialect.or(config.dialect) {
         Some(GradeDialect::Pipe) => Dialect::Pipe,
         Some(GradeDialect::Addfile) => Dialect::Addfile(args.verb.or(config.verb).unwrap_or_default()),
+        Some(GradeDialect::Ft1) => Dialect::Ft1,
         Some(GradeDialect::Opaque) | None => Dialect::Opaque,
     };
     let mut order = Order::new(dialect);

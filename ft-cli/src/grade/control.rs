@@ -89,9 +89,9 @@ fn readings(dialect: Dialect, text: Option<TextEnd>, role: Role) -> Vec<Reading>
         (Dialect::Pipe, Role::Client) => lab_a::client_control(end),
         (Dialect::Addfile(verb), Role::Client) => lab_b::client_control(Talk { verb, end }),
         (Dialect::Addfile(verb), Role::Server | Role::Pair) => lab_b::server_control(Talk { verb, end }),
-        (Dialect::Pipe | Dialect::Opaque, _) => lab_a::server_control(end),
+        (Dialect::Pipe | Dialect::Opaque | Dialect::Ft1, _) => lab_a::server_control(end),
     };
-    if dialect == Dialect::Opaque {
+    if matches!(dialect, Dialect::Opaque | Dialect::Ft1) {
         return [false, true]
             .map(|down| {
                 let name = "data.txt".to_owned();
@@ -105,7 +105,7 @@ fn readings(dialect: Dialect, text: Option<TextEnd>, role: Role) -> Vec<Reading>
 
 fn checks(dialect: Dialect, role: Role, end: TextEnd, plan: &Plan, facts: &Facts) -> Vec<Check> {
     match (dialect, role) {
-        (Dialect::Opaque, _) => {
+        (Dialect::Opaque | Dialect::Ft1, _) => {
             let pieces = opaque::pieces(&facts.events);
             opaque::checks(&opaque::Seen { input: plan.input.clone(), pieces })
         }

@@ -28,7 +28,7 @@ mod verdict;
 
 use std::time::Instant;
 
-use ft_core::dialect::{Pitfall, TextEnd};
+use ft_core::dialect::{Pitfall, TextEnd, Whose};
 
 use plan::Check;
 use stage::{NoStage, Stage};
@@ -38,7 +38,7 @@ pub use checks::lab_b::Verb;
 pub use stage::Command;
 pub use verdict::{Control, Finding, Grade, Role, Verdict};
 
-use crate::jail::Limits;
+use crate::jail::{self, Limits};
 use crate::limits::GRADE_WORKERS;
 
 /// Which protocol the programs speak.
@@ -48,6 +48,8 @@ pub enum Dialect {
     Pipe,
     /// Lab B, with what is asked for.
     Addfile(Verb),
+    /// This project's own protocol: the other side is this program.
+    Ft1,
     /// Whatever the two programs speak to each other.
     Opaque,
 }
@@ -59,6 +61,7 @@ impl Dialect {
         match self {
             Self::Pipe => "pipe",
             Self::Addfile(_) => "addfile",
+            Self::Ft1 => "ft1",
             Self::Opaque => "opaque",
         }
     }
@@ -68,7 +71,7 @@ impl Dialect {
         match self {
             Self::Pipe => 65_432,
             Self::Addfile(_) => 80,
-            Self::Opaque => 65_432,
+            Self::Ft1 | Self::Opaque => 65_432,
         }
     }
 }
@@ -167,9 +170,14 @@ pub fn grade(order: &Order, done: &(dyn Fn(&Finding) + Sync)) -> Result<Grade, S
         took: std::time::Duration::ZERO,
         for_students: order.for_students,
     };
+    if order.dialect == Dialect::Ft1 {
+        ft1(order, &mut grade, done).map_err(|NoStage(why)| why)?;
+        grade.took = begun.elapsed();
+        return Ok(grade);
+    }
     let roles: &[Role] = match order.dialect {
         Dialect::Opaque => &[Role::Pair],
-        Dialect::Pipe | Dialect::Addfile(_) => &[Role::Server, Role::Client],
+        Dialect::Pipe | Dialect::Addfile(_) | Dialect::Ft1 => &[Role::Server, Role::Client],
     };
     for role in roles {
         let is_there = match role {
@@ -183,6 +191,55 @@ pub fn grade(order: &Order, done: &(dyn Fn(&Finding) + Sync)) -> Result<Grade, S
     }
     grade.took = begun.elapsed();
     Ok(grade)
+}
+
+/// Each program against this one, which keeps the protocol: what falls is the other's fault.
+fn ft1(order: &Order, grade: &mut Grade, done: &(dyn Fn(&Finding) + Sync)) -> Result<(), NoStage> {
+    let ours = jail::program()?;
+    let ours = |words: &[&str]| {
+        let words = words.iter().map(|word| (*word).to_owned());
+        let words = std::iter::once(ours.to_string_lossy().into_owned()).chain(words).collect();
+        Command::new(words, std::path::Path::new("/")).map_err(NoStage)
+    };
+    let sides = [(Role::Server, &order.server), (Role::Client, &order.client)];
+    for (role, graded) in sides {
+        let Some(graded) = graded else { continue };
+        let (server, client) = match role {
+            Role::Client => (ours(&["serve", ".", "--listen", "0.0.0.0:{port}", "--timeout", "2"])?, graded.clone()),
+            Role::Server | Role::Pair => {
+                let to = ["put", "{file}", "{host}:{port}", "--timeout", "2", "--retries", "0"];
+                (graded.clone(), ours(&to)?)
+            }
+        };
+        let of_role = |id: &String| match id.split_once('/') {
+            Some((side, pitfall)) => (side == role.as_str()).then(|| format!("{}/{pitfall}", Role::Pair.as_str())),
+            None => Some(id.clone()),
+        };
+        let only: Vec<String> = order.only.iter().filter_map(of_role).collect();
+        if only.is_empty() && !order.only.is_empty() {
+            continue;
+        }
+        let pair = Order { server: Some(server), client: Some(client), only, ..order.clone() };
+        let (controls, findings) = (grade.controls.len(), grade.findings.len());
+        let named = |finding: &Finding| done(&Finding { role, ..finding.clone() });
+        one(&pair, Role::Pair, grade, &named)?;
+        for control in &mut grade.controls[controls..] {
+            (control.role, control.command) = (role, graded.shown.clone());
+        }
+        for finding in &mut grade.findings[findings..] {
+            (finding.role, finding.whose) = (role, Some(Whose::Implementation));
+        }
+        if role == Role::Client {
+            // These are about who listens, and that is us.
+            let about_servers = [Pitfall::EmptyConnection, Pitfall::TimeWait];
+            let mut number = 0;
+            grade.findings.retain(|finding| {
+                number += 1;
+                number <= findings || !about_servers.contains(&finding.pitfall)
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Grades one program, or a pair.

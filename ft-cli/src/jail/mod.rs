@@ -54,7 +54,7 @@ mod talk;
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{Jail, Running};
 #[cfg(target_os = "linux")]
-pub use place::{Jail, use_helper};
+pub use place::{Jail, program, use_helper};
 #[cfg(target_os = "linux")]
 pub use running::Running;
 

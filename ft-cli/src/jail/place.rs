@@ -30,6 +30,15 @@ pub fn use_helper(path: PathBuf) {
     let _ = HELPER.set(path);
 }
 
+/// The program that helpers are made of: this one.
+///
+/// # Errors
+///
+/// The system does not say what runs.
+pub fn program() -> io::Result<PathBuf> {
+    HELPER.get().map_or_else(std::env::current_exe, |path| Ok(path.clone()))
+}
+
 /// One network and a few folders, in which programs are run. Dropping it kills what runs and removes all.
 #[derive(Debug)]
 pub struct Jail {
