@@ -198,7 +198,7 @@ pub const REPORT_EVENTS: usize = 400;
 pub const REPORT_PAYLOAD: usize = 2 * 1024;
 
 /// Moments of one run that a grade's page holds: it has up to forty runs, and must stay small.
-pub const REPORT_MOMENTS: usize = 150;
+pub const REPORT_MOMENTS: usize = 90;
 
 /// Payload that a proxy's recording keeps, bytes. What is beyond is counted, passed on, and not kept.
 pub const RECORD_BYTES: u64 = 16 * 1024 * 1024;

@@ -11,7 +11,7 @@
 
   /** Facts in two columns; one without a name goes on with the one before it. */
   const facts = (entries) => el("dl", { class: "told" }, entries.map(([name, text]) =>
-    el("div", {}, el("dt", {}, name || el("span", { class: "hidden" }, "and")), el("dd", { class: EXACT.has(name) ? "exact" : "" }, text))));
+    el("div", { class: name ? "" : "on" }, el("dt", {}, name || el("span", { class: "hidden" }, "and")), el("dd", { class: EXACT.has(name) ? "exact" : "" }, text))));
 
   const printed = (lines, more) => (lines.length
     ? [el("p", { class: "soft" }, more ? "The last lines that it printed:" : "It printed:"), el("pre", { class: "printed" }, lines.join("\n"))]
@@ -22,13 +22,13 @@
     const said = el("p", { class: "said", "aria-live": "polite" });
     const sentence = (at) => (at === 0 ? "Nothing has happened yet." : `At ${timeText(line.moments[at - 1].t)}, ${tell(line, line.moments[at - 1])}`);
     const marks = line.moments.flatMap((what, i) => (what.k === "fault" ? [i + 1] : []));
-    const table = lanes(line, { pick: (step) => walk.go(step), follow: false });
+    const grid = lanes(line, { pick: (step) => walk.go(step), follow: false });
     const walk = player(line.moments.length, (at) => {
       said.textContent = sentence(at);
-      table.show(at);
+      grid.show(at);
     }, { label: `Step of ${name}`, say: sentence, ear: said, marks });
     walk.go(line.moments.length);
-    return [walk.node, said, table.node];
+    return [walk.node, said, grid.node];
   }
 
   function finding(one) {
@@ -44,16 +44,25 @@
     return node;
   }
 
-  const verdict = (mark) => el("td", { class: "verdict" }, badge(mark), " ", WORDS[mark]);
+  // On a narrow screen rows are blocks; the roles keep them a table for who hears it.
+  const row = (attributes, ...cells) => el("tr", { role: "row", ...attributes }, cells);
+  const cell = (attributes, ...inside) => el("td", { role: "cell", ...attributes }, inside);
+  const rowHead = (attributes, ...inside) => el("th", { scope: "row", role: "rowheader", ...attributes }, inside);
+  const table = (caption, name, heads, rows) => el("table", { class: name, role: "table" },
+    el("caption", { class: "hidden" }, caption),
+    el("thead", { role: "rowgroup" }, row({}, heads.map((head) =>
+      el("th", { scope: "col", role: "columnheader", class: head === "points" ? "points" : "" }, head)))),
+    el("tbody", { role: "rowgroup" }, rows));
 
-  const summary = (program) => el("table", { class: "sum" },
-    el("caption", { class: "hidden" }, `Checks of the ${program.heading.toLowerCase()}`),
-    el("thead", {}, el("tr", {}, ["verdict", "pitfall", "what was seen", "points"].map((name, i) =>
-      el("th", { scope: "col", class: i === 3 ? "points" : "" }, name)))),
-    el("tbody", {}, program.findings.map((one) => el("tr", { class: one.mark === "not-applicable" ? "na" : "" },
-      verdict(one.mark),
-      el("th", { scope: "row", class: "pitfall" }, one.mark === "not-applicable" ? one.pitfall : el("a", { href: `#${anchor(one.id)}` }, one.pitfall)),
-      el("td", {}, one.short), el("td", { class: "points" }, one.points)))));
+  const verdict = (mark) => cell({ class: "verdict" }, badge(mark), " ", WORDS[mark]);
+
+  const summary = (program) => table(`Checks of the ${program.heading.toLowerCase()}`, "sum",
+    ["verdict", "pitfall", "what was seen", "points"], program.findings.map((one) => {
+      const none = one.mark === "not-applicable";
+      return row({ class: none ? "na" : "" }, verdict(one.mark),
+        rowHead({ class: "pitfall" }, none ? one.pitfall : el("a", { href: `#${anchor(one.id)}` }, one.pitfall)),
+        cell({}, one.short), cell({ class: "points" }, one.points));
+    }));
 
   function strip(one) {
     const pieces = one.pieces.map((piece) => {
@@ -75,13 +84,12 @@
     return [el("h3", {}, "Where it was cut"),
       el("p", { class: "soft" }, "The bytes of the plain transfer; a numbered mark is a place at which some run was cut, merged, delayed or ended."),
       strips.filter((one) => one.len).map(strip),
-      el("table", { class: "sum places" }, el("caption", { class: "hidden" }, `Places at which the ${heading.toLowerCase()} was cut`),
-        el("thead", {}, el("tr", {}, ["place", "where", "what came of it"].map((name) => el("th", { scope: "col" }, name)))),
-        el("tbody", {}, places.map((place, i) => el("tr", {},
-          el("th", { scope: "row" }, badge(place.mark, `${MARKS.get(place.mark).sign}${i + 1}`), el("span", { class: "hidden" }, `${i + 1}`)),
-          el("td", {}, `behind byte ${place.at}, ${WAYS[place.dir]}${place.off ? ` (${place.off})` : ""}`),
-          el("td", {}, place.checks.map((check, k) => [k ? ", " : "", el("code", {}, check.step), " ",
-            el("a", { href: `#${anchor(check.id)}` }, check.pitfall), ` ${WORDS[check.mark]}`])))))),
+      table(`Places at which the ${heading.toLowerCase()} was cut`, "sum cutplaces", ["place", "where", "what came of it"],
+        places.map((place, i) => row({},
+          rowHead({}, badge(place.mark, `${MARKS.get(place.mark).sign}${i + 1}`), el("span", { class: "hidden" }, `${i + 1}`)),
+          cell({}, `behind byte ${place.at}, ${WAYS[place.dir]}${place.off ? ` (${place.off})` : ""}`),
+          cell({}, place.checks.map((check, k) => [k ? ", " : "", el("code", {}, check.step), " ",
+            el("a", { href: `#${anchor(check.id)}` }, check.pitfall), ` ${WORDS[check.mark]}`]))))),
       rest];
   }
 

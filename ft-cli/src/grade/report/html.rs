@@ -8,7 +8,7 @@ use super::shown;
 use super::terminal;
 use super::told::{self, Mark, Told};
 use crate::limits::REPORT_MOMENTS;
-use crate::pages::data::Timeline;
+use crate::pages::data::{Happening, Moment, Timeline};
 use crate::pages::{Parts, SCRIPTS, STYLE, fill, json, run};
 use ft_sim::trace::Event;
 
@@ -135,7 +135,7 @@ fn finding(told: &Told<'_>) -> FindingData {
 
 /// A run's moments; nothing if there are none.
 fn timeline(events: &[Event], role: Role, schedule: &str) -> Option<Timeline> {
-    let mut line = run(&shown::in_millis(events), REPORT_MOMENTS);
+    let mut line = run(&shown::in_millis(events), usize::MAX);
     if line.moments.is_empty() {
         return None;
     }
@@ -147,6 +147,13 @@ fn timeline(events: &[Event], role: Role, schedule: &str) -> Option<Timeline> {
     .map(str::to_owned);
     line.schedule = schedule.to_owned();
     line.replay = schedule.to_owned();
+    // The beginning tells what was done, the end what came of it.
+    let (head, tail) = (REPORT_MOMENTS * 2 / 3, line.moments.len().saturating_sub(REPORT_MOMENTS / 3));
+    if line.moments.len() > REPORT_MOMENTS {
+        let text = format!("{} moments are left out here", tail - head);
+        let note = Moment { t: line.moments[tail].t, what: Happening::Note { side: None, kind: "note", text } };
+        line.moments.splice(head..tail, [note]);
+    }
     for stream in &mut line.streams {
         let end = stream.messages.last().map_or(0, |message| message.to);
         stream.messages.truncate(REPORT_MOMENTS);

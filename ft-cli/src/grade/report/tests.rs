@@ -249,7 +249,7 @@ fn page_holds_no_markup_of_a_program_and_asks_nobody() {
         assert!(!page.contains("<img") && !page.contains("\u{1b}"));
         assert_eq!(page.matches("</script>").count(), 2, "the data's and the script's own");
         assert!(page.contains("default-src 'none'"));
-        assert!(page.len() < 1_000_000, "{} bytes", page.len());
+        assert!(page.len() < 400_000, "{} bytes", page.len());
     }
     assert!(text(&both(), Format::Html).contains("{{data}}"), "a place in what is put in is not a place");
 }
