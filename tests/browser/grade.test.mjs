@@ -115,6 +115,7 @@ test("what a program prints, sends and names is text and never markup", async ()
 
 test("program that does not work says why, and has no table", () =>
   open(file("broken"), {}, async (page) => {
+    assert.equal(await page.$eval("h1", (node) => node.textContent), "A program does not work");
     const client = "section[aria-labelledby='title-client']";
     assert.match(await page.$eval(`${client} .broken`, (node) => node.textContent), /does not work, so that nothing else was tried/);
     assert.equal(await page.$(`${client} table`), null);

@@ -78,7 +78,12 @@ pub(super) fn page(grade: &Grade) -> String {
     };
     let page = Page {
         over: format!("ft-cli grade, dialect {}", grade.dialect),
-        title: format!("{} of {} points", told::points(reached), told::points(all)),
+        title: if grade.is_graded() {
+            format!("{} of {} points", told::points(reached), told::points(all))
+        } else {
+            // Whatever stands beside it, points would be the wrong thing to see first.
+            "A program does not work".to_owned()
+        },
         closing: terminal::closing(grade),
         isolation: shown::visible(&grade.isolation),
         marks: Mark::ALL.map(mark).into_iter().collect(),

@@ -256,8 +256,8 @@ pub(super) fn counts_words(grade: &Grade) -> String {
     }
     match broken {
         0 => text,
-        1 => format!("{text}; 1 program does not work"),
-        _ => format!("{text}; {broken} programs do not work"),
+        1 => format!("{text}; 1 program does not work and is not counted"),
+        _ => format!("{text}; {broken} programs do not work and are not counted"),
     }
 }
 
