@@ -1,4 +1,4 @@
-//! A grade for people and for programs. Every report says the same, since all of them ask [`told`] what is said of a finding;
+//! A grade for people and for programs. Every report says the same, since all of them ask `told` what is said of a finding;
 //! they differ in form.
 //!
 //! ```text
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! What a program printed, how it named its files, and what it put on the wire is a stranger's: nothing of it reaches a
-//! report but through [`shown::visible`] or as hexadecimal digits.
+//! report but through `shown::visible` or as hexadecimal digits.
 
 mod cuts;
 #[cfg(test)]
@@ -29,15 +29,14 @@ use super::verdict::Grade;
 /// How a grade is written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// For a person at a terminal, at most [`terminal::WIDTH`] columns.
-    Terminal {
-        /// With colours; the words say the same without.
-        colour: bool,
-    },
+    /// For a person, at most 98 columns.
+    Text,
+    /// The same with colours; the words say the same without.
+    Painted,
     /// One JSON document.
     Json,
     /// JUnit's XML, for continuous integration.
-    JUnit,
+    Junit,
     /// `results.json` of a Gradescope autograder.
     Gradescope,
     /// One page for a browser, which asks nobody for anything.
@@ -48,9 +47,10 @@ pub enum Format {
 #[must_use]
 pub fn render(grade: &Grade, format: Format) -> Vec<u8> {
     let text = match format {
-        Format::Terminal { colour } => terminal::report(grade, colour),
+        Format::Text => terminal::report(grade, false),
+        Format::Painted => terminal::report(grade, true),
         Format::Json => json::document(grade),
-        Format::JUnit => junit::document(grade),
+        Format::Junit => junit::document(grade),
         Format::Gradescope => gradescope::results(grade),
         Format::Html => html::page(grade),
     };

@@ -9,8 +9,6 @@ use serde_json::Value;
 use super::fixture::{NASTY, both, broken, for_students, small, split_header};
 use super::*;
 
-const PLAIN: Format = Format::Terminal { colour: false };
-
 fn text(grade: &Grade, format: Format) -> String {
     String::from_utf8(render(grade, format)).expect("reports are UTF-8")
 }
@@ -34,22 +32,22 @@ fn snapshot(name: &str, text: &str) {
 
 #[test]
 fn teacher_reads_table_fault_lanes_and_what_to_do() {
-    snapshot("terminal-teacher", &text(&small(), PLAIN));
+    snapshot("terminal-teacher", &text(&small(), Format::Text));
 }
 
 #[test]
 fn student_reads_a_question_and_no_answer() {
-    snapshot("terminal-student", &text(&for_students(small()), PLAIN));
+    snapshot("terminal-student", &text(&for_students(small()), Format::Text));
 }
 
 #[test]
 fn program_that_does_not_work_is_told_with_what_it_printed() {
-    snapshot("terminal-broken", &text(&broken(), PLAIN));
+    snapshot("terminal-broken", &text(&broken(), Format::Text));
 }
 
 #[test]
 fn every_kind_of_verdict_has_its_row_and_its_place_in_the_closing_line() {
-    let report = text(&both(), PLAIN);
+    let report = text(&both(), Format::Text);
     let table: Vec<&str> = report.lines().take_while(|line| !line.starts_with("FAILED")).collect();
     let (_, closing) = report.split_once("isolation").expect("the end");
     snapshot("terminal-table", &format!("{}\n\nisolation{closing}", table.join("\n").trim_end()));
@@ -70,7 +68,7 @@ fn programs_read_json() {
 
 #[test]
 fn build_servers_read_junit() {
-    let report = text(&for_students(small()), Format::JUnit);
+    let report = text(&for_students(small()), Format::Junit);
     snapshot("junit", &report);
 }
 
@@ -82,12 +80,12 @@ fn gradescope_reads_its_results() {
 #[test]
 fn report_for_a_terminal_holds_nothing_that_moves_a_cursor_and_fits() {
     for grade in all() {
-        let plain = text(&grade, PLAIN);
+        let plain = text(&grade, Format::Text);
         for line in plain.lines() {
             assert!(!line.contains(|c: char| c.is_control() || c == '\u{202e}'), "{line:?}");
             assert!(line.chars().count() <= terminal::WIDTH, "{} columns: {line}", line.chars().count());
         }
-        let painted = text(&grade, Format::Terminal { colour: true });
+        let painted = text(&grade, Format::Painted);
         assert!(painted.contains("\u{1b}["), "colours");
         assert_eq!(anstream::adapter::strip_str(&painted).to_string(), plain);
     }
@@ -127,7 +125,7 @@ fn long_lanes_keep_their_beginning_and_their_end() {
 /// What only a teacher is told of every finding that fell.
 #[test]
 fn students_are_not_told_the_answer_in_any_format() {
-    for format in [PLAIN, Format::Json, Format::JUnit, Format::Gradescope, Format::Html] {
+    for format in [Format::Text, Format::Json, Format::Junit, Format::Gradescope, Format::Html] {
         // Line breaks of a report are not the words'; inside JSON they are two letters.
         let flat =
             |grade: &Grade| text(grade, format).replace("\\n", " ").split_whitespace().collect::<Vec<_>>().join(" ");
@@ -150,7 +148,7 @@ fn students_are_not_told_the_answer_in_any_format() {
 
 #[test]
 fn how_to_run_it_again_is_said_in_every_format_for_people() {
-    for format in [PLAIN, Format::JUnit, Format::Gradescope, Format::Html] {
+    for format in [Format::Text, Format::Junit, Format::Gradescope, Format::Html] {
         assert!(text(&both(), format).contains("--replay server/split-header"), "{format:?}");
     }
     assert_eq!(value(&both(), Format::Json)["findings"][0]["id"], "server/split-header");
@@ -169,6 +167,33 @@ fn points_are_the_same_in_json_gradescope_and_the_closing_line() {
     assert_eq!((sum("score"), sum("max_score")), (reached, all));
     assert!(terminal::closing(&grade).ends_with("; 6 of 10.5 points; 41.2 s"));
     assert!(!tests.iter().any(|test| test["name"].as_str().is_some_and(|name| name.contains("header-body-merge"))));
+}
+
+/// Names of all fields, those of events left out: they are the trace's.
+fn keys(value: &Value, out: &mut std::collections::BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                out.insert(key.clone());
+                if key != "events" {
+                    keys(value, out);
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| keys(value, out)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn document_names_every_field_of_json_and_every_verdict() {
+    let document = include_str!("../../../../docs/GRADE-REPORTS.md");
+    let mut names = std::collections::BTreeSet::new();
+    keys(&value(&both(), Format::Json), &mut names);
+    names.extend(told::Mark::ALL.map(|mark| mark.id().to_owned()));
+    for name in names {
+        assert!(document.contains(&format!("`{name}`")), "{name}");
+    }
 }
 
 #[test]
@@ -218,12 +243,12 @@ fn parsed(xml: &[u8]) -> String {
 #[test]
 fn junit_is_well_formed_and_its_counts_are_those_of_its_cases() {
     for grade in all() {
-        parsed(&render(&grade, Format::JUnit));
+        parsed(&render(&grade, Format::Junit));
     }
-    let read = parsed(&render(&both(), Format::JUnit));
+    let read = parsed(&render(&both(), Format::Junit));
     assert!(read.starts_with("[12, 2, 0, 3]"), "12 cases, 2 failures, 3 skipped: {read}");
     assert!(read.contains("<!-- ]]> & \\xff\\xfe\\0 Größe \\u{202e}"), "what was printed comes through: {read}");
-    assert!(parsed(&render(&broken(), Format::JUnit)).starts_with("[3, 0, 1, 0]"));
+    assert!(parsed(&render(&broken(), Format::Junit)).starts_with("[3, 0, 1, 0]"));
 }
 
 /// Every byte, and every character that a standard has a rule for, as a program's words and as the name of a file.
@@ -235,8 +260,8 @@ fn junit_is_well_formed_whatever_bytes_a_program_prints() {
     grade.findings[0].said = [&every, odd.as_bytes()].concat();
     grade.findings[0].observed = format!("it wrote {odd}");
     grade.controls[0].command = format!("./a {odd}\n\t\"'<&>");
-    parsed(&render(&grade, Format::JUnit));
-    for format in [PLAIN, Format::Gradescope, Format::Json, Format::Html] {
+    parsed(&render(&grade, Format::Junit));
+    for format in [Format::Text, Format::Gradescope, Format::Json, Format::Html] {
         let text = text(&grade, format);
         assert!(!text.contains(|c: char| c.is_control() && c != '\n' || odd[1..].contains(c)), "{format:?}");
     }
@@ -258,10 +283,10 @@ fn page_holds_no_markup_of_a_program_and_asks_nobody() {
 fn report_of_a_run_without_events_or_words_has_no_empty_parts() {
     let mut grade = small();
     grade.findings = vec![super::super::verdict::Finding { events: vec![], said: vec![], ..split_header() }];
-    let report = text(&grade, PLAIN);
+    let report = text(&grade, Format::Text);
     assert!(!report.contains("printed") && !report.contains("time client"), "{report}");
     grade.findings.clear();
-    assert!(text(&grade, PLAIN).ends_with("0 checks; 0 of 0 points; 41.2 s\n"));
+    assert!(text(&grade, Format::Text).ends_with("0 checks; 0 of 0 points; 41.2 s\n"));
 }
 
 /// Not a test: `tests/browser` needs pages of programs that fall in every way, and no program does so on purpose.
