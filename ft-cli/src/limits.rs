@@ -182,6 +182,24 @@ pub const GRADE_STALL: Duration = Duration::from_millis(25);
 /// Bytes of what a program printed in a run that a report shows.
 pub const GRADE_SAID: usize = 600;
 
+/// Lines of a run's lanes that a report shows: with the words about it, a screen.
+pub const REPORT_LANES: usize = 24;
+
+/// Last lines of what a program printed that a report shows: a traceback's end.
+pub const REPORT_PRINTED: usize = 6;
+
+/// Bytes of what a program printed that are looked at for them: a line without an end must not fill a report.
+pub const REPORT_PRINTED_BYTES: usize = 2 * 1024;
+
+/// Events of one run that a report for programs holds: far more than a small transfer has.
+pub const REPORT_EVENTS: usize = 400;
+
+/// Payload of one event that it holds, bytes; of a longer one it says the length.
+pub const REPORT_PAYLOAD: usize = 2 * 1024;
+
+/// Moments of one run that a grade's page holds: it has up to forty runs, and must stay small.
+pub const REPORT_MOMENTS: usize = 90;
+
 /// Payload that a proxy's recording keeps, bytes. What is beyond is counted, passed on, and not kept.
 pub const RECORD_BYTES: u64 = 16 * 1024 * 1024;
 

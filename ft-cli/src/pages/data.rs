@@ -23,8 +23,9 @@ pub(crate) struct Timeline {
     pub(crate) moments: Vec<Moment>,
     /// Moments that were left out at the end, to bound the page.
     pub(crate) left_out: usize,
-    /// What came of it.
-    pub(crate) outcome: Told,
+    /// What came of it, where that is told beside the moments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) outcome: Option<Told>,
 }
 
 /// One direction of one connection.

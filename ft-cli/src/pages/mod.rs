@@ -16,12 +16,12 @@ use crate::commands::demo::lesson::Lesson;
 use crate::commands::demo::stage::{Library, Shown};
 use crate::render::sign;
 
-pub(crate) use timeline::frames;
 use timeline::timeline;
+pub(crate) use timeline::{frames, run};
 
-const STYLE: &str = concat!(include_str!("style.css"), include_str!("lanes.css"));
+pub(crate) const STYLE: &str = concat!(include_str!("style.css"), include_str!("lanes.css"));
 const COURSE_STYLE: &str = include_str!("course.css");
-const SCRIPTS: &str = concat!(include_str!("dom.js"), include_str!("lanes.js"));
+pub(crate) const SCRIPTS: &str = concat!(include_str!("dom.js"), include_str!("lanes.js"));
 const TRACE_SCRIPTS: &str = concat!(include_str!("stage.js"), include_str!("timeline.js"));
 const COURSE_SCRIPTS: &str = concat!(include_str!("cut.js"), include_str!("course.js"));
 
@@ -88,12 +88,17 @@ pub(crate) fn course_page(lessons: &[(Lesson, Shown)], library: Library<'_>) -> 
 }
 
 /// What a template asks for.
-struct Parts<'a> {
-    title: &'a str,
-    style: &'a str,
-    script: &'a str,
-    data: &'a str,
-    plain: &'a str,
+pub(crate) struct Parts<'a> {
+    /// Text.
+    pub(crate) title: &'a str,
+    /// CSS of ours.
+    pub(crate) style: &'a str,
+    /// JavaScript of ours.
+    pub(crate) script: &'a str,
+    /// From [`json`].
+    pub(crate) data: &'a str,
+    /// Text for who runs no scripts.
+    pub(crate) plain: &'a str,
 }
 
 /// Fills a template in one pass: what is put in is never looked at for further places.
@@ -101,7 +106,7 @@ struct Parts<'a> {
 /// # Panics
 ///
 /// If the template asks for what there is not: a test fills every template.
-fn fill(template: &str, parts: &Parts<'_>) -> String {
+pub(crate) fn fill(template: &str, parts: &Parts<'_>) -> String {
     let mut page = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{") {
@@ -122,7 +127,7 @@ fn fill(template: &str, parts: &Parts<'_>) -> String {
 }
 
 /// JSON that can stand inside an element: nothing in it can end the element or begin another.
-fn json(value: &impl Serialize) -> String {
+pub(crate) fn json(value: &impl Serialize) -> String {
     let text = serde_json::to_string(value).expect("string keys and no floats");
     text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }

@@ -29,24 +29,34 @@ struct Written {
 pub(crate) fn timeline(played: &Played) -> Timeline {
     let events = words::told(played);
     let parties = ft_sim::cases::find(played.case).map_or(["client", "server"], |case| case.parties);
+    let mut line = run(events, PAGE_MOMENTS);
+    line.replay = ft_sim::replay::line(played.case, &played.run.schedule);
+    line.schedule = played.run.schedule.to_string();
+    line.parties = parties.map(str::to_owned);
+    line.outcome = Some(Told {
+        client: words::said(played, &played.outcome.client),
+        server: words::said(played, &played.outcome.server),
+        files: words::disk(&played.outcome.files),
+        retry: played.outcome.retry.clone(),
+        waits: words::waits(played).map(str::to_owned),
+        breaks: played.run.violation.as_ref().map(|violation| violation.name.clone()),
+    });
+    line
+}
+
+/// The timeline of events, with at most so many moments; its names and its outcome are the caller's to say.
+pub(crate) fn run(events: &[Event], most: usize) -> Timeline {
     let mut moments = moments(events);
-    let left_out = moments.len().saturating_sub(PAGE_MOMENTS);
-    moments.truncate(PAGE_MOMENTS);
+    let left_out = moments.len().saturating_sub(most);
+    moments.truncate(most);
     Timeline {
-        replay: ft_sim::replay::line(played.case, &played.run.schedule),
-        schedule: played.run.schedule.to_string(),
-        parties: parties.map(str::to_owned),
+        replay: String::new(),
+        schedule: String::new(),
+        parties: ["client", "server"].map(str::to_owned),
         streams: streams(events),
         moments,
         left_out,
-        outcome: Told {
-            client: words::said(played, &played.outcome.client),
-            server: words::said(played, &played.outcome.server),
-            files: words::disk(&played.outcome.files),
-            retry: played.outcome.retry.clone(),
-            waits: words::waits(played).map(str::to_owned),
-            breaks: played.run.violation.as_ref().map(|violation| violation.name.clone()),
-        },
+        outcome: None,
     }
 }
 

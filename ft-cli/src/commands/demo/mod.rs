@@ -4,7 +4,7 @@
 //! what only a kernel shows and [`survey`] for counts), [`tell`] (both as [`page`]s), [`draw`] and [`plain`] (pages as text),
 //! [`session`] (a person at a terminal).
 
-mod draw;
+pub(crate) mod draw;
 pub(crate) mod lesson;
 pub(crate) mod live;
 mod page;

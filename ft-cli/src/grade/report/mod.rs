@@ -1,37 +1,58 @@
-//! placeholder until the reports are merged
-use super::facts::last_lines;
-use super::verdict::{Grade, Verdict};
+//! A grade for people and for programs. Every report says the same, since all of them ask `told` what is said of a finding;
+//! they differ in form.
+//!
+//! ```text
+//!   stories ── what there is to say of a pitfall (texts.toml)      told ── what is said of a finding
+//!   shown ── a stranger's words, escaped and bounded
+//!   terminal   json   junit   gradescope      html ── grade.html, .css, .js      cuts ── where along the bytes it was cut
+//! ```
+//!
+//! What a program printed, how it named its files, and what it put on the wire is a stranger's: nothing of it reaches a
+//! report but through `shown::visible` or as hexadecimal digits.
+
+mod cuts;
+#[cfg(test)]
+mod fixture;
+mod gradescope;
+mod html;
+mod json;
+mod junit;
+mod shown;
+mod stories;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod told;
+
+use super::verdict::Grade;
+
+/// How a grade is written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
+    /// For a person, at most 98 columns.
     Text,
+    /// The same with colours; the words say the same without.
+    Painted,
+    /// One JSON document.
     Json,
+    /// JUnit's XML, for continuous integration.
     Junit,
+    /// `results.json` of a Gradescope autograder.
     Gradescope,
+    /// One page for a browser, which asks nobody for anything.
     Html,
 }
-pub fn render(grade: &Grade, _: Format) -> Vec<u8> {
-    let mut out = String::new();
-    for c in &grade.controls {
-        out += &format!("{:?} {} control: {:?} {:?}\n", c.role, c.command, c.broken, c.text);
-    }
-    for f in &grade.findings {
-        out += &format!(
-            "{:14} {:28} {:5.2}s {}/{} [{}] {} -- {}\n",
-            f.verdict.as_str(),
-            f.id(),
-            f.took.as_secs_f64(),
-            f.failures,
-            f.runs,
-            f.whose.map_or(String::new(), |w| w.to_string()),
-            f.schedule,
-            f.observed
-        );
-        if f.verdict == Verdict::Failed || f.verdict == Verdict::Inconclusive {
-            for l in last_lines(&f.said, 1) {
-                out += &format!("      | {l}\n");
-            }
-        }
-    }
-    out += &format!("{:.1} s, points {:?}, {}\n", grade.took.as_secs_f64(), grade.points(), grade.isolation);
-    out.into_bytes()
+
+/// Writes a grade down. Where the grade is for students, hints stand in the place of explanations.
+#[must_use]
+pub fn render(grade: &Grade, format: Format) -> Vec<u8> {
+    let text = match format {
+        Format::Text => terminal::report(grade, false),
+        Format::Painted => terminal::report(grade, true),
+        Format::Json => json::document(grade),
+        Format::Junit => junit::document(grade),
+        Format::Gradescope => gradescope::results(grade),
+        Format::Html => html::page(grade),
+    };
+    text.into_bytes()
 }
