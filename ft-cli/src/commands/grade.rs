@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anstream::{AutoStream, ColorChoice};
 use ft_core::dialect::{Pitfall, TextEnd};
 use serde::Deserialize;
 
@@ -57,18 +58,21 @@ pub(super) fn run(args: &GradeArgs, screen: &Screen) -> Result<Exit, Stop> {
     if let Some(folder) = &args.out {
         write_all(&grade, folder, screen)?;
     }
+    let paints = AutoStream::choice(&std::io::stdout()) != ColorChoice::Never;
     let format = match args.format {
         GradeFormat::Text if screen.mode() == Mode::Json => Format::Json,
+        GradeFormat::Text if paints => Format::Painted,
         GradeFormat::Text => Format::Text,
         GradeFormat::Json => Format::Json,
         GradeFormat::Junit => Format::Junit,
         GradeFormat::Gradescope => Format::Gradescope,
         GradeFormat::Html => Format::Html,
     };
-    if format == Format::Text {
-        screen.print(String::from_utf8_lossy(&render(&grade, format)).trim_end());
+    let report = render(&grade, format);
+    if matches!(format, Format::Text | Format::Painted) {
+        screen.print(String::from_utf8_lossy(&report).trim_end());
     } else {
-        sim::put(&render(&grade, format), None)?;
+        sim::put(&report, None)?;
     }
     Ok(exit(&grade))
 }
