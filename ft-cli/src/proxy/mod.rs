@@ -96,15 +96,16 @@ pub fn asker(legs: [&TcpStream; 2]) -> io::Result<Asker> {
 ///
 /// Dropping the future closes both connections.
 pub async fn relay(conn: u16, [client, server]: [TcpStream; 2], conduct: &Conduct, record: &Record) -> io::Result<()> {
-    let end = |stream: &TcpStream, diag: &Option<Rc<Diag>>| -> io::Result<End> {
+    let end = |stream: &TcpStream, party: Party, diag: &Option<Rc<Diag>>| -> io::Result<End> {
         // A write is a segment, now: the schedule says where segments end, Nagle's algorithm does not.
-        stream.set_nodelay(true)?;
-        let (local, remote) = (stream.peer_addr()?, stream.local_addr()?);
+        let addresses = stream.set_nodelay(true).and_then(|()| Ok((stream.peer_addr()?, stream.local_addr()?)));
+        let (local, remote) = addresses
+            .map_err(|e| io::Error::new(e.kind(), format!("the {party} was gone before anything was passed on: {e}")))?;
         // A socket that the kernel does not know is on another machine, or behind something that translates addresses.
         let knows = |diag: &&Rc<Diag>| diag.find(local, remote).is_ok_and(|seen| seen.is_some());
         Ok(End { diag: diag.as_ref().filter(knows).cloned(), local, remote })
     };
-    let ends = [end(&client, &conduct.diags[0])?, end(&server, &conduct.diags[1])?];
+    let ends = [end(&client, Party::Client, &conduct.diags[0])?, end(&server, Party::Server, &conduct.diags[1])?];
     record.open(conn);
     let gate = KernelGate::new(ends, record.clone(), conduct.killer.clone());
     let relay = Relay::new(conn, &conduct.schedule, gate);
