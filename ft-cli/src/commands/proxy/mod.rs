@@ -48,7 +48,11 @@ pub(super) async fn run(args: ProxyArgs, screen: Screen) -> Result<Exit, Stop> {
     let mut signals = Signals::new().map_err(|e| Stop::failed(format_args!("cannot hear signals: {e}")))?;
     let listeners = listen(&args.listen).await.map_err(|e| {
         let stop = Stop::failed(format_args!("cannot listen on {e}"));
-        if e.kind() == io::ErrorKind::AddrInUse { stop.hint("another program has it; port 0 is any free one") } else { stop }
+        if e.kind() == io::ErrorKind::AddrInUse {
+            stop.hint("another program has it; port 0 is any free one")
+        } else {
+            stop
+        }
     })?;
     let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
     let pace = Pace { latency: args.latency, rate: args.rate };
