@@ -134,6 +134,7 @@ fn steps_of_the_second_connection_leave_the_first_and_the_third_alone() {
             send(&mut client, b"ping");
             assert_eq!(take(&mut server, 4), b"ping");
         }
+        drop(client);
         let line = proxy.running.line(|line| line.contains(r#""event":"closed""#));
         let closed = event(&line);
         assert_eq!(closed["connection"], number);

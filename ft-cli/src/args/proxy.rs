@@ -13,13 +13,13 @@ use crate::net::Endpoint;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  ft-cli proxy :7000 :65432 --schedule 'c2s@4 split'         4 bytes are all that the server reads first
+  ft-cli proxy :7000 :65432 --schedule 'c2s@4 split'         the server's first read returns 4
   ft-cli proxy :7000 :65432 --schedule '2:s2c@1 rst'         the client's second connection breaks
   ft-cli proxy :7000 :65432 --scenario pitfall-split-ack
   ft-cli proxy :7000 :80 --latency 50ms --rate 10M           a slow path
   ft-cli proxy :7000 :80 --connections 1 --record seen.pcapng
 
-Let the client connect to port 7000 instead of the server's. Ctrl-C ends the proxy and writes the recording.
+Let the client connect to port 7000 instead of the server's; Ctrl-C ends the proxy.
 docs/SCHEDULE.md says what a schedule can ask for, and which steps a proxy plays. On Linux the
 kernel is asked whether the reader has read. Elsewhere, and for a program on another machine, a
 pause stands for the question, and the closing line says \"probabilistic\".")]
