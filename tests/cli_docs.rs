@@ -1,7 +1,8 @@
 //! The documents say what is true: every `sh` block of README.md, docs/CLI.md and docs/SIMULATOR.md is run.
 //!
 //! Blocks of one document share a folder and run in order, each line by `sh`. `ft-cli serve` is started on a free port and
-//! goes on; `localhost` in later lines is the newest server. A line must exit with 0, or with N if it ends in `# exit N`.
+//! goes on; `localhost` in later lines is the newest server. `ft-cli proxy :7000` listens on a free port, and Ctrl-C is pressed once it does.
+//! A line must exit with 0, or with N if it ends in `# exit N`.
 
 #[path = "cli/harness.rs"]
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]
@@ -58,6 +59,13 @@ fn run_all(lines: &[String]) {
         let line = match &server {
             Some(server) => line.replace("localhost", &server.address()),
             None => line.to_owned(),
+        };
+        let line = match line.strip_prefix("ft-cli proxy :7000 ") {
+            Some(rest) if code == 0 => format!(
+                "rm -f said; ft-cli proxy :0 {rest} > said & until grep -qs listening said; do kill -0 $!; sleep 0.1; done; \
+                 kill -INT $!; wait $!"
+            ),
+            _ => line,
         };
         let ran = sandbox.shell(&line);
         let said = String::from_utf8_lossy(&ran.stderr);

@@ -20,7 +20,7 @@ use crate::net::{Endpoint, Target};
 pub use demo::DemoArgs;
 #[cfg(target_os = "linux")]
 pub use grade::{GradeArgs, GradeDialect, GradeFormat, Profile};
-pub use proxy::ProxyArgs;
+pub use proxy::{Listen, ProxyArgs};
 pub use sim::{
     ExploreArgs, MapArgs, MapFormat, ReplayArgs, SimArgs, SimRunArgs, SimVerb, TraceArgs, TraceFormat, WorldArg,
 };

@@ -200,11 +200,18 @@ pub const REPORT_PAYLOAD: usize = 2 * 1024;
 /// Moments of one run that a grade's page holds: it has up to forty runs, and must stay small.
 pub const REPORT_MOMENTS: usize = 90;
 
-/// Payload that a proxy's recording keeps, bytes. What is beyond is counted, passed on, and not kept.
+/// What a proxy's recording keeps, bytes; a stream is in it twice, as it came and as it was passed on. What is beyond is
+/// passed on and counted.
 pub const RECORD_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What an event of a recording takes besides its payload, bytes: single bytes must not fill the memory either.
+pub const RECORD_EVENT: u64 = 128;
 
 /// Most that is on its way along a slowed path, bytes: 100 ms of 1 Gbit/s, and some.
 pub const PACE_BUFFER: usize = 16 * 1024 * 1024;
+
+/// Pieces on their way along a slowed path: single bytes cost some sixty each.
+pub const PACE_PIECES: usize = 64 * 1024;
 
 /// Bytes put on a slowed path at a time: a few segments, so that a low rate is smooth.
 pub const PACE_CHUNK: usize = 4 * 1024;

@@ -2,7 +2,7 @@
 
 use crate::harness::{Sandbox, snapshot};
 
-const VERBS: [&str; 9] = ["try", "demo", "serve", "put", "get", "ls", "sim", "completions", "man"];
+const VERBS: [&str; 10] = ["try", "demo", "serve", "put", "get", "ls", "sim", "proxy", "completions", "man"];
 
 #[test]
 fn help_of_every_verb_reads_as_its_snapshot() {
@@ -61,7 +61,7 @@ fn completions_are_made_for_every_shell_and_name_every_verb() {
     let sandbox = Sandbox::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = sandbox.run(&format!("completions {shell}")).expect(0).text();
-        for verb in ["try", "demo", "serve", "put", "get", "ls", "sim"] {
+        for verb in ["try", "demo", "serve", "put", "get", "ls", "sim", "proxy"] {
             assert!(script.contains(verb), "{verb} in the script for {shell}");
         }
     }

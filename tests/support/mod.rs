@@ -151,6 +151,12 @@ impl Running {
         kill_process(pid, Signal::TERM).expect("our own child");
     }
 
+    /// SIGINT: what Ctrl-C sends.
+    pub(crate) fn interrupt(&self) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::INT).expect("our own child");
+    }
+
     /// Waits for its end. The deadline kills it and fails the test.
     #[track_caller]
     pub(crate) fn finish(mut self) -> Ended {

@@ -13,20 +13,22 @@ use crate::net::Endpoint;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  ft-cli proxy :7000 localhost:65432 --schedule 'c2s@4 split'      the server's first read returns 4 bytes
-  ft-cli proxy :7000 localhost:65432 --scenario pitfall-split-ack
-  ft-cli proxy :7000 localhost:80 --latency 50ms --rate 10M        a slow path
-  ft-cli proxy :7000 localhost:80 --connections 1 --record seen.pcapng
+  ft-cli proxy :7000 :65432 --schedule 'c2s@4 split'         the server's first read returns 4
+  ft-cli proxy :7000 :65432 --schedule '2:s2c@1 rst'         the client's second connection breaks
+  ft-cli proxy :7000 :65432 --scenario pitfall-split-ack
+  ft-cli proxy :7000 :80 --latency 50ms --rate 10M           a slow path
+  ft-cli proxy :7000 :80 --connections 1 --record seen.pcapng
 
-docs/SCHEDULE.md says what a schedule can ask for, and which steps a proxy plays.
-On Linux the kernel is asked whether the reader has read; elsewhere, and for a peer on another machine,
-a pause stands for it, and the closing line says \"probabilistic\".")]
+Let the client connect to port 7000 instead of the server's; Ctrl-C ends the proxy.
+docs/SCHEDULE.md says what a schedule can ask for, and which steps a proxy plays. On Linux the
+kernel is asked whether the reader has read. Elsewhere, and for a program on another machine, a
+pause stands for the question, and the closing line says \"probabilistic\".")]
 pub struct ProxyArgs {
     /// Where to listen: HOST:PORT, or :PORT for this machine alone; port 0 for any free one
-    #[arg(value_name = "LISTEN", value_parser = listen)]
-    pub listen: Endpoint,
-    /// Where every connection leads: HOST:PORT
-    #[arg(value_name = "TARGET", value_parser = Endpoint::parse)]
+    #[arg(value_name = "LISTEN", value_parser = Listen::parse)]
+    pub listen: Listen,
+    /// Where every connection leads: HOST:PORT, or :PORT of this machine
+    #[arg(value_name = "TARGET", value_parser = target)]
     pub target: Endpoint,
     /// What happens to the streams; connections count from 1 in the order in which they are accepted
     #[arg(long, value_name = "TEXT", conflicts_with = "scenario")]
@@ -49,17 +51,48 @@ pub struct ProxyArgs {
     /// Write down what passed: FILE.json, one event a line, or FILE.pcapng, for Wireshark
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub record: Option<PathBuf>,
-    /// End after so many connections [default: at Ctrl-C]
-    #[arg(long, value_name = "N")]
+    /// End when so many connections have come and gone [default: at Ctrl-C]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub connections: Option<u16>,
     /// Silence, in seconds, after which a connection is closed
     #[arg(long, value_name = "SECONDS", default_value_t = limits::PROXY_IDLE.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
 }
 
-fn listen(text: &str) -> Result<Endpoint, String> {
-    let text = if text.starts_with(':') { format!("127.0.0.1{text}") } else { text.to_owned() };
-    Endpoint::parse_listen(&text).map_err(|e| e.to_string())
+/// Where a proxy listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// This port of 127.0.0.1, and of ::1 where there is one: clients that are told `localhost` may try either alone.
+    Loopback(u16),
+    /// Whatever this resolves to.
+    At(Endpoint),
+}
+
+impl Listen {
+    fn parse(text: &str) -> Result<Self, String> {
+        with_port(text)?;
+        let endpoint = |text: &str| Endpoint::parse_listen(text).map_err(|e| e.to_string());
+        match text.strip_prefix(':') {
+            // `::1` is an address.
+            Some(rest) if !rest.contains(':') => Ok(Self::Loopback(endpoint(&format!("localhost{text}"))?.port)),
+            _ => endpoint(text).map(Self::At),
+        }
+    }
+}
+
+fn target(text: &str) -> Result<Endpoint, String> {
+    with_port(text)?;
+    let is_port = text.strip_prefix(':').is_some_and(|rest| !rest.contains(':'));
+    let text = if is_port { format!("localhost{text}") } else { text.to_owned() };
+    Endpoint::parse(&text).map_err(|e| e.to_string())
+}
+
+/// Resolvers take a bare number for an IPv4 address.
+fn with_port(text: &str) -> Result<(), String> {
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(format!("for port {text} of this machine write :{text}"));
+    }
+    Ok(())
 }
 
 fn positive(text: &str) -> Result<usize, String> {
@@ -114,8 +147,16 @@ mod tests {
 
     #[test]
     fn port_alone_means_this_machine() {
-        let at = listen(":7000").expect("an address");
-        assert_eq!((at.host.as_str(), at.port), ("127.0.0.1", 7000));
-        assert!(listen("::1").is_err() || listen("::1").is_ok_and(|at| at.host != "127.0.0.1"));
+        let at = |host: &str, port| Endpoint { host: host.into(), port };
+        assert_eq!(Listen::parse(":7000"), Ok(Listen::Loopback(7000)));
+        assert_eq!(Listen::parse(":0"), Ok(Listen::Loopback(0)));
+        assert_eq!(Listen::parse("::1"), Ok(Listen::At(at("::1", limits::DEFAULT_PORT))));
+        assert_eq!(Listen::parse("[::1]:0"), Ok(Listen::At(at("::1", 0))));
+        assert_eq!(target(":80"), Ok(at("localhost", 80)));
+        assert_eq!(target("[::1]:80"), Ok(at("::1", 80)));
+        for bad in ["", ":", ":x", ":70000", "7000"] {
+            assert!(Listen::parse(bad).is_err() && target(bad).is_err(), "{bad}");
+        }
+        assert!(target(":0").is_err(), "nobody listens there");
     }
 }

@@ -14,6 +14,7 @@ mod man;
 mod proxy;
 mod put;
 mod serve;
+mod signals;
 mod sim;
 mod try_it;
 

@@ -8,4 +8,4 @@ mod tcp;
 pub use backoff::Backoff;
 pub use deadline::{Beat, Deadline};
 pub use target::{BadTarget, Endpoint, Target};
-pub use tcp::{connect, listen};
+pub use tcp::{accept, connect, listen};

@@ -1,8 +1,10 @@
 //! Connecting to every address of a host, and listening so that a restart finds its port free.
 
 use std::fmt::Write as _;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
@@ -104,6 +106,28 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     }
     socket.bind(address).map_err(named)?;
     socket.listen(BACKLOG).map_err(named)
+}
+
+/// The next connection of any listener. Each time another listener is asked first, so that a busy one starves none.
+///
+/// # Errors
+/// No more descriptors, or a connection that was gone before it was accepted: neither is a reason to stop listening, but
+/// trying again at once would only spin.
+///
+/// # Cancel safety
+/// No connection is lost.
+pub async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+    let mut first = 0;
+    poll_fn(|cx| {
+        first += 1;
+        for i in 0..listeners.len() {
+            if let Poll::Ready(accepted) = listeners[(first + i) % listeners.len()].poll_accept(cx) {
+                return Poll::Ready(accepted);
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 #[cfg(test)]

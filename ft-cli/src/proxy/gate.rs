@@ -28,11 +28,21 @@ pub(crate) struct End {
     /// The program's own address, and the proxy's.
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
+    /// The same kernel knows the proxy's own socket.
+    pub(crate) knows_ours: bool,
 }
 
 impl End {
     fn look(&self) -> Option<Seen> {
         self.diag.as_ref()?.find(self.local, self.remote).ok()?
+    }
+
+    /// The program's kernel has answered with RST: the proxy's own socket, to which nobody has said an end yet, is no more.
+    ///
+    /// That the program's socket is gone says less: it may have read everything, answered, and closed in order.
+    fn is_refused(&self) -> bool {
+        let ours = self.diag.as_ref().filter(|_| self.knows_ours).map(|diag| diag.find(self.remote, self.local));
+        ours.is_some_and(|found| found.is_ok_and(|seen| seen.is_none_or(|seen| seen.is_gone())))
     }
 }
 
@@ -121,9 +131,8 @@ impl relay::Gate for KernelGate {
         self.asking.poll_taken(dir, offset, cx).map(|certainty| self.record.doubt(certainty))
     }
 
-    /// Its kernel says so itself, by a RST: asked for here, it might have read everything and closed in order.
-    fn reader_gone(&self, _: Direction) -> bool {
-        false
+    fn reader_gone(&self, dir: Direction) -> bool {
+        self.asking.reader(dir).is_refused()
     }
 
     fn written(&self, _: Direction) -> Option<u64> {

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::record::Record;
-use crate::limits::{PACE_BUFFER, PACE_CHUNK, PACE_QUEUE};
+use crate::limits::{PACE_BUFFER, PACE_CHUNK, PACE_PIECES, PACE_QUEUE};
 
 /// A slower path than the one that is there. Both directions have it, each for itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,14 +46,23 @@ impl Pace {
     }
 }
 
+/// What travels along a paced path. An end and a break stay at its head: they can be read again.
+#[derive(Debug)]
+enum Piece {
+    Bytes(Vec<u8>),
+    End,
+    /// A reset overtakes nothing: what came before it is read first.
+    Broken(io::ErrorKind),
+}
+
 /// What is on its way along a paced path.
 #[derive(Debug)]
 struct Path {
     pace: Pace,
-    /// Pieces with the moment at which each arrives; an empty one is the end of stream.
-    queue: VecDeque<(Instant, Vec<u8>)>,
+    /// Pieces with the moment at which each arrives.
+    queue: VecDeque<(Instant, Piece)>,
+    /// Bytes in them.
     queued: usize,
-    ended: bool,
     /// When the path can take the next byte.
     free_at: Instant,
     sleep: Pin<Box<Sleep>>,
@@ -63,29 +72,41 @@ impl Path {
     fn new(pace: Pace) -> Self {
         let now = Instant::now();
         let sleep = Box::pin(sleep_until(now));
-        Self { pace, queue: VecDeque::new(), queued: 0, ended: false, free_at: now, sleep }
+        Self { pace, queue: VecDeque::new(), queued: 0, free_at: now, sleep }
     }
 
-    fn put(&mut self, bytes: Vec<u8>) {
-        self.free_at = self.free_at.max(Instant::now()) + self.pace.serialising(bytes.len());
-        self.queued += bytes.len();
-        self.ended = bytes.is_empty();
-        self.queue.push_back((self.free_at + self.pace.latency, bytes));
+    fn has_room(&self) -> bool {
+        let is_open = !matches!(self.queue.back(), Some((_, Piece::End | Piece::Broken(_))));
+        is_open && self.queued < self.pace.room() && self.queue.len() < PACE_PIECES
     }
 
-    /// What has come out at this end; nothing at all is the end of stream.
-    fn poll_take(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<Vec<u8>> {
-        let Some((due, bytes)) = self.queue.front_mut() else { return Poll::Pending };
-        self.sleep.as_mut().reset(*due);
-        ready!(self.sleep.as_mut().poll(cx));
+    fn put(&mut self, piece: Piece) {
+        let len = if let Piece::Bytes(bytes) = &piece { bytes.len() } else { 0 };
+        self.free_at = self.free_at.max(Instant::now()) + self.pace.serialising(len);
+        self.queued += len;
+        self.queue.push_back((self.free_at + self.pace.latency, piece));
+    }
+
+    /// What has come out at this end, at most so much of it; nothing at all is the end of stream.
+    fn poll_take(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Vec<u8>>> {
+        let Some((due, piece)) = self.queue.front_mut() else { return Poll::Pending };
+        // The timer ticks in milliseconds, in which a fast path carries many pieces.
+        if *due > Instant::now() {
+            self.sleep.as_mut().reset(*due);
+            ready!(self.sleep.as_mut().poll(cx));
+        }
+        let bytes = match piece {
+            Piece::Bytes(bytes) => bytes,
+            Piece::End => return Poll::Ready(Ok(Vec::new())),
+            Piece::Broken(kind) => return Poll::Ready(Err((*kind).into())),
+        };
         let rest = bytes.split_off(most.min(bytes.len()));
         let part = std::mem::replace(bytes, rest);
         self.queued -= part.len();
-        // An end stays: it can be read again.
-        if bytes.is_empty() && !part.is_empty() {
+        if bytes.is_empty() {
             self.queue.pop_front();
         }
-        Poll::Ready(part)
+        Poll::Ready(Ok(part))
     }
 }
 
@@ -110,6 +131,9 @@ impl Leg {
     fn recorded(&mut self, bytes: &[u8]) {
         let (conn, dir, offset) = (self.conn, self.party.writes(), self.offset);
         self.offset += bytes.len() as u64;
+        if self.record.is_full() {
+            return self.record.stirred();
+        }
         self.record.saw(What::Write { conn, dir, offset, bytes: bytes.to_vec(), asked: bytes.len() as u64 });
     }
 }
@@ -128,24 +152,23 @@ impl AsyncRead for Leg {
         let Some(path) = &mut this.path else {
             let before = buf.filled().len();
             ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-            let bytes = buf.filled()[before..].to_vec();
+            let bytes = &buf.filled()[before..];
             if !bytes.is_empty() {
-                this.recorded(&bytes);
+                this.recorded(bytes);
             }
             return Poll::Ready(Ok(()));
         };
-        while !path.ended && path.queued < path.pace.room() {
+        while path.has_room() {
             let mut chunk = [0; PACE_CHUNK];
             let mut part = ReadBuf::new(&mut chunk);
-            match Pin::new(&mut this.stream).poll_read(cx, &mut part) {
+            path.put(match Pin::new(&mut this.stream).poll_read(cx, &mut part) {
                 Poll::Pending => break,
-                Poll::Ready(Ok(())) => path.put(part.filled().to_vec()),
-                // A reset overtakes nothing: what came before it is read first.
-                Poll::Ready(Err(_)) if !path.queue.is_empty() => break,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            }
+                Poll::Ready(Ok(())) if part.filled().is_empty() => Piece::End,
+                Poll::Ready(Ok(())) => Piece::Bytes(part.filled().to_vec()),
+                Poll::Ready(Err(error)) => Piece::Broken(error.kind()),
+            });
         }
-        let bytes = ready!(path.poll_take(cx, buf.remaining()));
+        let bytes = ready!(path.poll_take(cx, buf.remaining()))?;
         buf.put_slice(&bytes);
         if !bytes.is_empty() {
             this.recorded(&bytes);

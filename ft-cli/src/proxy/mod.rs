@@ -80,7 +80,8 @@ pub fn playable(schedule: &Schedule, may_kill: bool) -> Result<Schedule, String>
 pub fn asker(legs: [&TcpStream; 2]) -> io::Result<Asker> {
     let diag = Rc::new(Diag::here()?);
     let end = |stream: &TcpStream| -> io::Result<End> {
-        Ok(End { diag: Some(Rc::clone(&diag)), local: stream.peer_addr()?, remote: stream.local_addr()? })
+        let (local, remote) = (stream.peer_addr()?, stream.local_addr()?);
+        Ok(End { diag: Some(Rc::clone(&diag)), local, remote, knows_ours: false })
     };
     let mut asking = Asking::new([end(legs[0])?, end(legs[1])?]);
     Ok(Box::new(move |dir, offset, cx| asking.poll_taken(dir, offset, cx).map(|_| ())))
@@ -96,15 +97,19 @@ pub fn asker(legs: [&TcpStream; 2]) -> io::Result<Asker> {
 ///
 /// Dropping the future closes both connections.
 pub async fn relay(conn: u16, [client, server]: [TcpStream; 2], conduct: &Conduct, record: &Record) -> io::Result<()> {
-    let end = |stream: &TcpStream, diag: &Option<Rc<Diag>>| -> io::Result<End> {
+    let end = |stream: &TcpStream, party: Party, diag: &Option<Rc<Diag>>| -> io::Result<End> {
         // A write is a segment, now: the schedule says where segments end, Nagle's algorithm does not.
-        stream.set_nodelay(true)?;
-        let (local, remote) = (stream.peer_addr()?, stream.local_addr()?);
+        let addresses = stream.set_nodelay(true).and_then(|()| Ok((stream.peer_addr()?, stream.local_addr()?)));
+        let (local, remote) = addresses.map_err(|e| {
+            io::Error::new(e.kind(), format!("the {party} was gone before anything was passed on: {e}"))
+        })?;
         // A socket that the kernel does not know is on another machine, or behind something that translates addresses.
-        let knows = |diag: &&Rc<Diag>| diag.find(local, remote).is_ok_and(|seen| seen.is_some());
-        Ok(End { diag: diag.as_ref().filter(knows).cloned(), local, remote })
+        let knows = |diag: &Rc<Diag>, at, peer| diag.find(at, peer).is_ok_and(|seen| seen.is_some());
+        let diag = diag.as_ref().filter(|diag| knows(diag, local, remote)).cloned();
+        let knows_ours = diag.as_ref().is_some_and(|diag| knows(diag, remote, local));
+        Ok(End { diag, local, remote, knows_ours })
     };
-    let ends = [end(&client, &conduct.diags[0])?, end(&server, &conduct.diags[1])?];
+    let ends = [end(&client, Party::Client, &conduct.diags[0])?, end(&server, Party::Server, &conduct.diags[1])?];
     record.open(conn);
     let gate = KernelGate::new(ends, record.clone(), conduct.killer.clone());
     let relay = Relay::new(conn, &conduct.schedule, gate);

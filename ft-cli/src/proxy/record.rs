@@ -9,7 +9,7 @@ use ft_sim::trace::{Event, What};
 use ft_sim::{CLIENT, SERVER};
 use tokio::time::{Instant, sleep};
 
-use crate::limits::RECORD_BYTES;
+use crate::limits::{RECORD_BYTES, RECORD_EVENT};
 
 /// How surely the boundaries that a schedule asks for were seen by the programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,8 +46,10 @@ struct Watch {
 struct Kept {
     began: Instant,
     events: Vec<Event>,
-    /// Payload bytes kept so far, and how many were not kept.
-    bytes: u64,
+    /// What may still be kept, in bytes. A recording that had to leave something out keeps nothing after it: it has an end,
+    /// and no holes.
+    room: u64,
+    /// Payload bytes that were passed on and not kept.
     lost: u64,
 }
 
@@ -79,8 +81,7 @@ impl std::fmt::Debug for Watch {
 
 impl Default for Record {
     fn default() -> Self {
-        let kept = Kept { began: Instant::now(), events: Vec::new(), bytes: 0, lost: 0 };
-        Self { kept: Rc::new(RefCell::new(kept)), tally: Tally::new(), watch: Rc::default() }
+        Self::with_room(RECORD_BYTES)
     }
 }
 
@@ -92,6 +93,17 @@ impl Tally {
 }
 
 impl Record {
+    fn with_room(room: u64) -> Self {
+        let kept = Kept { began: Instant::now(), events: Vec::new(), room, lost: 0 };
+        Self { kept: Rc::new(RefCell::new(kept)), tally: Tally::new(), watch: Rc::default() }
+    }
+
+    /// A recording that counts and keeps nothing, for whoever wants to see nothing again.
+    #[must_use]
+    pub fn counting() -> Self {
+        Self::with_room(0)
+    }
+
     /// A connection was made.
     pub(super) fn open(&self, conn: u16) {
         self.saw(What::Open { conn, hosts: [CLIENT, SERVER] });
@@ -109,8 +121,18 @@ impl Record {
         *self.watch.borrow_mut() = Some(Watch { dir, upto, then: Box::new(then) });
     }
 
+    /// Nothing more is kept, and nobody waits for anything.
+    pub(super) fn is_full(&self) -> bool {
+        self.kept.borrow().room < RECORD_EVENT && self.watch.borrow().is_none()
+    }
+
+    /// Bytes came that need not be kept.
+    pub(super) fn stirred(&self) {
+        self.tally.borrow_mut().active = Instant::now();
+    }
+
     /// Something happened.
-    pub fn saw(&self, mut what: What) {
+    pub fn saw(&self, what: What) {
         if let What::Write { dir, offset, bytes, .. } = &what {
             let is_there = |watch: &mut Watch| watch.dir == *dir && offset + bytes.len() as u64 >= watch.upto;
             let due = self.watch.borrow_mut().take_if(is_there);
@@ -126,14 +148,14 @@ impl Record {
             *sum += bytes.len() as u64;
         }
         tally.played += usize::from(matches!(what, What::Fault(_)));
-        if let What::Write { bytes, .. } | What::Deliver { bytes, .. } = &mut what {
-            let len = bytes.len() as u64;
-            if kept.bytes + len > RECORD_BYTES {
-                kept.lost += len;
-                return;
-            }
-            kept.bytes += len;
-        }
+        let payload =
+            if let What::Write { bytes, .. } | What::Deliver { bytes, .. } = &what { bytes.len() as u64 } else { 0 };
+        let Some(room) = kept.room.checked_sub(payload + RECORD_EVENT) else {
+            kept.room = 0;
+            kept.lost += if matches!(what, What::Deliver { .. }) { payload } else { 0 };
+            return;
+        };
+        kept.room = room;
         let at = u64::try_from(kept.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         kept.events.push(Event { at, step: 0, what });
     }

@@ -9,13 +9,10 @@
 //! Sessions share nothing but the folder: an error or a panic of one is a line in the log of the others.
 
 mod session;
-mod signals;
 
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::Poll;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
@@ -23,14 +20,14 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::client;
 use super::get::open_existing;
+use super::signals::Signals;
 use crate::args::{ServeArgs, ServeDialect};
 use crate::disk::Root;
 use crate::exit::{Exit, Stop};
 use crate::limits::{ACCEPT_PAUSE, BUSY_ANSWERS, DEFAULT_PORT, GRACE};
-use crate::net::{Endpoint, listen};
+use crate::net::{Endpoint, accept, listen};
 use crate::render::{Fact, Screen, files};
 pub(in crate::commands) use session::Who;
-use signals::Signals;
 
 /// What all sessions share.
 struct Shared {
@@ -111,7 +108,7 @@ impl Server {
                 () = signals.next() => return true,
                 Some(done) = self.sessions.join_next() => self.over(done),
                 Some(_) = self.busy.join_next() => {}
-                accepted = accept_any(listeners) => match accepted {
+                accepted = accept(listeners) => match accepted {
                     Ok((stream, peer)) => {
                         self.start(stream, peer);
                         if self.shared.args.once {
@@ -186,19 +183,4 @@ impl Server {
 
 fn plural(sessions: u64) -> String {
     files(sessions).replace("file", "session")
-}
-
-/// The next connection of any listener. Each time another listener is asked first, so that a busy one starves none.
-async fn accept_any(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
-    let mut first = 0;
-    poll_fn(|cx| {
-        first += 1;
-        for i in 0..listeners.len() {
-            if let Poll::Ready(accepted) = listeners[(first + i) % listeners.len()].poll_accept(cx) {
-                return Poll::Ready(accepted);
-            }
-        }
-        Poll::Pending
-    })
-    .await
 }
