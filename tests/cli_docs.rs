@@ -45,7 +45,10 @@ fn example_folder() -> Sandbox {
 }
 
 fn run_all(lines: &[String]) {
-    let sandbox = example_folder();
+    run_lines(&example_folder(), lines);
+}
+
+fn run_lines(sandbox: &Sandbox, lines: &[String]) {
     let mut server: Option<Server> = None;
     for line in lines {
         if let Some(args) = line.strip_prefix("ft-cli serve ") {
@@ -104,6 +107,21 @@ fn commands_of_the_command_line_page_work() {
     let lines = commands(&document("docs/CLI.md"));
     assert!(lines.len() >= 20, "{lines:#?}");
     run_all(&lines);
+}
+
+/// With programs of `examples/labs`, and the config that the page shows.
+#[cfg(target_os = "linux")]
+#[test]
+fn commands_of_the_grading_page_work() {
+    let page = document("docs/GRADING.md");
+    let lines = commands(&page);
+    assert!(lines.len() >= 6, "{lines:#?}");
+    let sandbox = example_folder();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").canonicalize().expect("the examples");
+    std::os::unix::fs::symlink(examples, sandbox.path("examples")).expect("a link");
+    let config = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a config");
+    sandbox.file("lab.toml", config);
+    run_lines(&sandbox, &lines);
 }
 
 /// Without `jq` this fails: an untested line of a guide is not a passed test.
