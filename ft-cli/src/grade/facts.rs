@@ -172,10 +172,13 @@ impl Facts {
             | Wants::Admitted
             | Wants::Ends
             | Wants::Unharmed
+            | Wants::AllSent
             | Wants::KeptOld
             | Wants::Waited
             | Wants::NoStall
             | Wants::Restarted => {}
+            // That the next one was served shows that it lives; who leaves in the middle is another pitfall.
+            Wants::Refused => return None,
         }
         match &self.next {
             Some(Err(why)) => Some(format!("the next client was not served: {why}")),
@@ -187,11 +190,14 @@ impl Facts {
         if !self.strays.is_empty() {
             return Some(format!("it wrote outside its folder: {}", self.strays.join(", ")));
         }
-        if let Some(Status::Signal(SIGPIPE)) = self.ended {
-            return Some("it was killed by SIGPIPE".into());
-        }
         let whole = self.stored == Stored::Whole;
         match plan.wants {
+            Wants::Unharmed if self.ended == Some(Status::Signal(SIGPIPE)) => Some("it was killed by SIGPIPE".into()),
+            Wants::AllSent if !whole && !self.unheard => Some(match self.ended {
+                _ if self.stuck => format!("it waits for ever; {}", self.received(plan)),
+                Some(Status::Code(0)) => format!("it reports success, but {}", self.received(plan)),
+                _ => self.received(plan),
+            }),
             Wants::NoStall => {
                 let gap = self.gap.filter(|gap| *gap >= crate::limits::GRADE_STALL)?;
                 Some(format!("its second piece waited {} ms for the first to be acknowledged", gap.as_millis()))
@@ -222,6 +228,8 @@ impl Facts {
             Wants::Admitted
             | Wants::Ends
             | Wants::Unharmed
+            | Wants::AllSent
+            | Wants::Refused
             | Wants::Waited
             | Wants::Untouched
             | Wants::KeptOld
@@ -261,6 +269,8 @@ impl Facts {
             | Wants::KeptOld
             | Wants::Ends
             | Wants::Unharmed
+            | Wants::AllSent
+            | Wants::Refused
             | Wants::Admitted
             | Wants::Untouched
             | Wants::Survived

@@ -55,6 +55,10 @@ pub(super) enum Wants {
     Ends,
     /// The client is not killed by a signal.
     Unharmed,
+    /// Nothing is stored under the name, and the server lives.
+    Refused,
+    /// Every byte of the content arrives, unless the client destroys it with a reset of its own.
+    AllSent,
     /// The client waits for the word that it was promised.
     Waited,
     /// The second piece does not wait for the first to be acknowledged.

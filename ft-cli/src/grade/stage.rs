@@ -16,7 +16,7 @@ use super::clamp::{Clamp, Place};
 use super::facts::{Stored, breach_words, last_lines, shown};
 use super::plan::Plan;
 use crate::jail::{Ended, Isolation, Jail, Limits, Program, Running};
-use crate::limits::{GRADE_LOOK, GRADE_START};
+use crate::limits::{GRADE_LOOK, GRADE_START, GRADE_STUCK};
 use crate::proxy::Diag;
 
 /// How a program is started: words, in which `{port}`, `{host}`, `{file}` and `{out}` are replaced.
@@ -96,6 +96,8 @@ pub(super) type Shared = Rc<RefCell<Option<Running>>>;
 /// The place.
 pub(super) struct Stage {
     jail: Jail,
+    limits: Limits,
+    plain: bool,
     command: Command,
     /// The port that the program is told, and that a client is expected to know.
     pub(super) port: u16,
@@ -109,8 +111,7 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new(command: &Command, port: u16, limits: Limits, plain: bool) -> Result<Self, NoStage> {
-        let made = if plain { Jail::plain(limits) } else { Jail::showing(limits, &command.folders()) };
-        let jail = made.map_err(|e| NoStage(e.to_string()))?;
+        let jail = jail(command, limits, plain)?;
         let port = match jail.isolation() {
             Isolation::Namespaces => port,
             Isolation::Plain { why } if !command.names("{port}") => {
@@ -120,7 +121,15 @@ impl Stage {
         };
         let diag = Rc::new(Diag::on(jail.netlink()?));
         let running = Rc::default();
-        Ok(Self { jail, command: command.clone(), port, running, address: None, diag, heard: (0, 0) })
+        Ok(Self { jail, limits, plain, command: command.clone(), port, running, address: None, diag, heard: (0, 0) })
+    }
+
+    /// The same place made anew: nothing of its network is left, no connection that waits for its last segments either.
+    pub(super) fn renew(&mut self) -> Result<(), NoStage> {
+        self.stop();
+        self.jail = jail(&self.command, self.limits, self.plain)?;
+        self.diag = Rc::new(Diag::on(self.jail.netlink()?));
+        Ok(())
     }
 
     /// In words, for reports.
@@ -221,10 +230,18 @@ impl Stage {
     }
 
     /// What the client is to connect to.
-    #[allow(clippy::unused_async, reason = "a listener of tokio is made inside its runtime")]
     pub(super) async fn listen(&self) -> Result<TcpListener, NoStage> {
-        let listener = self.jail.listener(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, self.port))?;
-        Ok(TcpListener::from_std(listener)?)
+        let begun = Instant::now();
+        loop {
+            match self.jail.listener(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, self.port)) {
+                Ok(listener) => return Ok(TcpListener::from_std(listener)?),
+                // A process that another thread is just starting may hold the one before for a moment, until it runs.
+                Err(e) if e.kind() == io::ErrorKind::AddrInUse && begun.elapsed() < GRADE_STUCK => {
+                    sleep(GRADE_LOOK).await;
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
     }
 
     /// Starts the client.
@@ -294,6 +311,11 @@ impl Stage {
         let strays = self.jail.strays().into_iter().filter(is_stray);
         strays.map(|path| ft_sim::trace::escape(path.as_os_str().as_encoded_bytes())).collect()
     }
+}
+
+fn jail(command: &Command, limits: Limits, plain: bool) -> Result<Jail, NoStage> {
+    let made = if plain { Jail::plain(limits) } else { Jail::showing(limits, &command.folders()) };
+    made.map_err(|e| NoStage(e.to_string()))
 }
 
 impl Drop for Stage {

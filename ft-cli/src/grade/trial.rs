@@ -110,7 +110,7 @@ pub(super) async fn serve(stage: &mut Stage, plan: &Plan, control: &Plan) -> Res
             settle(stage, plan, &session).await;
         }
         facts.heard = session.end().await;
-        if matches!(plan.wants, Wants::Untouched | Wants::Survived | Wants::NextServed) {
+        if matches!(plan.wants, Wants::Untouched | Wants::Refused | Wants::Survived | Wants::NextServed) {
             facts.next = Some(next_client(stage, control, GRADE_STUCK).await);
         }
     }
@@ -243,6 +243,10 @@ async fn restart(stage: &mut Stage) -> Result<Facts, NoStage> {
     drop(open);
     facts.restarted = Some(stage.start_server().await);
     facts.said = tail(stage.said());
+    if matches!(facts.restarted, Some(Err(_))) {
+        // Its port stays taken for a minute, and other checks need it.
+        stage.renew()?;
+    }
     Ok(facts)
 }
 

@@ -134,7 +134,7 @@ pub(in super::super) fn server_checks(end: TextEnd) -> Checks {
         check(Pitfall::TimeWait, "sets SO_REUSEADDR, so that it can be started again at once")
             .plans([plain().with(Special::Restart).wants(Wants::Restarted)]),
         check(Pitfall::SizeOverflow, "refuses a size that cannot be, and serves the next client").plans(
-            ["-5", "99999999999999999999999999"].map(|size| odd(NAME, header(NAME, size, end)).wants(Wants::Untouched)),
+            ["-5", "99999999999999999999999999"].map(|size| odd(NAME, header(NAME, size, end)).wants(Wants::Refused)),
         ),
     ]
 }
@@ -176,8 +176,7 @@ pub(in super::super) fn client_checks(end: TextEnd) -> Checks {
         check(Pitfall::NoFinalAck, "")
             .nothing("the dialect has no final ACK: no client can know that the file arrived"),
         check(Pitfall::ShortSend, "sends what a short write left")
-            .before(large().under(&[c2s(large_head, late(500))]))
-            .plans([large().under(&[c2s(large_head, late(500))]).with(Special::Interrupted)]),
+            .plans([large().under(&[c2s(large_head, late(500))]).with(Special::Interrupted).wants(Wants::AllSent)]),
         check(Pitfall::NoTimeout, "gives up when the server says nothing")
             .plans([plain().under(&[s2c(0, Fault::Stall)]).wants(Wants::Ends)]),
         check(Pitfall::Sigpipe, "is told by an error, not killed by a signal, when the server has closed")

@@ -137,8 +137,12 @@ impl Talk {
         let input = self.input(name, len);
         let script = self.server(&input);
         let plan = run(input, script);
-        // As a naive client must have it: the status in a read of its own.
-        if self.verb == Verb::Download { plan.under(&[s2c(text(OK, self.end).len(), Fault::Split)]) } else { plan }
+        // As a naive client must have it: status and confirmations in reads of their own.
+        match self.verb {
+            Verb::Addfile => plan.under(&[s2c(ACK1.len(), Fault::Split)]),
+            Verb::Upload => plan,
+            Verb::Download => plan.under(&[s2c(text(OK, self.end).len(), Fault::Split)]),
+        }
     }
 }
 
@@ -226,7 +230,8 @@ pub(in super::super) fn server_checks(talk: Talk) -> Checks {
         );
     }
     let leaves = {
-        let input = talk.input(NAME, SMALL);
+        // A server that sends has to write more than once to be killed for it.
+        let input = talk.input(NAME, if verb == Verb::Download { LARGE } else { SMALL });
         let mut script = talk.client(&input);
         script.truncate(2);
         if verb != Verb::Download {
@@ -287,11 +292,18 @@ pub(in super::super) fn client_checks(talk: Talk) -> Checks {
                     .collect();
                 run(input, script)
             };
+            let patient = {
+                let input = talk.input(NAME, SMALL);
+                let mut script = talk.server(&input);
+                script.insert(2, Act::Calm(Duration::from_millis(150)));
+                run(input, script).under(&[s2c(ACK1.len(), Fault::Split)])
+            };
             vec![
                 check(Pitfall::SplitAck, "reads on until the whole confirmation is there")
                     .plans([1, 5, ACK1.len() + 3].map(|at| plain().under(&[s2c(at, Fault::Split)]))),
                 check(Pitfall::MergedAcks, "reads confirmations by their words, however they come")
-                    .plans([plain().under(&[s2c(0, together(ACK1.len() + ACK2.len()))])]),
+                    .plans([plain().only_under(&[s2c(0, together(ACK1.len() + ACK2.len()))])]),
+                check(Pitfall::HeaderBodyMerge, "sends no content before the first confirmation has come").plans([patient]),
                 check(Pitfall::EofIsSuccess, "reports an error when the server leaves without the last confirmation")
                     .plans([
                         plain().under(&[s2c(ACK1.len(), Fault::Fin)]).wants(Wants::Admitted),
@@ -351,8 +363,7 @@ pub(in super::super) fn client_checks(talk: Talk) -> Checks {
         checks.extend([
             delimiter.plans([two_lines]),
             check(Pitfall::ShortSend, "sends what a short write left")
-                .before(large().under(&[c2s(request, late(500))]))
-                .plans([large().under(&[c2s(request, late(500))]).with(Special::Interrupted)]),
+                .plans([large().under(&[c2s(request, late(500))]).with(Special::Interrupted).wants(Wants::AllSent)]),
             check(Pitfall::Sigpipe, "is told by an error, not killed by a signal, when the server has closed")
                 .plans([large().under(&[c2s(request + 1_000, Fault::Fin)]).wants(Wants::Unharmed)]),
         ]);
