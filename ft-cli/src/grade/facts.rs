@@ -134,6 +134,11 @@ impl Facts {
             return (!honest)
                 .then(|| format!("it was killed right after its last word, and {}", self.stored.shown(plan)));
         }
+        if plan.wants == Wants::Unharmed {
+            // An exception that nobody catches ends it as well; that is for others to find.
+            let is_killed = self.ended == Some(Status::Signal(SIGPIPE));
+            return is_killed.then(|| "it was killed by SIGPIPE".into());
+        }
         if let Some(status) = self.ended {
             return Some(format!("it died: {}", shown(status)));
         }
@@ -159,7 +164,7 @@ impl Facts {
                     return Some(format!("its client was not told: {broken}"));
                 }
             }
-            Wants::Untouched if !matches!(self.stored, Stored::Absent | Stored::Old) => {
+            Wants::Untouched | Wants::Refused if !matches!(self.stored, Stored::Absent | Stored::Old) => {
                 return Some(self.stored.shown(plan));
             }
             Wants::Survived if !plan.input.down && !matches!(self.stored, Stored::Absent | Stored::Whole) => {

@@ -109,12 +109,12 @@ pub(super) async fn serve(stage: &mut Stage, plan: &Plan, control: &Plan) -> Res
         if moved {
             settle(stage, plan, &session).await;
         }
+        facts.reset |= session.record.was_reset(Party::Client);
         facts.heard = session.end().await;
         if matches!(plan.wants, Wants::Untouched | Wants::Refused | Wants::Survived | Wants::NextServed) {
             facts.next = Some(next_client(stage, control, GRADE_STUCK).await);
         }
     }
-    facts.reset = was_reset(&facts.events, Party::Client);
     facts.stored = stage.stored(plan);
     let ended = stage.ended()?;
     facts.ended = ended.map(|ended| ended.status);
@@ -271,7 +271,8 @@ pub(super) async fn send(stage: &mut Stage, plan: &Plan) -> Result<Facts, NoStag
     let accepted_any = accepted.is_some();
     if let Some(client) = accepted {
         let session = sending(stage, client, plan).await?;
-        let patience = if matches!(plan.wants, Wants::Admitted | Wants::Ends) { GRADE_PATIENCE } else { GRADE_STUCK };
+        let is_slow = matches!(plan.wants, Wants::Admitted | Wants::Ends) || plan.special == Special::Interrupted;
+        let patience = if is_slow { GRADE_PATIENCE } else { GRADE_STUCK };
         let pulse = (plan.special == Special::Interrupted).then(|| pulse(stage));
         let moved = session.run(patience, || matches!(stage.ended(), Ok(Some(_)))).await;
         drop(pulse);
@@ -285,11 +286,11 @@ pub(super) async fn send(stage: &mut Stage, plan: &Plan) -> Result<Facts, NoStag
         .await;
         facts.certainty = session.certainty();
         facts.events = session.record.events();
+        facts.unheard = session.record.was_reset(Party::Server);
         facts.heard = session.end().await;
     } else {
         facts.heard.broken = Some(Broken::Failed("it did not connect".into()));
     }
-    facts.unheard = was_reset(&facts.events, Party::Server);
     facts.gap = gap(&facts.events);
     facts.stored = if input.down {
         stage.stored(plan)
@@ -393,12 +394,6 @@ impl Drop for Pulse {
             let _ = running.signal(Signal::Continue);
         }
     }
-}
-
-/// The relay had a reset for this party: the other had closed, or reset.
-fn was_reset(events: &[Event], to: Party) -> bool {
-    let by_us = events.iter().any(|event| matches!(&event.what, What::Fault(step) if step.fault == ft_sim::Fault::Rst));
-    !by_us && events.iter().any(|event| matches!(&event.what, What::Rst { to: party, .. } if *party == to))
 }
 
 /// Time between the first two pieces that the client sent before it was answered.

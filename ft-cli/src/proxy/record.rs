@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ft_sim::schedule::Direction;
+use ft_sim::schedule::{Direction, Fault, Party};
 use ft_sim::trace::{Event, What};
 use ft_sim::{CLIENT, SERVER};
 use tokio::time::{Instant, sleep};
@@ -63,6 +63,9 @@ struct Tally {
     segments: [(u64, u64); 2],
     /// Steps of the schedule that took effect.
     played: usize,
+    /// Who was sent a RST that no step asked for, by party.
+    resets: [bool; 2],
+    is_cut: bool,
 }
 
 /// A recording under way; clones share it.
@@ -88,7 +91,7 @@ impl Default for Record {
 impl Tally {
     fn new() -> Rc<RefCell<Self>> {
         let (certainty, active) = (Certainty::Exact, Instant::now());
-        Rc::new(RefCell::new(Self { certainty, active, segments: [(0, 0); 2], played: 0 }))
+        Rc::new(RefCell::new(Self { certainty, active, segments: [(0, 0); 2], played: 0, resets: [false; 2], is_cut: false }))
     }
 }
 
@@ -148,6 +151,11 @@ impl Record {
             *sum += bytes.len() as u64;
         }
         tally.played += usize::from(matches!(what, What::Fault(_)));
+        tally.is_cut |= matches!(&what, What::Fault(step) if step.fault == Fault::Rst);
+        if let What::Rst { to, .. } = &what {
+            let is_ours = tally.is_cut;
+            tally.resets[usize::from(*to == Party::Server)] |= !is_ours;
+        }
         let payload =
             if let What::Write { bytes, .. } | What::Deliver { bytes, .. } = &what { bytes.len() as u64 } else { 0 };
         let Some(room) = kept.room.checked_sub(payload + RECORD_EVENT) else {
@@ -182,6 +190,12 @@ impl Record {
     #[must_use]
     pub fn played(&self) -> usize {
         self.tally.borrow().played
+    }
+
+    /// This party was sent a RST, because the other one had closed or reset; not by the schedule.
+    #[must_use]
+    pub fn was_reset(&self, to: Party) -> bool {
+        self.tally.borrow().resets[usize::from(to == Party::Server)]
     }
 
     /// Time since anything passed.

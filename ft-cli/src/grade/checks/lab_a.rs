@@ -117,9 +117,9 @@ pub(in super::super) fn server_checks(end: TextEnd) -> Checks {
         check(Pitfall::EofIsSuccess, "counts: a short file is not kept under its name, and the next client is served")
             .plans([cut(head + LEN / 2, Fault::Fin), cut(head + LEN / 2, Fault::Rst)]),
         check(Pitfall::NoFinalAck, "").nothing("the dialect has no final ACK: no server can tell its client anything"),
-        check(Pitfall::TruncateFirst, "keeps the old file until the new one is whole").plans(
-            [cut(head, Fault::Fin), cut(head + LEN / 2, Fault::Fin)].map(|plan| plan.over(OLD).wants(Wants::KeptOld)),
-        ),
+        check(Pitfall::TruncateFirst, "keeps the old file until the new one is whole")
+            .plans([cut(head, Fault::Fin).over(OLD).wants(Wants::KeptOld)]),
+        check(Pitfall::ZeroBytePayload, "stores an empty file as empty").plans([serving(NAME, 0, end)]),
         check(Pitfall::NoTimeout, "does not let a silent client keep others out").plans([run(
             input(NAME, LEN),
             vec![Act::Stay],
@@ -181,7 +181,7 @@ pub(in super::super) fn client_checks(end: TextEnd) -> Checks {
             .plans([plain().under(&[s2c(0, Fault::Stall)]).wants(Wants::Ends)]),
         check(Pitfall::Sigpipe, "is told by an error, not killed by a signal, when the server has closed")
             .plans([large().under(&[c2s(large_head + 1_000, Fault::Fin)]).wants(Wants::Unharmed)]),
-        check(Pitfall::ZeroBytePayload, "sends an empty file, too").plans([sending(NAME, 0, end)]),
+        check(Pitfall::ZeroBytePayload, "sends an empty file, too").plans([sending(NAME, 0, end).wants(Wants::Honest)]),
     ]
     .into_iter()
     .chain([Check::new(

@@ -237,7 +237,7 @@ pub(in super::super) fn server_checks(talk: Talk) -> Checks {
         if verb != Verb::Download {
             script.push(Act::Send(input.content.clone()));
         }
-        run(input, script).under(&talk.apart()).wants(Wants::NextServed)
+        run(input, script).under(&talk.apart()).wants(Wants::Unharmed)
     };
     checks.extend([
         check(Pitfall::NoTimeout, "does not let a silent client keep others out").plans([run(
@@ -312,7 +312,7 @@ pub(in super::super) fn client_checks(talk: Talk) -> Checks {
                 check(Pitfall::HalfCloseMisuse, "keeps its reading half open until the last confirmation has come")
                     .plans([plain().under(&[s2c(ACK1.len(), late(400))]).wants(Wants::Waited)]),
                 check(Pitfall::ZeroBytePayload, "ends its half of the stream, so that an empty file has an end")
-                    .plans([zero]),
+                    .plans([zero.wants(Wants::Honest)]),
                 check(Pitfall::NagleDelayedAck, "writes command and name in one go, or sets TCP_NODELAY")
                     .tries(3)
                     .plans([plain().with(Special::LateAcks).wants(Wants::NoStall)]),
