@@ -258,7 +258,11 @@ impl<L: Leg, G: Gate> Relay<L, G> {
             if lane.stalled || lane.fin_forwarded || lane.sink != Sink::Deliver {
                 return moved;
             }
-            match lane.poll_wait(&mut self.gate, dir, other_settles, cx) {
+            let settled = lane.is_settling();
+            let waited = lane.poll_wait(&mut self.gate, dir, other_settles, cx);
+            // The other lane's time stood still meanwhile, and nothing else would wake it.
+            moved |= settled && !lane.is_settling();
+            match waited {
                 Poll::Pending => return moved,
                 Poll::Ready(Some((party, death))) => {
                     moved = true;

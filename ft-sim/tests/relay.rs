@@ -212,3 +212,47 @@ fn crash_is_silence_in_both_directions_even_towards_the_living() {
     assert_eq!(told.last().map(String::as_str), Some("Crashed server"));
     assert_eq!(broken.as_deref(), Some("no deadlock"), "the client waits for ever, as nobody tells it anything");
 }
+
+/// Found where a proxy stood before a program: it slept for ever.
+#[test]
+fn delay_that_begins_while_the_other_direction_settles_ends() {
+    let schedule: Schedule = "c2s@0 delay 500ms; s2c@5 split".parse().expect("a schedule");
+    let asked = RefCell::default();
+    let case = |world: &mut World| {
+        let (mut client, client_leg) = world.connect_hosts(CLIENT, RELAY);
+        let (server_leg, mut server) = world.connect_hosts(RELAY, SERVER);
+        let gate = Blind { clock: world.clock(), patience: [None, None], told: Rc::default() };
+        let relay = Relay::new(1, &schedule, gate);
+        let clock = world.clock();
+        let tasks: Vec<HostTask<'_, Vec<Vec<u8>>>> = vec![
+            (
+                CLIENT,
+                Box::pin(async move {
+                    // In the middle of the looks that follow the split's wait.
+                    clock.sleep(PATIENCE + Duration::from_millis(7)).await;
+                    let _ = client.write_all(b"what").await;
+                    let _ = client.shutdown().await;
+                    reads(&mut client).await
+                }),
+            ),
+            (
+                RELAY,
+                Box::pin(async move {
+                    relay.run(StreamLeg::new(client_leg, drop), StreamLeg::new(server_leg, drop)).await;
+                    Vec::new()
+                }),
+            ),
+            (
+                SERVER,
+                Box::pin(async move {
+                    let _ = server.write_all(b"hello").await;
+                    reads(&mut server).await
+                }),
+            ),
+        ];
+        let said: Vec<_> = world.run(tasks).into_iter().map(|ended| ended.done().unwrap_or_default()).collect();
+        *asked.borrow_mut() = said[2].concat();
+    };
+    let run = run(case, &Schedule::benign());
+    assert_eq!((asked.into_inner(), run.violation), (b"what".to_vec(), None));
+}
