@@ -2,12 +2,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 int fd;
@@ -18,10 +18,21 @@ void die(const char *message)
     exit(1);
 }
 
+// three seconds for the server to do its part
+void await(short events)
+{
+    struct pollfd p = {fd, events, 0};
+    if (poll(&p, 1, 3000) == 0) {
+        errno = ETIMEDOUT;
+        die("server");
+    }
+}
+
 void write_all(const char *p, size_t left)
 {
     while (left > 0) {
-        ssize_t n = send(fd, p, left, MSG_NOSIGNAL);
+        await(POLLOUT);
+        ssize_t n = send(fd, p, left, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n == -1)
             die("send");
         p += n;
@@ -60,9 +71,6 @@ int main(int argc, char **argv)
     char *content = load(argv[1], &size);
 
     fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct timeval three = {3, 0};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &three, sizeof three);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &three, sizeof three);
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(65432)};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (connect(fd, (struct sockaddr *)&to, sizeof to) == -1)
@@ -79,6 +87,7 @@ int main(int argc, char **argv)
     char answer[16];
     size_t got = 0;
     while (got < 3) {
+        await(POLLIN);
         ssize_t n = recv(fd, answer + got, 3 - got, 0);
         if (n <= 0)
             die("no ACK");
@@ -87,8 +96,10 @@ int main(int argc, char **argv)
     if (memcmp(answer, "ACK", 3) != 0)
         die("wrong answer");
     ssize_t n;
-    while ((n = recv(fd, answer, sizeof answer, 0)) > 0)
-        ;
+    do {
+        await(POLLIN);
+        n = recv(fd, answer, sizeof answer, 0);
+    } while (n > 0);
     if (n == -1)
         die("the connection broke");
     printf("sent %zu bytes\n", size);

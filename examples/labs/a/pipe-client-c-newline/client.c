@@ -1,11 +1,12 @@
 /* Sends a file: ./client FILE. The metadata ends with a line feed, so that the server knows where. */
 #include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 static void fail(const char *what)
@@ -14,10 +15,34 @@ static void fail(const char *what)
     exit(1);
 }
 
+/* A server that keeps us waiting for three seconds has had its chance. */
+static void wait_for(int sock, short what)
+{
+    struct pollfd p = { .fd = sock, .events = what };
+    int ready;
+
+    do {
+        ready = poll(&p, 1, 3000);
+    } while (ready < 0 && errno == EINTR);
+    if (ready == 0) {
+        fprintf(stderr, "the server is silent\n");
+        exit(1);
+    }
+}
+
+static ssize_t receive(int sock, char *buf, size_t len)
+{
+    wait_for(sock, POLLIN);
+    return recv(sock, buf, len, 0);
+}
+
 static void send_all(int sock, const char *data, size_t len)
 {
     while (len > 0) {
-        ssize_t n = send(sock, data, len, MSG_NOSIGNAL);
+        ssize_t n;
+
+        wait_for(sock, POLLOUT);
+        n = send(sock, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0)
             fail("send");
         data += n;
@@ -32,7 +57,7 @@ static void expect_ack(int sock)
     char c;
 
     for (int i = 0; i < 3; i++) {
-        ssize_t n = recv(sock, &c, 1, 0);
+        ssize_t n = receive(sock, &c, 1);
         if (n < 0)
             fail("recv");
         if (n == 0 || c != ack[i]) {
@@ -45,7 +70,6 @@ static void expect_ack(int sock)
 int main(int argc, char **argv)
 {
     struct sockaddr_in server = { .sin_family = AF_INET, .sin_port = htons(65432) };
-    struct timeval patience = { .tv_sec = 3 };
     char header[512], buf[8192];
     const char *name;
     struct stat info;
@@ -68,8 +92,6 @@ int main(int argc, char **argv)
         fail(argv[1]);
 
     sock = socket(AF_INET, SOCK_STREAM, 0);
-    setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     inet_pton(AF_INET, "127.0.0.1", &server.sin_addr);
     if (connect(sock, (struct sockaddr *)&server, sizeof server) < 0)
         fail("connect");
@@ -85,7 +107,7 @@ int main(int argc, char **argv)
     /* That is all. If the server breaks off now, it did not get everything. */
     if (shutdown(sock, SHUT_WR) < 0)
         fail("shutdown");
-    while ((n = recv(sock, buf, sizeof buf, 0)) > 0)
+    while ((n = receive(sock, buf, sizeof buf)) > 0)
         ;
     if (n < 0)
         fail("after the last byte");

@@ -12,6 +12,21 @@ import java.util.Arrays;
 public class Client {
     private static final int PATIENCE = 3000;
 
+    private static volatile long lastProgress;
+
+    /** setSoTimeout is only for reading, a write could hang for ever. */
+    private static void watch() {
+        while (System.currentTimeMillis() - lastProgress < PATIENCE) {
+            try {
+                Thread.sleep(100);
+            } catch (InterruptedException e) {
+                return;
+            }
+        }
+        System.err.println("[ERROR] server does nothing");
+        System.exit(1);
+    }
+
     private static void send(Path file) throws IOException {
         String name = file.getFileName().toString();
         if (name.contains("|")) {
@@ -19,9 +34,13 @@ public class Client {
         }
         String metadata = name + "|" + Files.size(file);
 
-        try (Socket socket = new Socket()) {
-            socket.connect(new InetSocketAddress("127.0.0.1", 65432), PATIENCE);
-            socket.setSoTimeout(PATIENCE);
+        lastProgress = System.currentTimeMillis();
+        Thread watcher = new Thread(Client::watch);
+        watcher.setDaemon(true);
+        watcher.start();
+
+        try (Socket socket = new Socket(); InputStream content = Files.newInputStream(file)) {
+            socket.connect(new InetSocketAddress("127.0.0.1", 65432));
             InputStream in = socket.getInputStream();
             OutputStream out = socket.getOutputStream();
 
@@ -30,7 +49,13 @@ public class Client {
             if (!Arrays.equals(ack, "ACK".getBytes(StandardCharsets.US_ASCII))) {
                 throw new IOException("server did not send ACK");
             }
-            Files.copy(file, out);
+            byte[] chunk = new byte[4096];
+            int n;
+            while ((n = content.read(chunk)) >= 0) {
+                lastProgress = System.currentTimeMillis();
+                out.write(chunk, 0, n);
+            }
+            lastProgress = System.currentTimeMillis();
             socket.shutdownOutput();
             // The server closes when it is done. If it resets the connection, read throws.
             while (in.read() >= 0) {

@@ -96,7 +96,8 @@ void serve(int conn)
     bool extra = received > size || (received == size && readable(conn, 200) && recv(conn, data, 1, 0) > 0);
     bool written = !ferror(out) && fflush(out) == 0 && fsync(fileno(out)) == 0;
     fclose(out);
-    if (extra || !written) {
+    bool nothing = received == 0 && size > 0;
+    if (extra || nothing || !written) {
         printf("[ERROR] could not receive %s\n", name);
         unlink(TEMP);
         return;

@@ -5,11 +5,11 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 static int sock;
@@ -20,12 +20,29 @@ static int quit(const char *message)
     exit(1);
 }
 
+/* 0 if nothing happens for three seconds */
+static int ready(short events)
+{
+    struct pollfd p = { .fd = sock, .events = events };
+    int n;
+
+    do {
+        n = poll(&p, 1, 3000);
+    } while (n < 0 && errno == EINTR);
+    errno = n == 0 ? ETIMEDOUT : 0;
+    return n;
+}
+
 static void send_data(const char *data, size_t len)
 {
     size_t sent = 0;
 
     while (sent < len) {
-        ssize_t n = send(sock, data + sent, len - sent, MSG_NOSIGNAL);
+        ssize_t n;
+
+        if (!ready(POLLOUT))
+            quit("cannot send");
+        n = send(sock, data + sent, len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n <= 0)
             quit("cannot send");
         sent += n;
@@ -39,7 +56,11 @@ static void confirmation(const char *wanted)
     char c;
 
     for (size_t i = 0; i < len; i++) {
-        ssize_t n = recv(sock, &c, 1, 0);
+        ssize_t n;
+
+        if (!ready(POLLIN))
+            quit("no confirmation");
+        n = recv(sock, &c, 1, 0);
         if (n < 0)
             quit("no confirmation");
         if (n == 0 || c != wanted[i])
@@ -51,7 +72,6 @@ static void confirmation(const char *wanted)
 int main(int argc, char **argv)
 {
     struct sockaddr_in server;
-    struct timeval timeout = { 3, 0 };
     int on = 1;
     char *name, buf[4096];
     size_t n;
@@ -67,8 +87,6 @@ int main(int argc, char **argv)
 
     sock = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
-    setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
     memset(&server, 0, sizeof server);
     server.sin_family = AF_INET;
     server.sin_port = htons(80);
@@ -87,10 +105,10 @@ int main(int argc, char **argv)
     confirmation("file data recv\n");
 
     /* wait for the server's end; only a reset is bad now */
-    do {
+    m = 1;
+    while (m > 0 && ready(POLLIN))
         m = recv(sock, buf, sizeof buf, 0);
-    } while (m > 0);
-    if (m < 0 && errno != EAGAIN)
+    if (m < 0)
         quit("connection lost");
     return 0;
 }

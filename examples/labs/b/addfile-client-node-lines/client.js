@@ -25,7 +25,8 @@ async function expect(replies, wanted) {
 async function addfile(file) {
   const name = path.basename(file);
   if (name.includes('\n')) throw new Error('line feed in the name');
-  const content = fs.readFileSync(file);
+  const content = fs.createReadStream(file);
+  content.on('error', (error) => socket.destroy(error));
 
   const socket = net.connect({ host: '127.0.0.1', port: 80, allowHalfOpen: true });
   let confirmed = false;
@@ -37,7 +38,7 @@ async function addfile(file) {
 
   socket.write(`addfile\n${name}\n`);
   await expect(replies, 'file recv');
-  socket.end(content);
+  content.pipe(socket); // and ends our side behind the last byte
   await expect(replies, 'file data recv');
   confirmed = true;
   await replies.next(); // until the server's end, or an error

@@ -1,10 +1,11 @@
 /* ./download NAME */
+#include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #define TEMP ".download.part"
@@ -12,17 +13,30 @@
 static int connect_to_server(void)
 {
     struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(80) };
-    struct timeval tv = { .tv_sec = 3 };
     int s = socket(AF_INET, SOCK_STREAM, 0);
 
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
-    setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv);
     if (connect(s, (struct sockaddr *)&a, sizeof a) != 0) {
         perror("connect");
         exit(1);
     }
     return s;
+}
+
+/* recv with a timeout of three seconds */
+static ssize_t receive(int s, char *buf, size_t len)
+{
+    struct pollfd p = { .fd = s, .events = POLLIN };
+    int ready;
+
+    do {
+        ready = poll(&p, 1, 3000);
+    } while (ready < 0 && errno == EINTR);
+    if (ready == 0) {
+        errno = ETIMEDOUT;
+        return -1;
+    }
+    return recv(s, buf, len, 0);
 }
 
 int main(int argc, char **argv)
@@ -49,7 +63,7 @@ int main(int argc, char **argv)
 
     /* the status line, byte by byte because the file begins right behind it */
     for (len = 0; len < sizeof status - 1; len++) {
-        if (recv(s, status + len, 1, 0) != 1) {
+        if (receive(s, status + len, 1) != 1) {
             fprintf(stderr, "no status from the server\n");
             return 1;
         }
@@ -67,7 +81,7 @@ int main(int argc, char **argv)
         perror(TEMP);
         return 1;
     }
-    while ((n = recv(s, data, sizeof data, 0)) > 0)
+    while ((n = receive(s, data, sizeof data)) > 0)
         fwrite(data, 1, n, out);
     if (n < 0)
         perror("recv");

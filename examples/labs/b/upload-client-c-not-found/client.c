@@ -1,16 +1,27 @@
 /* upload.c: sends a file to the server with UPLOAD */
 #include <arpa/inet.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
+
+/* gives up after 3 seconds */
+void wait_for(int s, short events)
+{
+    struct pollfd p = {s, events, 0};
+    if (poll(&p, 1, 3000) == 0) {
+        fprintf(stderr, "timeout\n");
+        exit(1);
+    }
+}
 
 void send_all(int s, const char *data, size_t n)
 {
     while (n > 0) {
-        ssize_t done = send(s, data, n, MSG_NOSIGNAL);
+        wait_for(s, POLLOUT);
+        ssize_t done = send(s, data, n, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (done < 0) {
             perror("send");
             exit(1);
@@ -27,6 +38,7 @@ void recv_status(int s, char *status, int max)
     char c;
 
     while (len < max - 1) {
+        wait_for(s, POLLIN);
         ssize_t n = recv(s, &c, 1, 0);
         if (n < 0) {
             perror("no status");
@@ -43,7 +55,6 @@ int main(int argc, char **argv)
 {
     char *name, request[1000], status[100], data[4096];
     struct sockaddr_in addr;
-    struct timeval wait = {3, 0};
     size_t n;
     ssize_t r;
 
@@ -64,8 +75,6 @@ int main(int argc, char **argv)
     }
 
     int s = socket(AF_INET, SOCK_STREAM, 0);
-    setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
-    setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
     memset(&addr, 0, sizeof(addr));
     addr.sin_family = AF_INET;
     addr.sin_port = htons(80);
@@ -88,8 +97,10 @@ int main(int argc, char **argv)
     shutdown(s, SHUT_WR);
 
     /* the server closes when it is ready */
-    while ((r = recv(s, data, sizeof(data), 0)) > 0)
-        ;
+    do {
+        wait_for(s, POLLIN);
+        r = recv(s, data, sizeof(data), 0);
+    } while (r > 0);
     if (r < 0) {
         perror("server");
         return 1;
