@@ -111,7 +111,10 @@ pub(super) async fn serve(stage: &mut Stage, plan: &Plan, control: &Plan) -> Res
         }
         facts.reset |= session.record.was_reset(Party::Client);
         facts.heard = session.end().await;
-        if matches!(plan.wants, Wants::Untouched | Wants::Refused | Wants::Survived | Wants::NextServed) {
+        if matches!(
+            plan.wants,
+            Wants::Untouched | Wants::Refused | Wants::Survived | Wants::NextServed | Wants::Unharmed
+        ) {
             facts.next = Some(next_client(stage, control, GRADE_STUCK).await);
         }
     }
@@ -279,7 +282,7 @@ pub(super) async fn send(stage: &mut Stage, plan: &Plan) -> Result<Facts, NoStag
         facts.stuck = !moved || !ends(stage, patience).await?;
         // What it sent last may still be on its way to our side.
         let _ = timeout(GRADE_AFTER, async {
-            while !session.is_over() && session.record.silence() < GRADE_STUCK / 4 {
+            while !session.is_over() && session.record.silence() < GRADE_STUCK / 2 {
                 sleep(GRADE_LOOK).await;
             }
         })

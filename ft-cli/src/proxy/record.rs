@@ -91,7 +91,14 @@ impl Default for Record {
 impl Tally {
     fn new() -> Rc<RefCell<Self>> {
         let (certainty, active) = (Certainty::Exact, Instant::now());
-        Rc::new(RefCell::new(Self { certainty, active, segments: [(0, 0); 2], played: 0, resets: [false; 2], is_cut: false }))
+        Rc::new(RefCell::new(Self {
+            certainty,
+            active,
+            segments: [(0, 0); 2],
+            played: 0,
+            resets: [false; 2],
+            is_cut: false,
+        }))
     }
 }
 

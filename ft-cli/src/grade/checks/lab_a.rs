@@ -118,7 +118,7 @@ pub(in super::super) fn server_checks(end: TextEnd) -> Checks {
             .plans([cut(head + LEN / 2, Fault::Fin), cut(head + LEN / 2, Fault::Rst)]),
         check(Pitfall::NoFinalAck, "").nothing("the dialect has no final ACK: no server can tell its client anything"),
         check(Pitfall::TruncateFirst, "keeps the old file until the new one is whole")
-            .plans([cut(head, Fault::Fin).over(OLD).wants(Wants::KeptOld)]),
+            .plans([head, head + 1].map(|at| cut(at, Fault::Fin).over(OLD).wants(Wants::KeptOld))),
         check(Pitfall::ZeroBytePayload, "stores an empty file as empty").plans([serving(NAME, 0, end)]),
         check(Pitfall::NoTimeout, "does not let a silent client keep others out").plans([run(
             input(NAME, LEN),
@@ -169,6 +169,7 @@ pub(in super::super) fn client_checks(end: TextEnd) -> Checks {
         check(Pitfall::HeaderBodyMerge, "sends no content before the ACK has come").plans([patient]),
         check(Pitfall::DelimiterInName, "refuses a name with a |, which no server can read").plans([delimited]),
         check(Pitfall::EofIsSuccess, "reports an error when the server leaves before the file is sent").plans([
+            plain().under(&[s2c(0, Fault::HalfClose)]).wants(Wants::Admitted),
             plain().under(&[s2c(0, Fault::Fin)]).wants(Wants::Admitted),
             plain().under(&[s2c(0, Fault::Rst)]).wants(Wants::Admitted),
             large().under(&[c2s(large_head + 5_000, Fault::Rst)]).wants(Wants::Admitted),

@@ -303,7 +303,8 @@ pub(in super::super) fn client_checks(talk: Talk) -> Checks {
                     .plans([1, 5, ACK1.len() + 3].map(|at| plain().under(&[s2c(at, Fault::Split)]))),
                 check(Pitfall::MergedAcks, "reads confirmations by their words, however they come")
                     .plans([plain().only_under(&[s2c(0, together(ACK1.len() + ACK2.len()))])]),
-                check(Pitfall::HeaderBodyMerge, "sends no content before the first confirmation has come").plans([patient]),
+                check(Pitfall::HeaderBodyMerge, "sends no content before the first confirmation has come")
+                    .plans([patient]),
                 check(Pitfall::EofIsSuccess, "reports an error when the server leaves without the last confirmation")
                     .plans([
                         plain().under(&[s2c(ACK1.len(), Fault::Fin)]).wants(Wants::Admitted),
@@ -315,6 +316,8 @@ pub(in super::super) fn client_checks(talk: Talk) -> Checks {
                     .plans([zero.wants(Wants::Honest)]),
                 check(Pitfall::NagleDelayedAck, "writes command and name in one go, or sets TCP_NODELAY")
                     .tries(3)
+                    // A pause that is there anyway is its own.
+                    .before(plain().wants(Wants::NoStall))
                     .plans([plain().with(Special::LateAcks).wants(Wants::NoStall)]),
             ]
         }
@@ -330,6 +333,7 @@ pub(in super::super) fn client_checks(talk: Talk) -> Checks {
                 check(Pitfall::SplitAck, "reads on until the whole status is there")
                     .plans([plain().under(&[s2c(1, Fault::Split)])]),
                 check(Pitfall::EofIsSuccess, "reports an error when the server leaves, or refuses").plans([
+                    plain().under(&[s2c(0, Fault::HalfClose)]).wants(Wants::Admitted),
                     plain().under(&[s2c(0, Fault::Fin)]).wants(Wants::Admitted),
                     refused,
                     large().under(&[c2s(request + 5_000, Fault::Rst)]).wants(Wants::Admitted),
@@ -338,6 +342,8 @@ pub(in super::super) fn client_checks(talk: Talk) -> Checks {
                     .nothing("UPLOAD has no final ACK: no client can know that the file arrived"),
                 check(Pitfall::NagleDelayedAck, "writes command and name in one go, or sets TCP_NODELAY")
                     .tries(3)
+                    // A pause that is there anyway is its own.
+                    .before(plain().wants(Wants::NoStall))
                     .plans([plain().with(Special::LateAcks).wants(Wants::NoStall)]),
             ]
         }
