@@ -201,6 +201,20 @@ fn wrong_programs_have_the_pitfalls_that_they_have_and_no_others() {
     grade_all(|program| !program.right);
 }
 
+/// The table for people says the same as the manifest.
+#[test]
+fn readme_of_the_corpus_has_every_program_with_its_pitfalls() {
+    let readme = std::fs::read_to_string(folder().join("README.md")).expect("the README");
+    for program in corpus() {
+        let start = format!("| [{}](", program.name);
+        let row = readme.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no row {start}"));
+        let faults: Vec<&str> = program.faults.iter().map(String::as_str).collect();
+        let faults = if faults.is_empty() { "-".to_owned() } else { faults.join(", ") };
+        let verdict = if program.right { "right" } else { "wrong" };
+        assert!(row.ends_with(&format!("| {verdict} | {faults} |")), "{row}");
+    }
+}
+
 #[test]
 fn corpus_is_as_large_as_it_has_to_be() {
     let corpus = corpus();
