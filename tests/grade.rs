@@ -224,3 +224,72 @@ fn corpus_is_as_large_as_it_has_to_be() {
     assert!(corpus.iter().filter(|program| program.right).count() >= 12 || std::env::var_os("GRADE_ONLY").is_some());
     assert!(faults.len() >= 12 || std::env::var_os("GRADE_ONLY").is_some(), "{faults:?}");
 }
+
+/// What a program does that is right, and misbehaves in one way: what the report says besides, and that nothing is left.
+#[track_caller]
+fn misbehaving(how: &str) -> Grade {
+    let mark = format!("misbehaving-{how}-{}", std::process::id());
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/grade/misbehaves.py");
+    let script = script.canonicalize().expect("the script");
+    let words = ["python3".into(), script.display().to_string(), how.into(), mark.clone(), {
+        elsewhere.path().join("stray").display().to_string()
+    }];
+    ft_cli::jail::use_helper(env!("CARGO_BIN_EXE_ft-cli").into());
+    let mut order = Order::new(Dialect::Pipe);
+    order.server = Some(Command::new(words.into(), Path::new("/")).expect("a command"));
+    order.only = ["split-ack", "split-header", "empty-connection", "eof-is-success"].map(String::from).into();
+    let grade = grade(&order, &|_| ()).expect("a grade");
+    assert!(!elsewhere.path().join("stray").exists(), "it wrote where nothing is its own");
+    let left = Process::new("pgrep").args(["-f", &mark]).output().expect("pgrep");
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "", "something of it still runs");
+    grade
+}
+
+fn notes(grade: &Grade) -> String {
+    grade.controls.iter().flat_map(|control| control.notes.clone()).collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn program_that_forks_without_end_is_ended_and_shows_nothing_else() {
+    let grade = misbehaving("fork");
+    let broken = grade.controls[0].broken.clone().unwrap_or_default();
+    let said = format!("{}; {broken}", notes(&grade));
+    assert!(said.contains("it started more processes than it may, and was ended"), "{said}");
+    assert_eq!(grade.of(Verdict::Failed).count(), 0, "a pitfall is something else");
+}
+
+#[test]
+fn program_that_prints_without_end_is_graded_all_the_same() {
+    let grade = misbehaving("flood");
+    assert!(notes(&grade).contains("it printed more than is kept"), "{}", notes(&grade));
+    assert!(grade.is_graded());
+}
+
+#[test]
+fn program_that_fills_memory_is_ended_and_shows_nothing_else() {
+    let grade = misbehaving("memory");
+    let broken = grade.controls[0].broken.clone().unwrap_or_default();
+    let said = format!("{}; {broken}", notes(&grade));
+    assert!(said.contains("it used more memory than it may, and was ended"), "{said}");
+    assert_eq!(grade.of(Verdict::Failed).count(), 0, "a pitfall is something else");
+}
+
+#[test]
+fn program_that_ignores_every_signal_is_gone_at_the_end() {
+    let grade = misbehaving("stubborn");
+    assert_eq!((grade.is_graded(), grade.of(Verdict::Failed).count()), (true, 0));
+}
+
+#[test]
+fn daemon_that_a_program_leaves_is_gone_at_the_end() {
+    let grade = misbehaving("daemon");
+    assert_eq!((grade.is_graded(), grade.of(Verdict::Failed).count()), (true, 0));
+}
+
+#[test]
+fn program_that_writes_outside_its_folder_is_stopped_or_told_of() {
+    let said = notes(&misbehaving("stray"));
+    assert!(said.contains("it wrote /tmp/stray") && said.contains("it wrote ~/stray"), "{said}");
+    assert!(!Path::new("/usr/stray").exists() && !Path::new("/tmp/stray").exists());
+}

@@ -70,7 +70,7 @@ pub(super) fn run(
                 TextEnd::Newline => "texts in lines",
             });
             let checks = checks(dialect, role, *end, &plan, &facts);
-            (control.said, control.events) = (facts.said, facts.events);
+            (control.said, control.events, control.notes) = (facts.said, facts.events, facts.notes);
             return Ok(Plain { checks, next: renamed(plan), isolation });
         }
     }
@@ -78,7 +78,7 @@ pub(super) fn run(
     let said = last_lines(&facts.said, 1).join(" ");
     let said = if said.is_empty() { said } else { format!("; it printed: {said}") };
     control.broken = Some(format!("{why}{said}"));
-    (control.said, control.events) = (facts.said, facts.events);
+    (control.said, control.events, control.notes) = (facts.said, facts.events, facts.notes);
     let next = plain_run(Input::default(), Vec::new());
     Ok(Plain { checks: Vec::new(), next, isolation })
 }

@@ -3,7 +3,7 @@
 //! A run mostly waits: for a program to start, to answer, or to show that it never will. What falls is run twice more,
 //! by whoever is free; what falls three times is a failure, what falls less often is inconclusive.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -49,6 +49,7 @@ struct State {
     queue: VecDeque<Job>,
     at_work: usize,
     tallies: Vec<Tally>,
+    notes: BTreeSet<String>,
     broken: Option<NoStage>,
 }
 
@@ -62,7 +63,7 @@ struct Crew<'a> {
     points: &'a (dyn Fn(&Check) -> f64 + Sync),
 }
 
-/// Runs all checks of one program; they come back in the order in which they were given.
+/// Runs all checks of one program; they come back in the order in which they were given, with what else was noticed.
 ///
 /// # Errors
 ///
@@ -74,7 +75,7 @@ pub(super) fn run(
     cast: &(dyn Fn() -> Result<Cast, NoStage> + Sync),
     points: &(dyn Fn(&Check) -> f64 + Sync),
     done: &(dyn Fn(&Finding) + Sync),
-) -> Result<Vec<Finding>, NoStage> {
+) -> Result<(Vec<Finding>, BTreeSet<String>), NoStage> {
     let mut order: Vec<usize> = (0..checks.len()).collect();
     // Those that wait for a program's patience first: the others fill the time.
     order.sort_by_key(|index| !checks[*index].plans.iter().any(is_long));
@@ -82,6 +83,7 @@ pub(super) fn run(
         queue: order.into_iter().map(Job::Try).collect(),
         at_work: 0,
         tallies: vec![Tally::default(); checks.len()],
+        notes: BTreeSet::new(),
         broken: None,
     };
     let crew = Crew { checks, control, state: Mutex::new(state), changed: Condvar::new(), done, points };
@@ -94,7 +96,8 @@ pub(super) fn run(
     if let Some(broken) = state.broken {
         return Err(broken);
     }
-    Ok(checks.iter().zip(&state.tallies).map(|(check, tally)| finding(check, tally, points(check))).collect())
+    let findings = checks.iter().zip(&state.tallies).map(|(check, tally)| finding(check, tally, points(check)));
+    Ok((findings.collect(), state.notes))
 }
 
 fn is_long(plan: &Plan) -> bool {
@@ -188,6 +191,7 @@ impl Crew<'_> {
             let facts = cast.run(check.role, plan, self.control).await?;
             let fault = facts.fault(plan, check.role);
             let mut state = self.lock();
+            state.notes.extend(facts.notes.iter().cloned());
             let tally = &mut state.tallies[index];
             tally.runs += 1;
             if facts.is_beside_the_point(check.pitfall) {

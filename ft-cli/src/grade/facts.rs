@@ -81,6 +81,8 @@ pub(super) struct Facts {
     pub(super) certainty: Certainty,
     pub(super) events: Vec<Event>,
     pub(super) said: Vec<u8>,
+    /// What it did besides, in words.
+    pub(super) notes: Vec<String>,
 }
 
 impl Facts {

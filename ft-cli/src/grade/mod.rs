@@ -265,12 +265,12 @@ fn one(order: &Order, role: Role, grade: &mut Grade, done: &(dyn Fn(&Finding) + 
         said: Vec::new(),
         events: Vec::new(),
         text: None,
+        notes: Vec::new(),
     };
     let plain = control::run(order.dialect, order.text, role, cast()?, &mut control)?;
     grade.isolation = plain.isolation;
-    let is_broken = control.broken.is_some();
-    grade.controls.push(control);
-    if is_broken {
+    if control.broken.is_some() {
+        grade.controls.push(control);
         return Ok(());
     }
     let mut checks = plain.checks;
@@ -281,7 +281,11 @@ fn one(order: &Order, role: Role, grade: &mut Grade, done: &(dyn Fn(&Finding) + 
         }
     }
     let points = |check: &Check| order.points.get(check.pitfall.id()).copied().unwrap_or(1.0);
-    let mut findings = crew::run(&checks, &plain.next, order.workers, &cast, &points, done)?;
+    let (mut findings, notes) = crew::run(&checks, &plain.next, order.workers, &cast, &points, done)?;
+    control.notes.extend(notes);
+    control.notes.sort();
+    control.notes.dedup();
+    grade.controls.push(control);
     findings.sort_by_key(|finding| finding.pitfall);
     grade.findings.extend(findings);
     Ok(())

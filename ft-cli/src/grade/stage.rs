@@ -290,6 +290,28 @@ impl Stage {
         [rest(&output.stdout, self.heard.0), rest(&output.stderr, self.heard.1)].concat()
     }
 
+    /// What the program did besides what it was graded for.
+    pub(super) fn notes(&self, ended: Option<Ended>) -> Vec<String> {
+        let mut notes = Vec::new();
+        let output = self.running.borrow().as_ref().map(Running::output).unwrap_or_default();
+        if output.lost > 0 {
+            notes.push("it printed more than is kept; the rest was thrown away".to_owned());
+        }
+        if let Some(words) = ended.and_then(|ended| ended.breach).and_then(breach_words) {
+            notes.push(words.to_owned());
+        }
+        if ended.is_some_and(|ended| ended.left > 0) {
+            notes.push("it left processes behind, which were ended".to_owned());
+        }
+        let strays = self.jail.strays();
+        let strays = strays.iter().filter(|path| !path.starts_with("..") && !is_of_a_language(path));
+        notes.extend(
+            strays.map(|path| format!("it wrote {}", ft_sim::trace::escape(path.as_os_str().as_encoded_bytes()))),
+        );
+        notes.truncate(NOTES);
+        notes
+    }
+
     /// What lies under the name that the run is about.
     pub(super) fn stored(&self, plan: &Plan) -> Stored {
         let path = self.jail.work().join(&plan.input.stored);
@@ -311,6 +333,14 @@ impl Stage {
         let strays = self.jail.strays().into_iter().filter(is_stray);
         strays.map(|path| ft_sim::trace::escape(path.as_os_str().as_encoded_bytes())).collect()
     }
+}
+
+/// Notes of one run: more say nothing more.
+const NOTES: usize = 8;
+
+/// What Java keeps in `/tmp` about every process.
+fn is_of_a_language(path: &Path) -> bool {
+    path.iter().any(|part| part.as_encoded_bytes().starts_with(b"hsperfdata_"))
 }
 
 fn jail(command: &Command, limits: Limits, plain: bool) -> Result<Jail, NoStage> {

@@ -123,6 +123,7 @@ pub(super) async fn serve(stage: &mut Stage, plan: &Plan, control: &Plan) -> Res
     facts.ended = ended.map(|ended| ended.status);
     facts.breach = ended.and_then(|ended| ended.breach);
     facts.strays = stage.strays(plan);
+    facts.notes = stage.notes(ended);
     facts.said = tail(stage.said());
     // Only a server that has served somebody since, or this one in full, is known to be as it was.
     let is_served = matches!(facts.next, Some(Ok(()))) || matches!(plan.wants, Wants::Delivered | Wants::NoReset);
@@ -134,8 +135,9 @@ pub(super) async fn serve(stage: &mut Stage, plan: &Plan, control: &Plan) -> Res
 }
 
 fn unstarted(stage: &Stage, why: String) -> Facts {
-    let breach = stage.ended().ok().flatten().and_then(|ended| ended.breach);
-    Facts { unstarted: Some(why), breach, said: tail(stage.said()), ..Facts::default() }
+    let ended = stage.ended().ok().flatten();
+    let (breach, notes) = (ended.and_then(|ended| ended.breach), stage.notes(ended));
+    Facts { unstarted: Some(why), breach, notes, said: tail(stage.said()), ..Facts::default() }
 }
 
 /// Gives a server that has answered the time to finish its file.
@@ -307,6 +309,7 @@ pub(super) async fn send(stage: &mut Stage, plan: &Plan) -> Result<Facts, NoStag
     facts.ended = ended.map(|ended| ended.status);
     facts.breach = ended.and_then(|ended| ended.breach);
     facts.strays = stage.strays(plan);
+    facts.notes = stage.notes(ended);
     facts.said = tail(stage.said());
     stage.stop();
     Ok(facts)
@@ -513,6 +516,7 @@ async fn both(server: &Stage, client: &mut Stage, plan: &Plan) -> Result<Facts, 
     facts.ended = ended.map(|ended| ended.status);
     facts.breach = ended.or(server.ended()?).and_then(|ended| ended.breach);
     facts.strays = [server.strays(plan), client.strays(plan)].concat();
+    facts.notes = [server.notes(server.ended()?), client.notes(ended)].concat();
     facts.said = tail([client.said(), server.said()].concat());
     Ok(facts)
 }

@@ -124,6 +124,8 @@ pub struct Control {
     pub events: Vec<Event>,
     /// How its texts end, in words, where the dialect leaves it open.
     pub text: Option<&'static str>,
+    /// What it did that is no pitfall and that somebody should know: it printed without end, it left processes behind.
+    pub notes: Vec<String>,
 }
 
 /// The whole.

@@ -111,6 +111,7 @@ fn control(role: Role, command: &str) -> Control {
         said: b"listening\n".to_vec(),
         events: control_run(),
         text: None,
+        notes: vec!["it left processes behind, which were ended".into()],
     }
 }
 

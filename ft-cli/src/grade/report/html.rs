@@ -110,12 +110,19 @@ fn program(role: Role, control: Option<&Control>, findings: &[Told<'_>]) -> Prog
         role: role.as_str(),
         command: control.map(|control| shown::visible(&control.command)).unwrap_or_default(),
         works: broken.is_none(),
-        control: control.map(told::control).unwrap_or_default(),
+        control: control.map(plain_transfer).unwrap_or_default(),
         printed: broken.map(|control| shown::printed(&control.said).0).unwrap_or_default(),
         run: broken.and_then(|control| timeline(&control.events, role, "benign")),
         findings: findings.iter().map(finding).collect(),
         cuts: cuts(control.map_or(&[][..], |control| &control.events), findings),
     }
+}
+
+/// How it went, and what the program did besides.
+fn plain_transfer(control: &Control) -> String {
+    let besides = control.notes.iter().map(|note| shown::visible(note)).collect::<Vec<_>>().join("; ");
+    let words = told::control(control);
+    if besides.is_empty() { words } else { format!("{words}. Also: {besides}") }
 }
 
 fn finding(told: &Told<'_>) -> FindingData {

@@ -61,6 +61,7 @@ struct Program {
     broken: Option<String>,
     /// How its texts end, where the dialect leaves it open.
     texts: Option<&'static str>,
+    notes: Vec<String>,
     #[serde(flatten)]
     run: Run,
 }
@@ -150,6 +151,7 @@ fn program(control: &Control) -> Program {
         works: control.broken.is_none(),
         broken: control.broken.as_deref().map(shown::visible),
         texts: control.text,
+        notes: control.notes.iter().map(|note| shown::visible(note)).collect(),
         run: run(&control.said, &control.events),
     }
 }

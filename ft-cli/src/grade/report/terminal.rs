@@ -103,6 +103,9 @@ fn program(out: &mut String, paint: Paint, role: Role, control: Option<&Control>
         let _ = writeln!(out, "{}", paint.on(STRONG, &line));
     }
     fact(out, paint, "plain transfer", &told::control(control), 2);
+    if !control.notes.is_empty() {
+        fact(out, paint, "also", &shown::visible(&control.notes.join("; ")), 2);
+    }
     if control.broken.is_some() {
         printed(out, paint, &control.said);
         lanes(out, &shown::lanes(&control.events));
