@@ -293,3 +293,30 @@ fn program_that_writes_outside_its_folder_is_stopped_or_told_of() {
     assert!(said.contains("it wrote /tmp/stray") && said.contains("it wrote ~/stray"), "{said}");
     assert!(!Path::new("/usr/stray").exists() && !Path::new("/tmp/stray").exists());
 }
+
+/// This project's own careful programs for the labs. Its client for lab A is not among them: it ends with "unknown", which
+/// is all that a client of that lab can honestly say.
+#[test]
+fn our_own_careful_programs_are_found_right() {
+    let ours = |words: &str| {
+        ft_cli::jail::use_helper(env!("CARGO_BIN_EXE_ft-cli").into());
+        let words = words.split(' ').map(String::from);
+        let words = std::iter::once(env!("CARGO_BIN_EXE_ft-cli").to_owned()).chain(words).collect();
+        Some(Command::new(words, Path::new("/")).expect("a command"))
+    };
+    let mut pipe = Order::new(Dialect::Pipe);
+    pipe.server = ours("serve . --dialect pipe --listen 127.0.0.1:{port} --timeout 2");
+    let mut addfile = Order::new(Dialect::Addfile(Verb::Addfile));
+    addfile.server = ours("serve . --dialect addfile --listen 127.0.0.1:{port} --timeout 2");
+    addfile.client = ours("put {file} --dialect addfile {host}:{port} --timeout 3");
+    let mut ft1 = Order::new(Dialect::Ft1);
+    ft1.server = ours("serve . --listen 127.0.0.1:{port} --timeout 2");
+    ft1.client = ours("put {file} {host}:{port} --timeout 2 --retries 0");
+    for order in [pipe, addfile, ft1] {
+        let grade = grade(&order, &|_| ()).expect("a grade");
+        assert!(grade.is_graded(), "{:?}", grade.controls);
+        let odd = grade.of(Verdict::Failed).chain(grade.of(Verdict::Inconclusive));
+        let odd: Vec<String> = odd.map(|finding| format!("{}: {}", finding.id(), finding.observed)).collect();
+        assert!(odd.is_empty(), "{odd:?}");
+    }
+}
