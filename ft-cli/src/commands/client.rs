@@ -142,11 +142,12 @@ pub(super) fn conclude_unless(
 }
 
 fn say(screen: &Screen, verb: &str, exit: Exit, ended: Ended, counts: Counts) -> Result<Exit, Stop> {
-    let nothing = ended.is_err() && counts == Counts::default();
+    // Whether a refused session had time to offer its files is chance, and is not told.
+    let nothing = ended.is_err() && counts == Counts { failed: counts.failed, ..Counts::default() };
     if let Err(text) = ended {
         screen.stop(&Stop { exit, text, hint: None });
     }
-    // Of a session that never was, there is nothing to say but why; programs get their last line all the same.
+    // Of a session in which nothing came about, there is nothing to say but why; programs get their last line all the same.
     if !nothing || screen.mode() == Mode::Json {
         screen.summary(verb, exit, counts);
     }
