@@ -33,10 +33,14 @@ static struct client clients[CLIENTS];
 static struct pollfd fds[CLIENTS + 1];
 static int count;
 
-static void say(struct client *c, const char *answer)
+static int say(struct client *c, const char *answer)
 {
-    send(c->fd, answer, strlen(answer), MSG_NOSIGNAL);
+    ssize_t len = strlen(answer);
+
+    if (send(c->fd, answer, len, MSG_NOSIGNAL) != len)
+        return 0;
     printf("Sent: %s", answer);
+    return 1;
 }
 
 static void drop(struct client *c)
@@ -90,8 +94,10 @@ static void begin(struct client *c)
         leave(c);
     } else {
         printf("Creating new file: %s\n", c->name);
-        say(c, c->addfile ? "file recv\n" : "OK\n");
         c->state = DATA;
+        /* A reset is told once: after this, recv would call it an end. */
+        if (!say(c, c->addfile ? "file recv\n" : "OK\n"))
+            drop(c);
     }
 }
 
