@@ -8,6 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ft_core::dialect::Whose;
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
@@ -37,6 +38,8 @@ struct Tally {
     shown: Option<(usize, Facts)>,
     certainty: Certainty,
     not_applicable: Option<String>,
+    /// It stood when it was run again.
+    stood: bool,
     /// The program was ended for something that the check is not about.
     beside: Option<String>,
     /// Repetitions that are still to come, and those that were.
@@ -226,10 +229,12 @@ impl Crew<'_> {
         tally.runs += 1;
         tally.left -= 1;
         tally.failures += u32::from(fault.is_some());
+        tally.stood |= fault.is_none() && !is_beside;
         tally.certainty = tally.certainty.max(facts.certainty);
         tally.again += 1;
         // Whether a reset overtakes a program's last words is the kernel's to say: what fell once is given more chances.
-        if tally.failures + tally.left < GRADE_REPEATS && tally.again < GRADE_CHANCES {
+        let is_luck = tally.stood && check.whose == Some(Whose::Protocol);
+        if !is_luck && tally.failures + tally.left < GRADE_REPEATS && tally.again < GRADE_CHANCES {
             tally.left += 1;
             state.queue.push_front(Job::Again(index, plan));
             self.changed.notify_all();
@@ -240,7 +245,10 @@ impl Crew<'_> {
 fn finding(check: &Check, tally: &Tally, points: f64) -> Finding {
     let number = tally.shown.as_ref().map_or(0, |(number, _)| *number);
     let plan = check.plans.get(number).or(check.plans.first());
+    // Where the protocol leaves only a guess, such as a quiet moment, a busy machine makes the best guess wrong at times.
+    let is_luck = tally.stood && check.whose == Some(Whose::Protocol) && tally.beside.is_none();
     let verdict = match () {
+        () if is_luck && tally.certainty == Certainty::Exact => Verdict::Passed,
         () if check.nothing.is_some() || tally.not_applicable.is_some() => Verdict::NotApplicable,
         () if tally.failures >= GRADE_REPEATS && tally.certainty != Certainty::Guessed => Verdict::Failed,
         () if tally.beside.is_some() || tally.failures > 0 || tally.certainty != Certainty::Exact => {
@@ -252,6 +260,13 @@ fn finding(check: &Check, tally: &Tally, points: f64) -> Finding {
         (None, None, None) if tally.beside.is_some() => tally.beside.clone().unwrap_or_default(),
         (_, _, Some(why)) => why.to_owned(),
         (_, Some(why), _) => why.clone(),
+        (Some((_, fault)), ..) if is_luck => {
+            format!(
+                "stood {} times of {}, as well as one can guess; else: {fault}",
+                tally.runs - tally.failures,
+                tally.runs
+            )
+        }
         (Some((_, fault)), ..) => fault.clone(),
         _ if tally.certainty == Certainty::Guessed => "the kernel could not be asked what the program has read".into(),
         _ if tally.certainty == Certainty::Missed => "the program did not read where it was cut".into(),
