@@ -208,8 +208,11 @@ impl Crew<'_> {
                 tally.certainty = facts.certainty;
                 tally.fell = Some((number, fault));
                 tally.shown = Some((number, facts));
-                tally.left = GRADE_REPEATS - 1;
-                for _ in 1..GRADE_REPEATS {
+                // The best guess has to be wrong more often before nobody is thought able to guess right.
+                let is_guess = check.whose == Some(Whose::Protocol);
+                let repeats = if is_guess { 2 * GRADE_REPEATS } else { GRADE_REPEATS };
+                tally.left = repeats - 1;
+                for _ in 1..repeats {
                     state.queue.push_front(Job::Again(index, number));
                 }
                 return Ok(());
