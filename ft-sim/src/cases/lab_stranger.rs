@@ -27,7 +27,7 @@ use super::shared_files::SharedFiles;
 use super::{Outcome, Tell, broken};
 use crate::explore::run;
 use crate::ground::Ground;
-use crate::schedule::{Pick, Schedule};
+use crate::schedule::{Fault, Pick, Schedule};
 use crate::world::World;
 pub(crate) use ours::Ours;
 use ours::Said;
@@ -82,8 +82,16 @@ impl Game {
         let files = SharedFiles::new(files);
         let (said, heard) = self.attempt(ground, script, &files);
         let world = ground.world();
-        let whole = script.is_held_to(&world.schedule());
-        files.see(|files| check_files(world, script, files, said.as_ref(), whole));
+        let schedule = world.schedule();
+        let whole = script.is_held_to(&schedule);
+        let outside =
+            files.see(|files| files.iter().any(|(name, _)| name.contains(&b'/') || name == b".." || name == b"."));
+        world.always("INSIDE: no name leads out of the folder", !outside);
+        // What an early end leaves of data without a length is whole to lab B: the protocol's fault.
+        let ends_early = schedule.steps().iter().any(|step| matches!(step.fault, Fault::HalfClose | Fault::Fin));
+        if !(ends_early && self.ours.believes_an_end()) {
+            files.see(|files| check_files(world, script, files, said.as_ref(), whole));
+        }
         world.sometimes("ends well", said.as_ref().is_some_and(|said| !said.words.starts_with("failed")));
         if whole {
             let says = said.as_ref().map_or("nothing", |said| &said.words);
@@ -164,10 +172,8 @@ impl Game {
     }
 }
 
-/// INSIDE, INTACT and HONEST. Where the connection is `whole`, what is stored is what the script states.
+/// INTACT and HONEST. Where the connection is `whole`, what is stored is what the script states.
 fn check_files(world: &mut World, script: &Script, files: &MemoryFiles, said: Option<&Said>, whole: bool) {
-    let outside = files.iter().any(|(name, _)| name.contains(&b'/') || name == b".." || name == b".");
-    world.always("INSIDE: no name leads out of the folder", !outside);
     let after = script.after();
     let lost = BEFORE.iter().find(|(name, _)| files.get(name).is_none());
     let odd = files.iter().find(|(name, content)| match whole {

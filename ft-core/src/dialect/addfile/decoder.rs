@@ -104,10 +104,7 @@ impl RequestDecoder {
             // A cut name can only fetch the wrong file; with `addfile` and UPLOAD it would create one.
             State::Name { command: Command::Download, reading: Reading::Bare, text } => {
                 self.named(&text, &mut events);
-                if self.state == State::Data {
-                    self.state = State::Ended;
-                    events.push(RequestEvent::End);
-                }
+                events.extend(self.eof());
             }
             State::Worded { .. } | State::Name { .. } => self.truncated(Stage::Name, &mut events),
             State::Data => {

@@ -136,6 +136,14 @@ impl Ours {
         Said { words, log: log.lines.join("; "), success }
     }
 
+    /// Whether it receives data that nothing but an end of stream ends.
+    pub(super) fn believes_an_end(self) -> bool {
+        match self {
+            Self::Server | Self::Store | Self::Download => true,
+            Self::PipeReceiver | Self::LongMetadata | Self::PipeSender | Self::Flooded | Self::Upload => false,
+        }
+    }
+
     /// Whether the stranger is the client.
     pub(super) fn serves(self) -> bool {
         match self {
