@@ -170,6 +170,12 @@ pub(super) fn foreign_after_quiet(prefix: &[u8]) -> Option<Foreign> {
     foreign_text(prefix).or_else(|| greeting(before_metadata_size(prefix)))
 }
 
+/// Whether the line of a text that nobody awaits has ended, so that it can be named. The preamble of ft/1 has a line feed
+/// before its end.
+pub(super) fn line_ended(text: &[u8]) -> bool {
+    text.ends_with(b"\n") && !FT1_MAGIC.starts_with(text)
+}
+
 fn greeting(line: &[u8]) -> Option<Foreign> {
     if line.starts_with(b"SSH-") {
         Some(Foreign::Ssh)

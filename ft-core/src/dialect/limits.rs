@@ -30,5 +30,9 @@ pub const LISTING_RECV_DATA: usize = 4096;
 /// flight (so that no RST destroys what the peer has not read), and no more than one socket buffer's worth of work.
 pub const LINGER_MAX: usize = 1024 * 1024;
 
+/// Times that silence may be taken for the end of lab B's data and prove wrong, before only the half-close is believed: each
+/// costs a copy of the whole file, and a client that is cut into so many pieces is rather a hostile one.
+pub const WRONG_GUESSES_MAX: u32 = 8;
+
 /// Most bytes quoted in an error, in bytes: a line of a terminal.
 pub const QUOTE_MAX: usize = 64;

@@ -103,10 +103,10 @@ impl LabSetup {
 }
 
 /// Quiet moments of the lengths that docs/LABS.md names.
-struct Times<T> {
-    clock: T,
+pub(super) struct Times<T> {
+    pub(super) clock: T,
     /// Texts do not end in a pause.
-    patient: bool,
+    pub(super) patient: bool,
 }
 
 impl<T: Time> Quiet for Times<T> {

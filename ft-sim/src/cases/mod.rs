@@ -3,13 +3,14 @@
 //! The engine names no protocol; here is where the two meet. A [`Case`] has a name, so that a replay line can find it
 //! again, and states the invariants of every transfer: INTACT, HONEST, ORDER, SPLIT, LIVE, INSIDE. `ft.rs` plays ft/1,
 //! `lab.rs` the labs,
-//! `stranger.rs` peers that are not ours, `table.rs` lists the cases; [`crate::scenario`] is a case with other inputs, one schedule, and
+//! `stranger.rs` and `lab_stranger.rs` peers that are not ours, `table.rs` lists the cases; [`crate::scenario`] is a case with other inputs, one schedule, and
 //! what is expected of it.
 
 mod deadline;
 mod ft;
 mod inputs;
 mod lab;
+mod lab_stranger;
 mod landing;
 pub mod pitfalls;
 mod shared_files;
@@ -200,6 +201,7 @@ impl Case {
     pub fn strangers(&self) -> u32 {
         match (self.setup)().into_game() {
             Game::Stranger(game) => game.strangers(),
+            Game::LabStranger(game) => game.strangers(),
             Game::Ft(_) | Game::Lab(_) => 0,
         }
     }
@@ -257,6 +259,7 @@ pub(crate) enum Setup {
     Ft(FtSetup),
     Lab(LabSetup),
     Stranger(stranger::Ours),
+    LabStranger(lab_stranger::Ours),
 }
 
 impl Setup {
@@ -265,6 +268,7 @@ impl Setup {
             Self::Ft(setup) => Game::Ft(ft::Game::new(setup)),
             Self::Lab(setup) => Game::Lab(lab::Game::new(setup)),
             Self::Stranger(ours) => Game::Stranger(stranger::Game::new(ours)),
+            Self::LabStranger(ours) => Game::LabStranger(lab_stranger::Game::new(ours)),
         }
     }
 
@@ -299,6 +303,7 @@ pub(crate) enum Game {
     Ft(ft::Game),
     Lab(lab::Game),
     Stranger(stranger::Game),
+    LabStranger(lab_stranger::Game),
 }
 
 /// Whether anybody will read an outcome. A search reads none, and putting them into words would be much of its cost.
@@ -343,6 +348,7 @@ impl Game {
             Self::Ft(game) => game.play(ground, tell),
             Self::Lab(game) => game.play(ground, tell),
             Self::Stranger(game) => game.play(ground, tell),
+            Self::LabStranger(game) => game.play(ground, tell),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::ft::{FtSetup, Way, content};
 use super::lab::{Confirmations, LabSetup, Style, Verb};
+use super::lab_stranger::Ours as Lab;
 use super::landing::Haste;
 use super::stranger::Ours;
 use super::{Case, Setup};
@@ -38,6 +39,16 @@ fn lab_faults() -> Faults {
 /// segmentation is left to bear.
 fn lab_b_faults() -> Faults {
     Faults::segmentation().delays(&[Duration::from_millis(20)]).headers(&[2, 7, 8, 10])
+}
+
+/// The same where strangers pause on purpose, for as long as means something.
+fn lab_a_stranger_faults() -> Faults {
+    Faults::cuts().delays(&[Duration::from_millis(20)])
+}
+
+/// Data that a half-close ends early is whole to lab B; a reset is not.
+fn lab_b_stranger_faults() -> Faults {
+    Faults::segmentation().delays(&[Duration::from_millis(20)]).and(&[Family::Rst])
 }
 
 /// For programs without deadlines: silence would only show again that they have none.
@@ -462,5 +473,77 @@ pub(super) const CASES: &[Case] = &[
         stands: true,
         setup: || lab(Verb::Download, Style::Careful),
         faults: lab_b_faults,
+    },
+    Case {
+        name: "lab-a-stranger-senders",
+        question: "Does lab A's careful server take nothing that its lab does not have, and lose nothing that it took?",
+        parties: ["a stranger", "careful server"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::LabStranger(Lab::PipeReceiver),
+        faults: lab_a_stranger_faults,
+    },
+    Case {
+        name: "lab-a-stranger-long",
+        question: "How long may lab A's metadata be?",
+        parties: ["a stranger", "careful server"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::LabStranger(Lab::LongMetadata),
+        faults: lab_a_stranger_faults,
+    },
+    Case {
+        name: "lab-a-stranger-receivers",
+        question: "Does lab A's careful client send to nobody who has not said ACK, and say why?",
+        parties: ["careful client", "a stranger"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::LabStranger(Lab::PipeSender),
+        faults: lab_a_stranger_faults,
+    },
+    Case {
+        name: "lab-a-stranger-floods",
+        question: "Does a careful client come to an end with a server that does not?",
+        parties: ["careful client", "a stranger"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::LabStranger(Lab::Flooded),
+        faults: short_delays,
+    },
+    Case {
+        name: "lab-b-stranger-requests",
+        question: "Does lab B's careful server know every request, and answer each in its own way?",
+        parties: ["a stranger", "careful server"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::LabStranger(Lab::Server),
+        faults: lab_b_stranger_faults,
+    },
+    Case {
+        name: "lab-b-stranger-stores",
+        question: "Does lab B's careful server keep what was ended, and nothing else?",
+        parties: ["a stranger", "careful server"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::LabStranger(Lab::Store),
+        faults: lab_b_stranger_faults,
+    },
+    Case {
+        name: "lab-b-stranger-uploads",
+        question: "Do lab B's careful clients believe no confirmation that their lab does not have?",
+        parties: ["careful client", "a stranger"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::LabStranger(Lab::Upload),
+        faults: lab_b_stranger_faults,
+    },
+    Case {
+        name: "lab-b-stranger-downloads",
+        question: "Does lab B's careful client keep nothing but what an OK was said for?",
+        parties: ["careful client", "a stranger"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::LabStranger(Lab::Download),
+        faults: lab_b_stranger_faults,
     },
 ];

@@ -74,7 +74,7 @@ where
 {
     request(&mut stream, Command::Addfile, name, quiet, options).await?;
     let mut decoder = ConfirmationDecoder::default();
-    if let Err(error) = confirmation(&mut stream, &mut decoder, quiet, &ConfirmationEvent::Ack1).await {
+    if let Err(error) = confirmation(&mut stream, &mut decoder, quiet).await {
         close_gently(&mut stream, quiet).await;
         return Err(error);
     }
@@ -83,7 +83,7 @@ where
     let unconfirmed = |cause| LabError::Unconfirmed { cause: Box::new(cause) };
     let shut = stream.shutdown().await.map_err(LabError::stream("ending the data"));
     shut.map_err(unconfirmed)?;
-    confirmation(&mut stream, &mut decoder, quiet, &ConfirmationEvent::Ack2).await.map_err(unconfirmed)?;
+    confirmation(&mut stream, &mut decoder, quiet).await.map_err(unconfirmed)?;
     observer.event(&LabEvent::Confirmed("file data recv"));
     let peer_close = drain(&mut stream, quiet).await;
     Ok(Sent { body, confirmed: true, peer_close })
@@ -258,12 +258,8 @@ where
     Ok(body)
 }
 
-async fn confirmation<S, Q>(
-    stream: &mut S,
-    decoder: &mut ConfirmationDecoder,
-    quiet: &mut Q,
-    wanted: &ConfirmationEvent,
-) -> Result<(), LabError>
+/// Waits for the next confirmation. Which one that is, its decoder knows: it takes no other.
+async fn confirmation<S, Q>(stream: &mut S, decoder: &mut ConfirmationDecoder, quiet: &mut Q) -> Result<(), LabError>
 where
     S: AsyncRead + Unpin,
     Q: Quiet,
@@ -281,8 +277,8 @@ where
         };
         match events.into_iter().next() {
             Some(ConfirmationEvent::Failed(fault)) => return Err(fault.into()),
-            Some(event) if event == *wanted => return Ok(()),
-            Some(_) | None => {}
+            Some(ConfirmationEvent::Ack1 | ConfirmationEvent::Ack2) => return Ok(()),
+            None => {}
         }
     }
 }

@@ -9,6 +9,7 @@
 //! a line feed in a name (`delimiter-in-name`).
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -16,6 +17,7 @@ use super::super::error::{Fault, LabError};
 use super::super::event::{LabEvent, Observer};
 use super::super::files::LabFiles;
 use super::super::io::{Heard, Moment, Quiet, ReadBuffer, close_gently, hear};
+use super::super::limits::WRONG_GUESSES_MAX;
 use super::super::name::LabName;
 use super::decoder::{RequestDecoder, RequestEvent};
 use super::{ACK1, ACK2, Command, DataEnd, NOT_FOUND, OK, Options};
@@ -65,8 +67,9 @@ pub enum EndedBy {
 ///
 /// # Errors
 ///
-/// [`LabError::Peer`], [`LabError::Stream`] or [`LabError::Storage`]; in each case the old file is still there. A refused UPLOAD or
-/// DOWNLOAD was answered `NOT FOUND`; `addfile` has no answer for it, its client sees an EOF.
+/// [`LabError::Peer`], [`LabError::Stream`] or [`LabError::Storage`]; in each case the old file is still there, or, where data came late,
+/// what had been taken for the whole. A refused UPLOAD or DOWNLOAD was answered `NOT FOUND`; `addfile` has no answer for it, its
+/// client sees an EOF.
 ///
 /// # Cancel safety
 ///
@@ -153,11 +156,19 @@ where
             name.stored_by_addfile().map_err(|reason| Fault::Name { name: name.as_bytes().to_vec(), reason })?;
         self.observer.event(&LabEvent::Creating(name.as_bytes().to_vec()));
         let upload = self.files.begin(&stored_name, None).await.map_err(LabError::storage("creating the file"))?;
-        // The listing's client never reads, and may be gone with all its data in order: reading on will tell.
-        let unheard = self.say(ACK1, "sending ACK1").await.err();
-        if unheard.is_none() {
-            self.observer.event(&LabEvent::Sent(ACK1.trim_ascii_end()));
-        }
+        let unheard = match self.say(ACK1, "sending ACK1").await {
+            Ok(()) => {
+                self.observer.event(&LabEvent::Sent(ACK1.trim_ascii_end()));
+                None
+            }
+            // Who has been told of a reset reads an end of stream behind it that the client never said.
+            Err(error) if is_reset(&error) => {
+                self.files.abort(upload).await;
+                return Err(error);
+            }
+            // The listing's client never reads, and may be gone with all its data in order: reading on will tell.
+            Err(error) => Some(error),
+        };
         self.observer.event(&LabEvent::Receiving(name.as_bytes().to_vec()));
         let received = self.receive_data(upload, 0, self.options.data_end).await?;
         let (upload, mut len, mut ended_by) = received;
@@ -174,25 +185,35 @@ where
         if confirmed {
             self.observer.event(&LabEvent::Sent(ACK2.trim_ascii_end()));
         }
-        if ended_by == EndedBy::Quiet
+        let (mut last_end, mut wrong_guesses) = (ended_by, 0);
+        while last_end == EndedBy::Quiet
             && let Ok(Some(RequestEvent::Data(late))) = self.next(Some(Moment::Close)).await
         {
-            (stored_as, len) = self.append_late(stored_as, len, late).await?;
+            wrong_guesses += 1;
+            // Each costs a copy of the whole file.
+            let end = if wrong_guesses < WRONG_GUESSES_MAX { DataEnd::EofOrQuiet } else { DataEnd::EofOnly };
+            (stored_as, len, last_end) = self.append_late(stored_as, len, late, end).await?;
             ended_by = EndedBy::LateData;
         }
         Ok(Served::Stored { command: Command::Addfile, stored_as, len, ended_by, confirmed })
     }
 
     /// The guess was wrong (`recv-is-not-message`): stores the file again with what came late.
-    async fn append_late(&mut self, stored_as: LabName, taken: u64, late: Vec<u8>) -> Result<(LabName, u64), LabError> {
+    async fn append_late(
+        &mut self,
+        stored_as: LabName,
+        taken: u64,
+        late: Vec<u8>,
+        end: DataEnd,
+    ) -> Result<(LabName, u64, EndedBy), LabError> {
         self.observer.event(&LabEvent::LateData { taken });
         let reopened = self.files.reopen(&stored_as).await;
         let upload = reopened.map_err(LabError::storage("reopening the file"))?;
         self.pending.push_front(RequestEvent::Data(late));
-        let (upload, len, _) = self.receive_data(upload, taken, DataEnd::EofOrQuiet).await?;
+        let (upload, len, ended_by) = self.receive_data(upload, taken, end).await?;
         let stored_as = self.files.commit(upload).await.map_err(LabError::storage("committing"))?;
         self.observer.event(&LabEvent::Stored { name: stored_as.clone(), len });
-        Ok((stored_as, len))
+        Ok((stored_as, len, ended_by))
     }
 
     async fn receive_upload(&mut self, name: LabName) -> Result<Served, LabError> {
@@ -311,4 +332,9 @@ where
         self.stream.write_all(text.as_bytes()).await.map_err(LabError::stream(doing))?;
         self.stream.flush().await.map_err(LabError::stream(doing))
     }
+}
+
+/// The client reset the connection; one that ended its direction before would break a pipe instead.
+fn is_reset(error: &LabError) -> bool {
+    matches!(error, LabError::Stream { source, .. } if source.kind() == ErrorKind::ConnectionReset)
 }

@@ -12,7 +12,7 @@
 //! [`RequestEvent::Data`] before comparing ([`join_data`]): the state does not depend on segmentation, the pieces do.
 
 use super::super::TextEnd;
-use super::super::detect::{foreign_after_quiet, foreign_text};
+use super::super::detect::{foreign_after_quiet, foreign_text, line_ended};
 use super::super::error::{Fault, Stage};
 use super::super::io::Moment;
 use super::super::limits::{QUOTE_MAX, TEXT_MAX};
@@ -104,10 +104,7 @@ impl RequestDecoder {
             // A cut name can only fetch the wrong file; with `addfile` and UPLOAD it would create one.
             State::Name { command: Command::Download, reading: Reading::Bare, text } => {
                 self.named(&text, &mut events);
-                if self.state == State::Data {
-                    self.state = State::Ended;
-                    events.push(RequestEvent::End);
-                }
+                events.extend(self.eof());
             }
             State::Worded { .. } | State::Name { .. } => self.truncated(Stage::Name, &mut events),
             State::Data => {
@@ -138,7 +135,7 @@ impl RequestDecoder {
     pub fn listens_for(&self) -> Option<Moment> {
         match &self.state {
             State::Unrecognised { .. } => Some(Moment::TextEnd),
-            State::Name { reading: Reading::Bare, text, .. } if !text.is_empty() => Some(Moment::TextEnd),
+            State::Name { reading: Reading::Bare, .. } => Some(Moment::TextEnd),
             State::Command { .. }
             | State::Worded { .. }
             | State::Name { .. }
@@ -203,7 +200,7 @@ impl RequestDecoder {
     }
 
     fn unrecognised_grew(&mut self, text: Vec<u8>, events: &mut Vec<RequestEvent>) {
-        if foreign_text(&text).is_some() || text.ends_with(b"\n") || text.len() >= QUOTE_MAX {
+        if foreign_text(&text).is_some() || line_ended(&text) || text.len() >= QUOTE_MAX {
             self.unrecognised(&text, events);
         } else {
             self.state = State::Unrecognised { text };

@@ -1,7 +1,7 @@
 //! What a careful client of lab B understands: two confirmations, or a status with data behind it.
 
 use super::super::TextEnd;
-use super::super::detect::foreign_answer;
+use super::super::detect::{foreign_answer, line_ended};
 use super::super::error::{Fault, Stage};
 use super::super::io::Moment;
 use super::super::limits::QUOTE_MAX;
@@ -32,7 +32,7 @@ impl Answer {
             return Reads::Word(word);
         }
         let foreign = foreign_answer(&self.seen);
-        if self.is_wrong(words) && (foreign.is_some() || byte == b'\n' || self.seen.len() >= QUOTE_MAX) {
+        if self.is_wrong(words) && (foreign.is_some() || line_ended(&self.seen) || self.seen.len() >= QUOTE_MAX) {
             return Reads::Wrong(self.fault(stage, offset));
         }
         Reads::More

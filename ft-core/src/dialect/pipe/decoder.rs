@@ -10,7 +10,7 @@
 //! The state after some bytes does not depend on how they were cut (SPLIT): metadata is taken byte by byte, the body is only
 //! counted. Join neighbouring [`PipeEvent::Body`] before comparing ([`join_bodies`]).
 
-use super::super::detect::{foreign_after_quiet, foreign_answer, foreign_text};
+use super::super::detect::{foreign_after_quiet, foreign_answer, foreign_text, line_ended};
 use super::super::error::{Fault, Stage};
 use super::super::io::Moment;
 use super::super::limits::{SIZE_DIGITS_MAX, SIZE_MAX, TEXT_MAX};
@@ -106,7 +106,10 @@ impl PipeDecoder {
             // Even after `name|10`: the digits may have been cut, and a sender that waits for its ACK does not leave.
             State::Metadata { text } => {
                 let truncated = Fault::Truncated { stage: Stage::Metadata, offset: self.offset, missing: None };
-                let fault = foreign_after_quiet(text).map_or(truncated, Fault::Foreign);
+                let fault = match foreign_after_quiet(text) {
+                    Some(foreign) => Fault::Foreign(foreign),
+                    None => wrong_size(text).unwrap_or(truncated),
+                };
                 self.fail(fault, &mut events);
             }
             State::Body { left, .. } => {
@@ -124,8 +127,10 @@ impl PipeDecoder {
         let mut events = Vec::new();
         match &self.state {
             State::Metadata { text } => {
-                let text = text.clone();
-                self.metadata_ended(&text, &mut events);
+                if let Some((name, digits)) = split_metadata(text) {
+                    let metadata = read_metadata(name, digits, self.size_max);
+                    self.metadata_ended(metadata, &mut events);
+                }
             }
             State::Trailing { .. } => self.done(&mut events),
             State::Body { .. } | State::Done | State::Failed => {}
@@ -150,9 +155,9 @@ impl PipeDecoder {
         };
         if let Some(line) = text.strip_suffix(b"\n") {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if split_metadata(line).is_some() {
-                let line = line.to_vec();
-                return self.metadata_ended(&line, events);
+            if let Some((name, digits)) = split_metadata(line) {
+                let metadata = read_metadata(name, digits, self.size_max);
+                return self.metadata_ended(metadata, events);
             }
         }
         if let Some(foreign) = foreign_text(text) {
@@ -163,8 +168,8 @@ impl PipeDecoder {
         }
     }
 
-    fn metadata_ended(&mut self, text: &[u8], events: &mut Vec<PipeEvent>) {
-        match read_metadata(text, self.size_max) {
+    fn metadata_ended(&mut self, metadata: Result<Metadata, Fault>, events: &mut Vec<PipeEvent>) {
+        match metadata {
             Ok(metadata) => {
                 let size = metadata.size;
                 events.push(PipeEvent::Metadata(metadata));
@@ -197,18 +202,24 @@ pub(crate) fn split_metadata(text: &[u8]) -> Option<(&[u8], &[u8])> {
     (!digits.is_empty() && digits.iter().all(u8::is_ascii_digit)).then_some((name, digits))
 }
 
-fn read_metadata(text: &[u8], size_max: u64) -> Result<Metadata, Fault> {
-    let Some((name, digits)) = split_metadata(text) else {
-        // What follows the size is most often the body of a sender that did not await the ACK.
-        let merged = text.iter().position(|&byte| byte == b'|').map(|_| Pitfall::HeaderBodyMerge);
-        return Err(Fault::Malformed {
-            stage: Stage::Metadata,
-            offset: 0,
-            expected: "name|size",
-            came: Escaped::quote(text),
-            pitfall: merged,
-        });
-    };
+/// What is wrong with a text that its sender took for whole, although its last `|` has something else than digits behind it.
+fn wrong_size(text: &[u8]) -> Option<Fault> {
+    let at = text.iter().rposition(|&byte| byte == b'|')?;
+    // A CR at the end may have been cut off from its LF.
+    let size = text[at + 1..].strip_suffix(b"\r").unwrap_or(&text[at + 1..]);
+    let wrong = size.iter().position(|byte| !byte.is_ascii_digit())?;
+    // Behind digits that is most often the body of a sender that did not await the ACK.
+    let merged = wrong > 0;
+    Some(Fault::Malformed {
+        stage: Stage::Metadata,
+        offset: 0,
+        expected: "name|size",
+        came: Escaped::quote(text),
+        pitfall: merged.then_some(Pitfall::HeaderBodyMerge),
+    })
+}
+
+fn read_metadata(name: &[u8], digits: &[u8], size_max: u64) -> Result<Metadata, Fault> {
     let too_large = || Fault::SizeTooLarge { stated: Escaped::quote(digits), limit: size_max };
     if digits.len() > SIZE_DIGITS_MAX {
         return Err(too_large());
@@ -267,7 +278,7 @@ impl AckDecoder {
                 return self.fail(Fault::Foreign(foreign));
             }
             // A wrong answer is read to the end of its line, so that it can be named and quoted.
-            if !ACK.starts_with(&self.seen) && (byte == b'\n' || self.seen.len() >= TEXT_MAX) {
+            if !ACK.starts_with(&self.seen) && (line_ended(&self.seen) || self.seen.len() >= TEXT_MAX) {
                 return self.quiet();
             }
         }
@@ -288,7 +299,7 @@ impl AckDecoder {
 
     /// Takes a quiet moment, which [`AckDecoder::listens_for`] asked for.
     pub fn quiet(&mut self) -> Vec<AckEvent> {
-        if self.over || ACK.starts_with(&self.seen) {
+        if self.listens_for().is_none() {
             return Vec::new();
         }
         let came = Escaped::quote(&self.seen);

@@ -40,7 +40,7 @@ fn header_body_merge_is_an_error_unless_a_line_feed_ends_the_metadata() {
     let merged = vec![say("data.txt|5hello"), Step::Fin];
     assert!(crash_text(naive_receives(merged.clone()).0).starts_with("ValueError: invalid literal for int()"));
     let (result, files, _) = careful_receives(merged);
-    assert!(matches!(result, Err(LabError::Peer(Fault::Truncated { stage: Stage::Metadata, .. }))), "{result:?}");
+    assert_eq!(result.expect_err("refused").pitfall(), Some(Pitfall::HeaderBodyMerge));
     assert_eq!(files.get("data.txt"), Some(&b"old"[..]));
     let (result, files, _) = careful_receives(vec![say("data.txt|5\nhello"), Step::Fin]);
     result.expect("stands");
