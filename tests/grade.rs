@@ -180,7 +180,15 @@ fn grade_all(wanted: impl Fn(&Program) -> bool) {
             });
         }
     });
-    let complaints = complaints.into_inner().expect("no panic");
+    let odd = complaints.into_inner().expect("no panic");
+    // What is odd among others, on a busy machine, must be odd alone as well.
+    let again = |name: &str| {
+        println!("{name} once more");
+        let program = programs.iter().find(|program| program.name == name).expect("a program");
+        complaint(program, &program.graded())
+    };
+    let complaints: Vec<String> =
+        odd.iter().filter_map(|text| again(text.lines().next().unwrap_or_default())).collect();
     let (slowest, name) = slowest.into_inner().expect("no panic");
     println!(
         "{} programs, {times} times each; the slowest took {:.1} s: {name}",

@@ -81,8 +81,13 @@ pub(super) async fn serve(stage: &mut Stage, plan: &Plan, control: &Plan) -> Res
         files.push((&control.input.name, &control.input.content));
     }
     stage.prepare(&files)?;
-    if let Err(why) = stage.ensure_up().await {
-        return Ok(unstarted(stage, why));
+    if stage.ensure_up().await.is_err() {
+        // One that died with connections open may find its port taken, which is a pitfall of its own.
+        stage.renew()?;
+        stage.prepare(&files)?;
+        if let Err(why) = stage.ensure_up().await {
+            return Ok(unstarted(stage, why));
+        }
     }
     if plan.special == Special::Restart {
         return restart(stage).await;
@@ -429,8 +434,12 @@ async fn pair(server: &mut Stage, client: &mut Stage, plan: &Plan, control: &Pla
     }
     server.prepare(&files[0])?;
     client.prepare(&files[1])?;
-    if let Err(why) = server.ensure_up().await {
-        return Ok(unstarted(server, why));
+    if server.ensure_up().await.is_err() {
+        server.renew()?;
+        server.prepare(&files[0])?;
+        if let Err(why) = server.ensure_up().await {
+            return Ok(unstarted(server, why));
+        }
     }
     // The client is expected to know where its server is.
     client.port = server.listens_at().unwrap_or(client.port);

@@ -229,14 +229,15 @@ pub(in super::super) fn server_checks(talk: Talk) -> Checks {
             check(Pitfall::NoFinalAck, "").nothing("UPLOAD has no final ACK: no server can tell its client anything"),
         );
     }
-    let leaves = {
+    let leaves = if verb == Verb::Download {
         // A server that sends has to write more than once to be killed for it.
-        let input = talk.input(NAME, if verb == Verb::Download { LARGE } else { SMALL });
+        let at = text(OK, end).len() + 1_000;
+        talk.serving(NAME, LARGE).under(&[s2c(at, Fault::Rst)]).wants(Wants::Unharmed)
+    } else {
+        let input = talk.input(NAME, SMALL);
         let mut script = talk.client(&input);
         script.truncate(2);
-        if verb != Verb::Download {
-            script.push(Act::Send(input.content.clone()));
-        }
+        script.push(Act::Send(input.content.clone()));
         run(input, script).under(&talk.apart()).wants(Wants::Unharmed)
     };
     checks.extend([
