@@ -124,6 +124,11 @@ fn foreigners() -> Vec<Script> {
         |name, text: &[u8], what: &str| refused(name, text, format!("the peer speaks {what}, not a lab dialect"));
     vec![
         foreign("speaks HTTP", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP (a request)"),
+        foreign("speaks HTTP of the first days", b"GET /\r\n", "HTTP (a request)"),
+        foreign("speaks HTTP of nothing in particular", b"OPTIONS * HTTP/1.1\r\n\r\n", "HTTP (a request)"),
+        foreign("speaks HTTP to a proxy", b"GET http://x\r\n", "HTTP (a request)"),
+        no_command("speaks like HTTP, and asks for nothing", "GET it\nand more", "GET it\\n"),
+        no_command("speaks a TLS that there is not", "\x16\x03\x05\nand more", "\\u{16}\\u{3}\\u{5}\\n"),
         foreign("speaks TLS", b"\x16\x03\x01\x02\x00\x01\x00", "TLS"),
         foreign("speaks SSH", b"SSH-2.0-OpenSSH_9.2\r\nand more", "SSH"),
         foreign("speaks SSH, without the end of a line", b"SSH-2.0-OpenSSH_9.2", "SSH"),
