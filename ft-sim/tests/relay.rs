@@ -101,43 +101,51 @@ async fn reads(stream: &mut Endpoint) -> Vec<Vec<u8>> {
     all
 }
 
-/// The client asks in two writes, the server answers when it has all; each says what its reads returned.
-fn converse(world: &mut World, schedule: &Schedule) -> (Vec<Vec<Vec<u8>>>, Vec<String>) {
+/// What each read of either party returned, client first; and what the gate was told.
+type Said = (Vec<Vec<Vec<u8>>>, Vec<String>);
+
+/// A client and a server with a relay between them that plays the schedule.
+fn between<'a, C, S>(
+    world: &'a mut World,
+    schedule: &Schedule,
+    client: impl FnOnce(Endpoint) -> C,
+    server: impl FnOnce(Endpoint) -> S,
+) -> Said
+where
+    C: Future<Output = Vec<Vec<u8>>> + 'a,
+    S: Future<Output = Vec<Vec<u8>>> + 'a,
+{
     let told = Rc::new(RefCell::new(Vec::new()));
-    let (mut client, client_leg) = world.connect_hosts(CLIENT, RELAY);
-    let (server_leg, mut server) = world.connect_hosts(RELAY, SERVER);
+    let (near, client_leg) = world.connect_hosts(CLIENT, RELAY);
+    let (server_leg, far) = world.connect_hosts(RELAY, SERVER);
     let gate = Blind { clock: world.clock(), patience: [None, None], told: Rc::clone(&told) };
     let relay = Relay::new(1, schedule, gate);
-    let tasks: Vec<HostTask<'_, Vec<Vec<u8>>>> = vec![
-        (
-            CLIENT,
-            Box::pin(async move {
-                // A broken connection shows in what is read.
-                let _ = client.write_all(b"what ").await;
-                let _ = client.write_all(b"time?").await;
-                let _ = client.shutdown().await;
-                reads(&mut client).await
-            }),
-        ),
-        (
-            RELAY,
-            Box::pin(async move {
-                relay.run(StreamLeg::new(client_leg, drop), StreamLeg::new(server_leg, drop)).await;
-                Vec::new()
-            }),
-        ),
-        (
-            SERVER,
-            Box::pin(async move {
-                let asked = reads(&mut server).await;
-                let _ = server.write_all(b"noon").await;
-                let _ = server.shutdown().await;
-                asked
-            }),
-        ),
-    ];
+    let relay = async move {
+        relay.run(StreamLeg::new(client_leg, drop), StreamLeg::new(server_leg, drop)).await;
+        Vec::new()
+    };
+    let tasks: Vec<HostTask<'_, Vec<Vec<u8>>>> =
+        vec![(CLIENT, Box::pin(client(near))), (RELAY, Box::pin(relay)), (SERVER, Box::pin(server(far)))];
     let said = world.run(tasks).into_iter().map(|ended| ended.done().unwrap_or_default()).collect();
     (said, told.take())
+}
+
+/// The client asks in two writes, the server answers when it has all; each says what its reads returned.
+fn converse(world: &mut World, schedule: &Schedule) -> Said {
+    let client = |mut client: Endpoint| async move {
+        // A broken connection shows in what is read.
+        let _ = client.write_all(b"what ").await;
+        let _ = client.write_all(b"time?").await;
+        let _ = client.shutdown().await;
+        reads(&mut client).await
+    };
+    let server = |mut server: Endpoint| async move {
+        let asked = reads(&mut server).await;
+        let _ = server.write_all(b"noon").await;
+        let _ = server.shutdown().await;
+        asked
+    };
+    between(world, schedule, client, server)
 }
 
 /// As [`converse`], on a network that does nothing else; and the promise that broke.
@@ -219,39 +227,19 @@ fn delay_that_begins_while_the_other_direction_settles_ends() {
     let schedule: Schedule = "c2s@0 delay 500ms; s2c@5 split".parse().expect("a schedule");
     let asked = RefCell::default();
     let case = |world: &mut World| {
-        let (mut client, client_leg) = world.connect_hosts(CLIENT, RELAY);
-        let (server_leg, mut server) = world.connect_hosts(RELAY, SERVER);
-        let gate = Blind { clock: world.clock(), patience: [None, None], told: Rc::default() };
-        let relay = Relay::new(1, &schedule, gate);
         let clock = world.clock();
-        let tasks: Vec<HostTask<'_, Vec<Vec<u8>>>> = vec![
-            (
-                CLIENT,
-                Box::pin(async move {
-                    // In the middle of the looks that follow the split's wait.
-                    clock.sleep(PATIENCE + Duration::from_millis(7)).await;
-                    let _ = client.write_all(b"what").await;
-                    let _ = client.shutdown().await;
-                    reads(&mut client).await
-                }),
-            ),
-            (
-                RELAY,
-                Box::pin(async move {
-                    relay.run(StreamLeg::new(client_leg, drop), StreamLeg::new(server_leg, drop)).await;
-                    Vec::new()
-                }),
-            ),
-            (
-                SERVER,
-                Box::pin(async move {
-                    let _ = server.write_all(b"hello").await;
-                    reads(&mut server).await
-                }),
-            ),
-        ];
-        let said: Vec<_> = world.run(tasks).into_iter().map(|ended| ended.done().unwrap_or_default()).collect();
-        *asked.borrow_mut() = said[2].concat();
+        let client = |mut client: Endpoint| async move {
+            // In the middle of the looks that follow the split's wait.
+            clock.sleep(PATIENCE + Duration::from_millis(7)).await;
+            let _ = client.write_all(b"what").await;
+            let _ = client.shutdown().await;
+            reads(&mut client).await
+        };
+        let server = |mut server: Endpoint| async move {
+            let _ = server.write_all(b"hello").await;
+            reads(&mut server).await
+        };
+        *asked.borrow_mut() = between(world, &schedule, client, server).0[2].concat();
     };
     let run = run(case, &Schedule::benign());
     assert_eq!((asked.into_inner(), run.violation), (b"what".to_vec(), None));

@@ -142,8 +142,7 @@ impl Stage {
 
     /// Empties the folder, and puts there what the program finds before the run.
     pub(super) fn prepare(&mut self, files: &[(&str, &[u8])]) -> Result<(), NoStage> {
-        let is_up = self.running.borrow().is_some() && self.ended()?.is_none();
-        if is_up && !self.jail.strays().iter().any(|path| path.starts_with("..")) {
+        if self.is_running() && !self.jail.strays().iter().any(|path| path.starts_with("..")) {
             // What a program keeps for itself, it may still need: files of ours and of earlier runs go.
             for entry in fs::read_dir(self.jail.work())? {
                 let entry = entry?;
@@ -178,10 +177,21 @@ impl Stage {
         Ok(())
     }
 
-    /// Starts the server unless it is running, and waits until it listens; the error is the program's.
-    pub(super) async fn ensure_up(&mut self) -> Result<(), String> {
-        let is_up = self.running.borrow().is_some() && matches!(self.ended(), Ok(None)) && self.address.is_some();
-        if is_up { Ok(()) } else { self.start_server().await }
+    fn is_running(&self) -> bool {
+        self.running.borrow().is_some() && matches!(self.ended(), Ok(None))
+    }
+
+    /// Makes the folder as [`Stage::prepare`] does, starts the server unless it is running, and waits until it listens; the
+    /// inner error is the program's.
+    pub(super) async fn make_ready(&mut self, files: &[(&str, &[u8])]) -> Result<Result<(), String>, NoStage> {
+        self.prepare(files)?;
+        if self.is_running() && self.address.is_some() || self.start_server().await.is_ok() {
+            return Ok(Ok(()));
+        }
+        // One that died with connections open may find its port taken, which is a pitfall of its own.
+        self.renew()?;
+        self.prepare(files)?;
+        Ok(self.start_server().await)
     }
 
     /// Starts the server; the error is the program's.
@@ -269,8 +279,7 @@ impl Stage {
         self.running.borrow_mut().take().map(|mut running| running.kill())
     }
 
-    /// Cuts the program's reads of a connection at these offsets, if there are any. The program must be ended before what is
-    /// returned is dropped.
+    /// Cuts the program's reads of a connection at these offsets, if there are any, until it ends.
     pub(super) fn clamp(&self, leg: &TcpStream, boundaries: Vec<u64>) -> Result<Option<Clamp>, NoStage> {
         if boundaries.is_empty() {
             return Ok(None);

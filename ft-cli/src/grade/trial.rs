@@ -80,14 +80,8 @@ pub(super) async fn serve(stage: &mut Stage, plan: &Plan, control: &Plan) -> Res
     if control.input.down {
         files.push((&control.input.name, &control.input.content));
     }
-    stage.prepare(&files)?;
-    if stage.ensure_up().await.is_err() {
-        // One that died with connections open may find its port taken, which is a pitfall of its own.
-        stage.renew()?;
-        stage.prepare(&files)?;
-        if let Err(why) = stage.ensure_up().await {
-            return Ok(unstarted(stage, why));
-        }
+    if let Err(why) = stage.make_ready(&files).await? {
+        return Ok(unstarted(stage, why));
     }
     if plan.special == Special::Restart {
         return restart(stage).await;
@@ -124,12 +118,7 @@ pub(super) async fn serve(stage: &mut Stage, plan: &Plan, control: &Plan) -> Res
         }
     }
     facts.stored = stage.stored(plan);
-    let ended = stage.ended()?;
-    facts.ended = ended.map(|ended| ended.status);
-    facts.breach = ended.and_then(|ended| ended.breach);
-    facts.strays = stage.strays(plan);
-    facts.notes = stage.notes(ended);
-    facts.said = tail(stage.said());
+    facts.look_at(stage, plan)?;
     // Only a server that has served somebody since, or this one in full, is known to be as it was.
     let is_served = matches!(facts.next, Some(Ok(()))) || matches!(plan.wants, Wants::Delivered | Wants::NoReset);
     // And one whose reads are clamped stays so until it ends.
@@ -137,6 +126,19 @@ pub(super) async fn serve(stage: &mut Stage, plan: &Plan, control: &Plan) -> Res
         stage.stop();
     }
     Ok(facts)
+}
+
+impl Facts {
+    /// What a program shows of itself when a run is over.
+    fn look_at(&mut self, stage: &Stage, plan: &Plan) -> Result<(), NoStage> {
+        let ended = stage.ended()?;
+        self.ended = ended.map(|ended| ended.status);
+        self.breach = ended.and_then(|ended| ended.breach);
+        self.strays = stage.strays(plan);
+        self.notes = stage.notes(ended);
+        self.said = tail(stage.said());
+        Ok(())
+    }
 }
 
 fn unstarted(stage: &Stage, why: String) -> Facts {
@@ -158,13 +160,17 @@ async fn settle(stage: &Stage, plan: &Plan, session: &Session) {
     }
 }
 
+/// The two ends of a connection on our own loopback: who connected, who accepted.
+async fn connected() -> std::io::Result<[TcpStream; 2]> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let near = TcpStream::connect(listener.local_addr()?).await?;
+    Ok([near, listener.accept().await?.0])
+}
+
 /// Connects our client to the server, through a relay.
 async fn serving(stage: &Stage, plan: &Plan) -> Result<Session, String> {
     let server = stage.connect().await?;
-    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|e| e.to_string())?;
-    let at = listener.local_addr().map_err(|e| e.to_string())?;
-    let near = TcpStream::connect(at).await.map_err(|e| e.to_string())?;
-    let (client, _) = listener.accept().await.map_err(|e| e.to_string())?;
+    let [near, client] = connected().await.map_err(|e| e.to_string())?;
     let record = Record::default();
     if let Special::KillAt(offset) = plan.special {
         let running = Rc::clone(&stage.running);
@@ -176,12 +182,13 @@ async fn serving(stage: &Stage, plan: &Plan) -> Result<Session, String> {
     }
     let diags = [here(), Some(Rc::clone(&stage.diag))];
     let clamp = stage.clamp(&server, plan.clamps()).map_err(|NoStage(why)| why)?;
-    Ok(session([client, server], near, plan, diags, record, clamp))
+    Ok(session([client, server], Some(near), plan, diags, record, clamp))
 }
 
+/// Begins a run between these two; `ours` is the stream of our own peer, if one of them is.
 fn session(
     legs: [TcpStream; 2],
-    ours: TcpStream,
+    ours: Option<TcpStream>,
     plan: &Plan,
     diags: [Option<Rc<Diag>>; 2],
     record: Record,
@@ -194,6 +201,7 @@ fn session(
         let _ = proxy::relay(1, legs, &conduct, &kept).await;
     });
     let script = spawn_local(async move {
+        let Some(ours) = ours else { return Heard::default() };
         let _ = ours.set_nodelay(true);
         script::play(ours, &acts).await
     });
@@ -310,12 +318,7 @@ pub(super) async fn send(stage: &mut Stage, plan: &Plan) -> Result<Facts, NoStag
         let came = !kept.is_empty() || matches!(broken, None | Some(Broken::Failed(_))) && accepted_any;
         Stored::of(came.then_some(kept.as_slice()), plan)
     };
-    let ended = stage.ended()?;
-    facts.ended = ended.map(|ended| ended.status);
-    facts.breach = ended.and_then(|ended| ended.breach);
-    facts.strays = stage.strays(plan);
-    facts.notes = stage.notes(ended);
-    facts.said = tail(stage.said());
+    facts.look_at(stage, plan)?;
     stage.stop();
     Ok(facts)
 }
@@ -342,23 +345,15 @@ async fn arrival(stage: &Stage, listener: &TcpListener) -> Result<Option<TcpStre
 
 /// Connects a client that has come to our server, through a relay.
 async fn sending(stage: &Stage, client: TcpStream, plan: &Plan) -> Result<Session, NoStage> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let server = TcpStream::connect(listener.local_addr()?).await?;
-    let (ours, _) = listener.accept().await?;
+    let [server, ours] = connected().await?;
     let diags = [Some(Rc::clone(&stage.diag)), here()];
     let clamp = stage.clamp(&client, plan.clamps())?;
-    Ok(session([client, server], ours, plan, diags, Record::default(), clamp))
+    Ok(session([client, server], Some(ours), plan, diags, Record::default(), clamp))
 }
 
 /// Linux acknowledges at once what comes first on a connection; a path of any age does not.
-#[cfg(target_os = "linux")]
 fn acknowledge_late(listener: &TcpListener) -> std::io::Result<()> {
     Ok(rustix::net::sockopt::set_tcp_quickack(listener, false)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn acknowledge_late(_: &TcpListener) -> std::io::Result<()> {
-    Ok(())
 }
 
 /// Whether the client ends by itself within this time.
@@ -432,14 +427,9 @@ async fn pair(server: &mut Stage, client: &mut Stage, plan: &Plan, control: &Pla
     if let Some(old) = &input.old {
         files[usize::from(input.down)].push((&input.stored, old));
     }
-    server.prepare(&files[0])?;
     client.prepare(&files[1])?;
-    if server.ensure_up().await.is_err() {
-        server.renew()?;
-        server.prepare(&files[0])?;
-        if let Err(why) = server.ensure_up().await {
-            return Ok(unstarted(server, why));
-        }
+    if let Err(why) = server.make_ready(&files[0]).await? {
+        return Ok(unstarted(server, why));
     }
     // The client is expected to know where its server is.
     client.port = server.listens_at().unwrap_or(client.port);
@@ -495,15 +485,8 @@ async fn both(server: &Stage, client: &mut Stage, plan: &Plan) -> Result<Facts, 
             return Ok(facts);
         }
     };
-    let (record, schedule) = (Record::default(), plan.schedule.clone());
     let diags = [Some(Rc::clone(&client.diag)), Some(Rc::clone(&server.diag))];
-    let conduct = Conduct { schedule, preserve: plan.preserves(), diags, ..Conduct::default() };
-    let kept = record.clone();
-    let relay = spawn_local(async move {
-        let _ = proxy::relay(1, [near, far], &conduct, &kept).await;
-    });
-    // Our side has nothing to say.
-    let session = Session { clamp: None, script: spawn_local(std::future::ready(Heard::default())), relay, record };
+    let session = session([near, far], None, plan, diags, Record::default(), None);
     let patience = if plan.wants == Wants::Delivered { GRADE_STUCK } else { GRADE_PATIENCE };
     let pulse = (plan.special == Special::Interrupted).then(|| pulse(client));
     let moved = session.run(patience, || matches!(client.ended(), Ok(Some(_)))).await;

@@ -1,6 +1,5 @@
 //! A relay's gate in front of programs that it did not make: it asks the kernel what their sockets hold.
 
-use std::cell::RefCell;
 use std::future::Future as _;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -16,9 +15,6 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::diag::{Diag, Seen};
 use super::record::{Certainty, Record};
 use crate::limits::{GATE_GUESS, GATE_LOOK, GATE_PATIENCE};
-
-/// What ends a party's process, if the proxy may.
-pub type Killer = Rc<RefCell<dyn FnMut(Party, HostDeath)>>;
 
 /// The program's end of a leg.
 #[derive(Clone, Debug)]
@@ -103,16 +99,15 @@ pub(super) struct KernelGate {
     windows: [Option<usize>; 2],
     looks: [Option<Pin<Box<Sleep>>>; 2],
     record: Record,
-    killer: Option<Killer>,
     is_dark: bool,
     /// Things that the relay itself did or saw.
     steps: u64,
 }
 
 impl KernelGate {
-    pub(super) fn new(ends: [End; 2], record: Record, killer: Option<Killer>) -> Self {
+    pub(super) fn new(ends: [End; 2], record: Record) -> Self {
         let (asking, windows, looks) = (Asking::new(ends), [None, None], [None, None]);
-        Self { asking, windows, looks, record, killer, is_dark: false, steps: 0 }
+        Self { asking, windows, looks, record, is_dark: false, steps: 0 }
     }
 }
 
@@ -184,11 +179,9 @@ impl relay::Gate for KernelGate {
         self.steps += 1;
     }
 
-    fn dies(&mut self, party: Party, death: HostDeath) {
+    /// A crash is silence; the process is somebody else's, and `kill` was refused before.
+    fn dies(&mut self, _: Party, death: HostDeath) {
         self.is_dark |= death == HostDeath::Crashed;
-        if let Some(killer) = &self.killer {
-            (killer.borrow_mut())(party, death);
-        }
     }
 
     fn is_dark(&self) -> bool {

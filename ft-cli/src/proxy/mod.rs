@@ -26,7 +26,6 @@ use gate::{Asking, End, KernelGate};
 use leg::Leg;
 
 pub use diag::{Diag, Seen};
-pub use gate::Killer;
 pub use leg::Pace;
 pub use record::{Certainty, Record};
 
@@ -41,8 +40,6 @@ pub struct Conduct {
     pub pace: Pace,
     /// Whom to ask about the client's socket, and the server's.
     pub diags: [Option<Rc<Diag>>; 2],
-    /// What ends a party's process.
-    pub killer: Option<Killer>,
 }
 
 impl std::fmt::Debug for Conduct {
@@ -56,14 +53,13 @@ impl std::fmt::Debug for Conduct {
 /// # Errors
 ///
 /// A step that needs the program's own socket, or a process that the proxy did not start.
-pub fn playable(schedule: &Schedule, may_kill: bool) -> Result<Schedule, String> {
+pub fn playable(schedule: &Schedule) -> Result<Schedule, String> {
     let mut steps = Vec::new();
     for step in schedule.steps() {
-        let is_kill = matches!(step.fault, Fault::Kill(_));
         if step.fault == Fault::Short {
             return Err(format!("{step}: only the writer's own socket can cut a write short"));
         }
-        if is_kill && !may_kill {
+        if matches!(step.fault, Fault::Kill(_)) {
             return Err(format!("{step}: the proxy did not start that process"));
         }
         let fault = if step.fault == Fault::Clip { Fault::Split } else { step.fault };
@@ -111,7 +107,7 @@ pub async fn relay(conn: u16, [client, server]: [TcpStream; 2], conduct: &Conduc
     };
     let ends = [end(&client, Party::Client, &conduct.diags[0])?, end(&server, Party::Server, &conduct.diags[1])?];
     record.open(conn);
-    let gate = KernelGate::new(ends, record.clone(), conduct.killer.clone());
+    let gate = KernelGate::new(ends, record.clone());
     let relay = Relay::new(conn, &conduct.schedule, gate);
     let relay = if conduct.preserve { relay.preserving() } else { relay };
     let leg = |stream, party| Leg::new(stream, conn, party, record.clone(), conduct.pace);

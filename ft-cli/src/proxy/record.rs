@@ -230,15 +230,4 @@ impl Record {
     pub fn lost(&self) -> u64 {
         self.kept.borrow().lost
     }
-
-    /// Bytes of one direction of a connection that were given to the reader's kernel.
-    #[must_use]
-    pub fn delivered(&self, conn: u16, dir: Direction) -> Vec<u8> {
-        let kept = self.kept.borrow();
-        let parts = kept.events.iter().filter_map(|event| {
-            let What::Deliver { conn: c, dir: d, bytes, .. } = &event.what else { return None };
-            ((*c, *d) == (conn, dir)).then_some(bytes.as_slice())
-        });
-        parts.flatten().copied().collect()
-    }
 }

@@ -30,7 +30,7 @@ use line::{Line, Way, Why};
 /// Listens, and relays until enough connections have come, or somebody presses Ctrl-C.
 pub(super) async fn run(args: ProxyArgs, screen: Screen) -> Result<Exit, Stop> {
     let asked = schedule(&args)?;
-    let schedule = proxy::playable(&asked, false).map_err(|why| {
+    let schedule = proxy::playable(&asked).map_err(|why| {
         Stop::usage(format_args!("a proxy cannot play this schedule: {why}"))
             .hint("docs/SCHEDULE.md has the table of who plays what")
     })?;
@@ -60,7 +60,7 @@ pub(super) async fn run(args: ProxyArgs, screen: Screen) -> Result<Exit, Stop> {
         Line::listening(address.to_string(), args.target.to_string(), schedule.to_string(), pace).say(&screen);
     }
     let diag = Diag::here().ok().map(Rc::new);
-    let conduct = Conduct { schedule, preserve: args.preserve, pace, diags: [diag.clone(), diag], killer: None };
+    let conduct = Conduct { schedule, preserve: args.preserve, pace, diags: [diag.clone(), diag] };
     let record = if args.record.is_some() { Record::default() } else { Record::counting() };
     let (stop, stopped) = watch::channel(false);
     let shared = Rc::new(Shared { conduct, record, addresses, args, screen, stopped });

@@ -209,24 +209,11 @@ fn event(event: &Event) -> Value {
     };
     // Megabytes that nobody reads must not even be escaped.
     let mut bare = event.clone();
-    let long = match &mut bare.what {
-        What::Write { bytes, .. } | What::Deliver { bytes, .. } if bytes.len() > REPORT_PAYLOAD => {
-            std::mem::take(bytes).len()
-        }
-        What::Open { .. }
-        | What::Write { .. }
-        | What::Deliver { .. }
-        | What::Read { .. }
-        | What::Eof { .. }
-        | What::Fin { .. }
-        | What::Rst { .. }
-        | What::Error { .. }
-        | What::Fault(_)
-        | What::Timer
-        | What::Poll { .. }
-        | What::Done { .. }
-        | What::Note { .. } => return read(event),
-    };
+    let (What::Write { bytes, .. } | What::Deliver { bytes, .. }) = &mut bare.what else { return read(event) };
+    if bytes.len() <= REPORT_PAYLOAD {
+        return read(event);
+    }
+    let long = std::mem::take(bytes).len();
     let mut value = read(&bare);
     if let Value::Object(fields) = &mut value {
         fields.remove("data");

@@ -2,15 +2,9 @@
 
 use ft_core::dialect::TextEnd;
 
-use super::script::Script;
+use super::script::{LONG, PAUSE, Script};
 
 const ASKS: &str = "DOWNLOAD\nf\n";
-
-/// Longer than any quiet moment that is waited for, milliseconds.
-const LONG: u64 = 3_000;
-
-/// Too short for any, however the network delays.
-const PAUSE: u64 = 100;
 
 const SILENT: &str = "failed: the connection failed while receiving: no byte moved before the deadline";
 

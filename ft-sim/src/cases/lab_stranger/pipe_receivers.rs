@@ -2,7 +2,7 @@
 
 use ft_core::dialect::TextEnd;
 
-use super::script::Script;
+use super::script::{LONG, PAUSE, Script, TEXT_ENDS};
 
 /// What our sender says of itself before the ACK.
 const ASKS: &str = "f|5\n";
@@ -11,9 +11,6 @@ const SENDS: &str = "f|5\nhello";
 const SENT: &str = "unknown: 5 bytes sent, Fin";
 
 const SILENT: &str = "failed: the connection failed while waiting for the ACK: no byte moved before the deadline";
-
-const LONG: u64 = 3_000;
-const PAUSE: u64 = 100;
 
 /// Every one of them; the first does nothing wrong.
 pub(super) fn all() -> Vec<Script> {
@@ -57,7 +54,7 @@ fn wrong() -> Vec<Script> {
         malformed("says NAK, and stays", "NAK", "NAK").hear_all(),
         malformed("says NAK, and more in the next line", "NAK\nno such luck", "NAK\\n"),
         malformed("says NAK in two pieces", "N", "NAK\\n").rest(PAUSE).say("AK\n").hear_all(),
-        malformed("says NAK too slowly", "N", "N").rest(400).say("AK\n").hear_all(),
+        malformed("says NAK too slowly", "N", "N").rest(TEXT_ENDS).say("AK\n").hear_all(),
         malformed("says ack", "ack\n", "ack\\n"),
         malformed("says ACT", "ACT\n", "ACT\\n"),
         malformed("says an empty line first", "\nACK", "\\n"),

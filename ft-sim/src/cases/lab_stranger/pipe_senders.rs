@@ -1,18 +1,9 @@
 //! Strangers who send to our receiver of lab A: what it takes for metadata, for the body, and for the end of both.
 
 use super::ours::SIZE_MAX;
-use super::script::Script;
+use super::script::{LONG, PAUSE, Script, TEXT_ENDS};
 
 const STORED: &str = "stored f, 5 bytes";
-
-/// Longer than any quiet moment that is waited for.
-const LONG: u64 = 3_000;
-
-/// Long enough for a text to end, milliseconds.
-const TEXT_ENDS: u64 = 400;
-
-/// Too short for that, however the network delays.
-const PAUSE: u64 = 100;
 
 /// Every one of them; the first does nothing wrong.
 pub(super) fn all() -> Vec<Script> {

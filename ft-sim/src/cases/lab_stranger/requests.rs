@@ -1,19 +1,10 @@
 //! Strangers who ask our server of lab B: what it takes for a command and for a name, and whom it answers.
 
-use super::script::Script;
+use super::script::{LONG, PAUSE, Script, TEXT_ENDS};
 
 /// What `addfile` hears, at most.
 const ACK1: &str = "file recv\n";
 const BOTH: &str = "file recv\nfile data recv\n";
-
-/// Longer than any quiet moment that is waited for, milliseconds.
-const LONG: u64 = 3_000;
-
-/// Long enough for a text to end.
-const TEXT_ENDS: u64 = 400;
-
-/// Too short for that, however the network delays.
-const PAUSE: u64 = 100;
 
 /// Every one of them; the first does nothing wrong.
 pub(super) fn all() -> Vec<Script> {

@@ -12,6 +12,15 @@ use crate::schedule::{Direction, Fault, Schedule, Step};
 use crate::trace::NoteKind;
 use crate::world::Tracer;
 
+/// Longer than any quiet moment that is waited for, milliseconds.
+pub(super) const LONG: u64 = 3_000;
+
+/// Long enough for a text to end, milliseconds.
+pub(super) const TEXT_ENDS: u64 = 400;
+
+/// Too short for any of these, however the network delays, milliseconds.
+pub(super) const PAUSE: u64 = 100;
+
 /// What lies on the disk of the side that is ours.
 pub(super) const BEFORE: [(&[u8], &[u8]); 2] = [(b"f", b"old"), (b"server_f", b"old")];
 

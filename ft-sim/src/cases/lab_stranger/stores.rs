@@ -2,19 +2,13 @@
 
 use ft_core::dialect::addfile::DataEnd;
 
-use super::script::Script;
+use super::script::{LONG, PAUSE, Script};
 
 const ACK1: &str = "file recv\n";
 const BOTH: &str = "file recv\nfile data recv\n";
 
-/// Longer than any quiet moment that is waited for, milliseconds.
-const LONG: u64 = 3_000;
-
 /// Long enough for data to end, and too short for the peer to have left.
 const DATA_ENDS: u64 = 1_500;
-
-/// Too short for anything, however the network delays.
-const PAUSE: u64 = 100;
 
 const RESET: &str = "failed: the connection failed while receiving: connection reset";
 

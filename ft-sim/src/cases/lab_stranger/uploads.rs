@@ -3,7 +3,7 @@
 use ft_core::dialect::TextEnd;
 use ft_core::dialect::addfile::Command;
 
-use super::script::{Asked, Script};
+use super::script::{Asked, LONG, PAUSE, Script, TEXT_ENDS};
 
 const ASKS: &str = "addfile\nf\n";
 const SENDS: &str = "addfile\nf\nhello";
@@ -12,12 +12,6 @@ const ACK2: &str = "file data recv\n";
 
 const DONE: &str = "completed: 5 bytes sent, Fin";
 const SENT: &str = "unknown: 5 bytes sent, Fin";
-
-/// Longer than any quiet moment that is waited for, milliseconds.
-const LONG: u64 = 3_000;
-
-/// Too short for any, however the network delays.
-const PAUSE: u64 = 100;
 
 /// Every one of them; the first does nothing wrong.
 pub(super) fn all() -> Vec<Script> {
@@ -91,7 +85,7 @@ fn wrong() -> Vec<Script> {
         first("says something else", "sorry\nno room", "sorry\\n", 0),
         first("says something else, and stays", "sorry", "sorry", 0).hear_all(),
         first("says something else, in two pieces", "so", "sorry\\n", 0).rest(PAUSE).say("rry\n").hear_all(),
-        first("says something else, too slowly", "so", "so", 0).rest(400).say("rry\n").hear_all(),
+        first("says something else, too slowly", "so", "so", 0).rest(TEXT_ENDS).say("rry\n").hear_all(),
         first("says something else behind empty lines", "\r\n\nsorry\n", "sorry\\n", 3),
         first("says something else, and leaves", "sorry", "sorry", 0),
         first("says a page", &page, &page[..64], 0),
@@ -197,7 +191,7 @@ fn statuses() -> Vec<Script> {
         wrong("has another status, and stays", "KO", "KO", 0).hear_all(),
         wrong("has another status, and leaves", "KO", "KO", 0),
         wrong("has another status, in two pieces", "K", "KO\\n", 0).rest(PAUSE).say("O\n").hear_all(),
-        wrong("has another status, too slowly", "K", "K", 0).rest(400).say("O\n").hear_all(),
+        wrong("has another status, too slowly", "K", "K", 0).rest(TEXT_ENDS).say("O\n").hear_all(),
         wrong("has another status behind an empty line", "\nKO\n", "KO\\n", 1),
         wrong("has a status that begins well", "NOT HERE\n", "NOT HERE\\n", 0),
         wrong("writes its status small", "ok\n", "ok\\n", 0),
