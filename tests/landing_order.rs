@@ -43,13 +43,13 @@ struct Record {
 
 impl Record {
     /// Serves `there` under strace while `paths` are put there.
-    fn of(there: &Path, paths: &[PathBuf]) -> Self {
+    fn of(there: &Path, paths: &[PathBuf], options: &[&str]) -> Self {
         let log = folder();
         let file = log.path().join("record");
         let mut command = Command::new("strace");
         command.args(["-f", "-ttt", "-yy", "-xx", "-s", STRING_MAX, "-e", CALLS, "-o"]).arg(&file);
         command.arg(env!("CARGO_BIN_EXE_ft-cli"));
-        command.args(["serve", "--once", "--json", "--listen", "127.0.0.1:0"]).arg(there);
+        command.args(["serve", "--once", "--json", "--listen", "127.0.0.1:0"]).args(options).arg(there);
         let missing = "strace is needed for this test and does not start; install it: apt-get install strace";
         assert!(Command::new("strace").arg("-V").output().is_ok_and(|out| out.status.success()), "{missing}");
         let server = Server::run(&mut command);
@@ -58,7 +58,7 @@ impl Record {
 
         let text = std::fs::read_to_string(&file).expect("a record");
         let calls = parse(&text);
-        let received = frames(&calls, &["recvfrom", "recvmsg", "read", "readv"]);
+        let received = frames(&calls, &["recvfrom", "recvmsg", "read", "readv", "splice"]);
         let sent = frames(&calls, &["sendto", "sendmsg", "write", "writev"]);
         let printed = calls
             .iter()
@@ -156,9 +156,12 @@ impl Record {
         rename.span.before(ack2, &format!("rename < ACK2 of {shown}"));
 
         // What is written after a sync is not synced.
-        let writes =
-            self.calls.iter().filter(|call| matches!(call.name.as_str(), "pwrite64" | "pwritev" | "write" | "writev"));
-        let last = writes.filter(|call| call.descriptor() == staged).map(|call| call.span).max_by_key(|span| span.to);
+        let writes = self.calls.iter().filter(|call| match call.name.as_str() {
+            "pwrite64" | "pwritev" | "write" | "writev" => call.descriptor() == staged,
+            "splice" => call.spliced_into() == staged,
+            _ => false,
+        });
+        let last = writes.map(|call| call.span).max_by_key(|span| span.to);
         let last = last.unwrap_or_else(|| panic!("{shown} was never written"));
         last.before(verified, &format!("last write < verified of {shown}"));
         assert!(self.synced(&staged, verified, rename.span), "no sync of {shown} between verified and rename");
@@ -189,7 +192,7 @@ fn file_in_a_new_folder_is_acknowledged_only_when_file_name_and_folders_are_dura
     let (here, there) = (folder(), folder());
     std::fs::create_dir_all(here.path().join("new/deep")).expect("made");
     std::fs::write(here.path().join("new/deep/file"), content(3000, 1)).expect("written");
-    let record = Record::of(there.path(), &[here.path().join("new")]);
+    let record = Record::of(there.path(), &[here.path().join("new")], &[]);
     assert_eq!(record.check(), 1);
     assert!(std::fs::read(there.path().join("new/deep/file")).expect("landed") == content(3000, 1));
     // The file, its folder, the folder above, the root: had any of these not been synced, this test would have seen it.
@@ -207,7 +210,7 @@ fn fifty_small_files_are_synced_together_and_none_is_acknowledged_before() {
         std::fs::create_dir_all(&at).expect("made");
         std::fs::write(at.join(format!("f{n}")), content(500 + n, 2)).expect("written");
     }
-    let record = Record::of(there.path(), &[here.path().join("tree")]);
+    let record = Record::of(there.path(), &[here.path().join("tree")], &[]);
     assert_eq!(record.check(), 50);
     // Otherwise this shows nothing that the test of one file does not.
     assert!(record.calls_named("syncfs") > 0, "a group is synced at once");
@@ -217,13 +220,16 @@ fn fifty_small_files_are_synced_together_and_none_is_acknowledged_before() {
 
 #[test]
 fn large_file_in_place_of_an_old_one_is_acknowledged_only_when_it_is_durable() {
-    let (here, there) = (folder(), folder());
-    let bytes = content(8 << 20, 3);
-    std::fs::write(here.path().join("big"), &bytes).expect("written");
-    std::fs::write(there.path().join("big"), "the old file").expect("written");
-    let record = Record::of(there.path(), &[here.path().join("big")]);
-    assert_eq!(record.check(), 1);
-    assert!(std::fs::read(there.path().join("big")).expect("landed") == bytes);
+    for (options, carried) in [(&["--copy"][..], false), (&[], true)] {
+        let (here, there) = (folder(), folder());
+        let bytes = content(8 << 20, 3);
+        std::fs::write(here.path().join("big"), &bytes).expect("written");
+        std::fs::write(there.path().join("big"), "the old file").expect("written");
+        let record = Record::of(there.path(), &[here.path().join("big")], options);
+        assert_eq!(record.check(), 1);
+        assert_eq!(record.calls_named("splice") > 0, carried, "{options:?}");
+        assert!(std::fs::read(there.path().join("big")).expect("landed") == bytes);
+    }
 }
 
 /// Order of what is told about one stream.

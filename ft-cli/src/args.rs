@@ -142,6 +142,9 @@ pub struct ServeArgs {
     /// Least that "stored" means
     #[arg(long, value_enum, default_value_t = Durability::Durable)]
     pub durability: Durability,
+    /// Move content through this program's memory, as on systems whose kernel cannot move it from connection to file
+    #[arg(long)]
+    pub copy: bool,
     /// Connections served at once; more are told that the server is busy
     #[arg(long, value_name = "N", default_value_t = limits::CONNECTIONS, value_parser = count)]
     pub max_connections: usize,
@@ -187,6 +190,9 @@ pub struct Transfer {
     /// Show what would be done, move nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    /// Move content through this program's memory, as on systems whose kernel cannot move it from file to connection
+    #[arg(long)]
+    pub copy: bool,
     /// Connections that share the work, when several PATHs are given
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(limits::JOBS_MAX)))]
     pub jobs: u16,

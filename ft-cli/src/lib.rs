@@ -1,11 +1,13 @@
 //! What the `ft-cli` program is made of. Reading order: [`args`] (what can be asked), [`exit`] (how it ends), [`net`] (real
-//! TCP), [`disk`] (real files), [`wishes`] (options that sit between a session and a disk), [`render`] (what is shown), `pages`
+//! TCP), [`disk`] (real files), [`carry`] (content that the
+//! kernel moves between the two), [`wishes`] (options that sit between a session and a disk), [`render`] (what is shown), `pages`
 //! (what a browser shows), [`loopback`] (the simulator's cases over real TCP), [`jail`] (somebody
 //! else's program, contained), [`commands`] (one file per verb).
 //!
 //! Only this crate reads a clock, opens a socket or a file, and prints.
 
 pub mod args;
+pub mod carry;
 pub mod commands;
 pub mod disk;
 pub mod exit;

@@ -272,3 +272,16 @@ pub const JAIL_MESSAGE: usize = 256 * 1024;
 
 /// Paths that are named when a program wrote outside its folder.
 pub const JAIL_STRAYS: usize = 100;
+
+/// Content of a DATA frame, bytes, from which on the kernel moves it. Files up to this size are hashed by the thread that
+/// has them in memory anyway, and of larger ones only the last frame is smaller.
+pub const CARRY_LEAST: u64 = 512 * 1024;
+
+/// Size of a pipe that content passes through, bytes: what a user may have, and a whole DATA frame.
+pub const PIPE_BYTES: usize = 1024 * 1024;
+
+/// The same where the system has no more for this user, and what is copied at once where the kernel cannot move it, bytes.
+pub const PIPE_LEAST: usize = 64 * 1024;
+
+/// Pipes that one connection keeps: as many as hold the content that may be in flight, and one that is being filled.
+pub const PIPES: usize = 5;

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
+use ft_core::carry::Bulk;
 use ft_core::error::{Code, FileError, Retry};
 use ft_core::frame::Compare;
 use ft_core::storage::{Buf, LandDone, LandOp, Prepared, Source, SourceDone, SourceOp, Storage};
@@ -71,7 +72,7 @@ impl<D> WishfulStorage<D> {
 }
 
 impl<D: Storage> Storage for WishfulStorage<D> {
-    fn submit(&mut self, op: LandOp, content: Option<Buf>) {
+    fn submit(&mut self, op: LandOp, content: Option<Bulk>) {
         let LandOp::Prepare(stream, mut offer) = op else { return self.inner.submit(op, content) };
         if self.wishes.tally.is_done(&offer.meta.path) {
             let text = "an earlier connection has dealt with it";
@@ -82,7 +83,7 @@ impl<D: Storage> Storage for WishfulStorage<D> {
         self.inner.submit(LandOp::Prepare(stream, offer), content);
     }
 
-    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(LandDone, Option<Buf>)> {
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(LandDone, Option<Bulk>)> {
         if let Some(done) = self.ready.pop(cx) {
             return Poll::Ready((done, None));
         }
@@ -116,7 +117,7 @@ impl<F: Source> Source for WishfulSource<F> {
         self.inner.submit(op, spare);
     }
 
-    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(SourceDone, Option<Buf>)> {
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(SourceDone, Option<Bulk>)> {
         match self.ready.pop(cx) {
             Some(done) => Poll::Ready((done, None)),
             None => self.inner.poll_done(cx),

@@ -101,6 +101,14 @@ impl Decoder {
         }
     }
 
+    /// Bytes missing to a whole header, between 1 and [`HEADER_LEN`]; 0 when the stream is within something else.
+    pub fn header_left(&self) -> usize {
+        match self.phase {
+            Phase::Header => HEADER_LEN - self.held.len(),
+            Phase::Preamble | Phase::Control(_) | Phase::Content(_) | Phase::Skip(_) => 0,
+        }
+    }
+
     /// Counts `n` content bytes as read past the decoder.
     ///
     /// # Panics

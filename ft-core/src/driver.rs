@@ -9,8 +9,9 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 
+use crate::carry::{Bulk, Taken, Transport};
 use crate::codec::{Decoder, Item};
 use crate::error::{Code, FileError, Retry, SessionError};
 use crate::event::{Direction, Event, Report};
@@ -26,8 +27,8 @@ use crate::storage::Buf;
 pub(crate) trait Files {
     type Op;
     type Done;
-    fn submit(&mut self, op: Self::Op, buf: Option<Buf>);
-    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(Self::Done, Option<Buf>)>;
+    fn submit(&mut self, op: Self::Op, content: Option<Bulk>);
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(Self::Done, Option<Bulk>)>;
     /// Item and offset of the content that comes with a completion.
     fn content_of(done: &Self::Done) -> Option<(u64, u64)>;
     /// The item that an operation closes.
@@ -43,6 +44,10 @@ struct Incoming {
     to: usize,
     /// Content of the current DATA frame, until the frame or the buffer is full.
     content: Option<Buf>,
+    /// The same of a carried one: bytes in the transport's parcel.
+    carried: u64,
+    /// The last frame was one to carry. So may be the next, and its content must not be read along with its header.
+    expects_bulk: bool,
     eof: bool,
 }
 
@@ -55,8 +60,8 @@ const READ_AHEAD: usize = 64 * 1024;
 /// The same until a read has filled it: whoever has said little yet costs little.
 const FIRST_READ: usize = 4 * 1024;
 
-pub(crate) struct Driver<S, M, F, P, O> {
-    stream: S,
+pub(crate) struct Driver<T, M, F, P, O> {
+    transport: T,
     machine: M,
     files: F,
     pulse: P,
@@ -65,7 +70,7 @@ pub(crate) struct Driver<S, M, F, P, O> {
     outgoing: Outgoing,
     incoming: Incoming,
     /// Content that was read for sending and waits for its turn, by item and offset.
-    kept: BTreeMap<(u64, u64), Buf>,
+    kept: BTreeMap<(u64, u64), Bulk>,
     /// Content buffers to use again.
     spare: Vec<Buf>,
     /// Most bytes held at once so far.
@@ -74,20 +79,29 @@ pub(crate) struct Driver<S, M, F, P, O> {
     end: Option<Result<(), SessionError>>,
 }
 
-impl<S, M, F, P, O> Driver<S, M, F, P, O>
+impl<T, M, F, P, O> Driver<T, M, F, P, O>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    T: Transport,
     M: Machine,
     F: Files<Op = M::Op, Done = M::Done>,
     P: Pulse,
     O: FnMut(&Event),
 {
-    pub(crate) fn new(stream: S, decoder: Decoder, head: &[u8], machine: M, files: F, pulse: P, observer: O) -> Self {
+    pub(crate) fn new(
+        transport: T,
+        decoder: Decoder,
+        head: &[u8],
+        machine: M,
+        files: F,
+        pulse: P,
+        observer: O,
+    ) -> Self {
         let mut memory = vec![0; FIRST_READ.max(head.len())];
         memory[..head.len()].copy_from_slice(head);
-        let incoming = Incoming { memory, from: 0, to: head.len(), content: None, eof: false };
+        let incoming =
+            Incoming { memory, from: 0, to: head.len(), content: None, carried: 0, expects_bulk: false, eof: false };
         Self {
-            stream,
+            transport,
             machine,
             files,
             pulse,
@@ -142,7 +156,7 @@ where
             None if matches!(error, SessionError::PeerEnded(_)) => outgoing = Outgoing::default(),
             None => return,
         }
-        Linger::behind(&mut self.stream, outgoing).run().await;
+        Linger::behind(&mut self.transport, outgoing).run().await;
     }
 
     /// Ready when the session is over and nothing of ours is under way.
@@ -176,7 +190,8 @@ where
     /// Bytes that are here for the peer's sake: read and not decoded, a frame's content so far, queued, and the machine's.
     fn held(&self) -> u64 {
         let content = self.incoming.content.as_ref().map_or(0, Buf::capacity);
-        (self.incoming.memory.len() + content + self.outgoing.frames()) as u64 + self.machine.held()
+        let frames = self.incoming.memory.len() + content + self.outgoing.frames();
+        frames as u64 + self.incoming.carried + self.machine.held()
     }
 
     /// The stream is of no more use.
@@ -219,7 +234,11 @@ where
         progress
     }
 
-    fn recycle(&mut self, mut buf: Buf) {
+    fn recycle(&mut self, bulk: Bulk) {
+        let mut buf = match bulk {
+            Bulk::Bytes(buf) => buf,
+            Bulk::Parcel(parcel) => return self.transport.give_back(parcel),
+        };
         // Of one size only: where content is cut into writes must not depend on which buffer came back.
         if buf.capacity() == CHUNK && self.spare.len() < SPARE_BUFFERS {
             buf.clear();
@@ -233,10 +252,10 @@ where
         }
         let mut free = Vec::new();
         let before = (self.outgoing.queued, self.outgoing.is_shut);
-        let result = self.outgoing.poll_write(&mut self.stream, cx, &mut free);
-        for buf in free {
-            let len = buf.len() as u64;
-            self.recycle(buf);
+        let result = self.outgoing.poll_write(&mut self.transport, cx, &mut free);
+        for bulk in free {
+            let len = bulk.len();
+            self.recycle(bulk);
             let mut actions = Actions::new();
             self.machine.on_sent(len, &mut actions);
             self.carry_out(&mut actions, None);
@@ -284,7 +303,14 @@ where
             self.decode();
             return true;
         }
-        let result = if self.decoder.content_left() > 0 { self.read_content(cx) } else { self.read_frames(cx) };
+        let left = u64::from(self.decoder.content_left());
+        let result = if left >= self.transport.least_carried() || self.incoming.carried > 0 {
+            self.carry_content(cx, left)
+        } else if left > 0 {
+            self.read_content(cx)
+        } else {
+            self.read_frames(cx)
+        };
         match result {
             Poll::Pending => false,
             Poll::Ready(Ok(0)) => {
@@ -309,13 +335,33 @@ where
         }
     }
 
+    /// Has content moved straight to where the storage will find it. Gives the bytes that came, at least 1 if not at the end.
+    fn carry_content(&mut self, cx: &mut Context<'_>, left: u64) -> Poll<io::Result<usize>> {
+        if self.incoming.content.is_some() {
+            self.submit_partial_content();
+        }
+        match ready!(self.transport.poll_take(cx, left))? {
+            Taken::Full => {
+                self.submit_partial_content();
+                Poll::Ready(Ok(1))
+            }
+            Taken::Bytes(n) => {
+                let taken = u32::try_from(n).expect("no more than was asked for");
+                self.decoder.content_taken(taken);
+                self.incoming.carried += n;
+                self.submit_full_content();
+                Poll::Ready(Ok(taken as usize))
+            }
+        }
+    }
+
     /// Reads content straight into its buffer.
     fn read_content(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let left = self.decoder.content_left() as usize;
         let mut buf = self.content_buffer(left);
         let most = left.min(buf.spare().len());
         let mut read = ReadBuf::new(&mut buf.spare()[..most]);
-        let result = Pin::new(&mut self.stream).poll_read(cx, &mut read);
+        let result = Pin::new(self.transport.stream()).poll_read(cx, &mut read);
         let n = read.filled().len();
         buf.advance(n);
         self.incoming.content = Some(buf);
@@ -330,8 +376,10 @@ where
         if self.incoming.to == self.incoming.memory.len() && self.incoming.to < READ_AHEAD {
             self.incoming.memory.resize(READ_AHEAD, 0);
         }
-        let mut read = ReadBuf::new(&mut self.incoming.memory);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
+        let header = self.decoder.header_left();
+        let most = if self.incoming.expects_bulk && header > 0 { header } else { self.incoming.memory.len() };
+        let mut read = ReadBuf::new(&mut self.incoming.memory[..most]);
+        ready!(Pin::new(self.transport.stream()).poll_read(cx, &mut read))?;
         let n = read.filled().len();
         self.incoming.from = 0;
         self.incoming.to = n;
@@ -376,6 +424,8 @@ where
     }
 
     fn on_frame(&mut self, frame: Frame) {
+        self.incoming.expects_bulk =
+            matches!(frame, Frame::Data { len, .. } if u64::from(len) >= self.transport.least_carried());
         (self.observer)(&Event::Frame(Direction::Received, frame.clone()));
         if let Frame::Error(0, error) = frame {
             self.finish(Err(SessionError::PeerEnded(error)));
@@ -420,15 +470,18 @@ where
     }
 
     fn submit_partial_content(&mut self) {
-        if let Some(buf) = self.incoming.content.take_if(|buf| !buf.is_empty()) {
+        let bytes = self.incoming.content.take_if(|buf| !buf.is_empty()).map(Bulk::Bytes);
+        self.incoming.carried = 0;
+        let parcel = self.transport.take_parcel().map(Bulk::Parcel);
+        for content in bytes.into_iter().chain(parcel) {
             let mut actions = Actions::new();
-            self.machine.on_content(buf.len() as u64, &mut actions);
-            self.carry_out(&mut actions, Some(buf));
+            self.machine.on_content(content.len(), &mut actions);
+            self.carry_out(&mut actions, Some(content));
         }
     }
 
     /// Does what the machine decided; `content` is the buffer at hand.
-    fn carry_out(&mut self, actions: &mut Actions<M::Op>, mut content: Option<Buf>) {
+    fn carry_out(&mut self, actions: &mut Actions<M::Op>, mut content: Option<Bulk>) {
         for action in actions.drain(..) {
             match action {
                 Action::Send(frame) => {
@@ -439,10 +492,10 @@ where
                 }
                 Action::SendContent(piece) => {
                     let frame = Frame::Data { stream: piece.stream, offset: piece.offset, len: piece.len };
-                    if let Some(buf) = self.kept.remove(&(piece.item, piece.offset)) {
-                        debug_assert_eq!(buf.len(), piece.len as usize, "the source gave what it said");
+                    if let Some(bulk) = self.kept.remove(&(piece.item, piece.offset)) {
+                        debug_assert_eq!(bulk.len(), u64::from(piece.len), "the source gave what it said");
                         self.outgoing.control(&frame);
-                        self.outgoing.content(buf);
+                        self.outgoing.content(bulk);
                         (self.observer)(&Event::Frame(Direction::Sent, frame));
                     }
                 }
@@ -460,7 +513,7 @@ where
                     let buf = if with_content {
                         content.take()
                     } else if F::wants_buffer(&op) {
-                        self.spare.pop()
+                        self.spare.pop().map(Bulk::Bytes)
                     } else {
                         None
                     };

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
+use crate::carry::Bulk;
 use crate::error::{Code, FileError, Retry};
 use crate::frame::{Ack2, Compare, Kind, Level, Links, Meta, Offer, Overwrite, StreamId};
 use crate::hash::{Root, Subtree, TreeHasher, decompose, statable};
@@ -107,7 +108,7 @@ struct Landing {
 pub struct MemoryStorage {
     memory: Memory,
     streams: BTreeMap<StreamId, Landing>,
-    done: VecDeque<(LandDone, Option<Buf>)>,
+    done: VecDeque<(LandDone, Option<Bulk>)>,
 }
 
 impl MemoryStorage {
@@ -233,7 +234,7 @@ fn free_name(tree: &Tree, path: &RelPath) -> RelPath {
 }
 
 impl Storage for MemoryStorage {
-    fn submit(&mut self, op: LandOp, content: Option<Buf>) {
+    fn submit(&mut self, op: LandOp, content: Option<Bulk>) {
         let (done, buf) = match op {
             LandOp::Prepare(id, offer) => (LandDone::Prepared(id, self.prepare(id, offer)), None),
             LandOp::Write { stream, offset, len } => {
@@ -265,7 +266,7 @@ impl Storage for MemoryStorage {
         self.done.push_back((done, buf));
     }
 
-    fn poll_done(&mut self, _: &mut Context<'_>) -> Poll<(LandDone, Option<Buf>)> {
+    fn poll_done(&mut self, _: &mut Context<'_>) -> Poll<(LandDone, Option<Bulk>)> {
         // Operations complete as they are submitted, by the same task: there is nobody to wake.
         self.done.pop_front().map_or(Poll::Pending, Poll::Ready)
     }
@@ -290,7 +291,7 @@ pub struct MemorySource {
     walks: BTreeMap<u32, Result<VecDeque<Entry>, FileError>>,
     items: BTreeMap<ItemId, Reading>,
     next_item: ItemId,
-    done: VecDeque<(SourceDone, Option<Buf>)>,
+    done: VecDeque<(SourceDone, Option<Bulk>)>,
 }
 
 impl MemorySource {
@@ -358,7 +359,7 @@ impl MemorySource {
         SourceDone::Checked(item, equal)
     }
 
-    fn read(&mut self, item: ItemId, offset: u64, max: usize) -> (SourceDone, Option<Buf>) {
+    fn read(&mut self, item: ItemId, offset: u64, max: usize) -> (SourceDone, Option<Bulk>) {
         let Some(reading) = self.items.get_mut(&item) else { return (gone(item), None) };
         let from = usize::try_from(offset).map_or(reading.content.len(), |o| o.min(reading.content.len()));
         let to = from.saturating_add(max).min(reading.content.len());
@@ -368,7 +369,7 @@ impl MemorySource {
         reading.hasher.update(&reading.content[from..to]);
         let end = (to == reading.content.len()).then(|| reading.hasher.root());
         let len = (to - from) as u64;
-        (SourceDone::Content { item, offset, len, end }, Some(Buf::copy_of(&reading.content[from..to])))
+        (SourceDone::Content { item, offset, len, end }, Some(Buf::copy_of(&reading.content[from..to]).into()))
     }
 }
 
@@ -392,7 +393,7 @@ impl Source for MemorySource {
         self.done.push_back(done);
     }
 
-    fn poll_done(&mut self, _: &mut Context<'_>) -> Poll<(SourceDone, Option<Buf>)> {
+    fn poll_done(&mut self, _: &mut Context<'_>) -> Poll<(SourceDone, Option<Bulk>)> {
         self.done.pop_front().map_or(Poll::Pending, Poll::Ready)
     }
 }

@@ -8,12 +8,12 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::carry::{Bulk, Transport};
 use crate::codec::encode;
 use crate::error::FileError;
 use crate::frame::Frame;
 use crate::limits::LINGER_BYTES;
 use crate::preamble::Versions;
-use crate::storage::Buf;
 
 /// Bytes read at once to be thrown away; few, since most peers have nothing more to say.
 const LINGER_READ: usize = 4 * 1024;
@@ -21,17 +21,30 @@ const LINGER_READ: usize = 4 * 1024;
 /// Frames are gathered in pieces of about this many bytes: one piece is written at once and freed at once.
 const CONTROL_CHUNK: usize = 16 * 1024;
 
+/// Chunks written by one call at most: what one call to the system takes is bounded too.
+const WRITTEN_AT_ONCE: usize = 64;
+
 /// Bytes on their way out.
 enum Chunk {
     Control(Vec<u8>),
-    Content(Buf),
+    Content(Bulk),
 }
 
 impl Chunk {
-    fn bytes(&self) -> &[u8] {
+    fn len(&self) -> usize {
         match self {
-            Self::Control(bytes) => bytes,
-            Self::Content(buf) => buf.bytes(),
+            Self::Control(bytes) => bytes.len(),
+            // At most a DATA frame.
+            Self::Content(bulk) => usize::try_from(bulk.len()).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// `None`: the transport has to send it.
+    fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Control(bytes) => Some(bytes),
+            Self::Content(Bulk::Bytes(buf)) => Some(buf.bytes()),
+            Self::Content(Bulk::Parcel(_)) => None,
         }
     }
 }
@@ -72,41 +85,50 @@ impl Outgoing {
     }
 
     /// Queues content behind its DATA header.
-    pub(crate) fn content(&mut self, buf: Buf) {
-        self.queued += buf.len();
-        self.content += buf.len();
-        self.chunks.push_back(Chunk::Content(buf));
+    pub(crate) fn content(&mut self, bulk: Bulk) {
+        let chunk = Chunk::Content(bulk);
+        self.queued += chunk.len();
+        self.content += chunk.len();
+        self.chunks.push_back(chunk);
     }
 
-    /// Writes as much as the stream takes; gives back content buffers that are written out. `Ready` when nothing is left
-    /// and, if asked for, the writing half is shut.
-    pub(crate) fn poll_write<S: AsyncWrite + Unpin>(
+    /// Writes as much as the stream takes; gives back content that is written out. `Ready` when nothing is left and, if
+    /// asked for, the writing half is shut.
+    pub(crate) fn poll_write<T: Transport>(
         &mut self,
-        stream: &mut S,
+        transport: &mut T,
         cx: &mut Context<'_>,
-        free: &mut Vec<Buf>,
+        free: &mut Vec<Bulk>,
     ) -> Poll<io::Result<()>> {
-        while !self.chunks.is_empty() {
-            let written = self.written;
-            let slices: Vec<IoSlice<'_>> = self
-                .chunks
-                .iter()
-                .take(64)
-                .enumerate()
-                .map(|(i, chunk)| IoSlice::new(&chunk.bytes()[if i == 0 { written } else { 0 }..]))
-                .collect();
-            let n = ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &slices))?;
+        while let Some(front) = self.chunks.front() {
+            let n = match front {
+                Chunk::Content(Bulk::Parcel(parcel)) => {
+                    let sent = ready!(transport.poll_send(cx, parcel, self.written as u64))?;
+                    usize::try_from(sent).unwrap_or(usize::MAX)
+                }
+                Chunk::Control(_) | Chunk::Content(Bulk::Bytes(_)) => {
+                    let mut from = self.written;
+                    let slices: Vec<IoSlice<'_>> = self
+                        .chunks
+                        .iter()
+                        .take(WRITTEN_AT_ONCE)
+                        .map_while(Chunk::bytes)
+                        .map(|bytes| IoSlice::new(&bytes[std::mem::take(&mut from)..]))
+                        .collect();
+                    ready!(Pin::new(transport.stream()).poll_write_vectored(cx, &slices))?
+                }
+            };
             if n == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.advance(n, free);
         }
         if !self.is_flushed {
-            ready!(Pin::new(&mut *stream).poll_flush(cx))?;
+            ready!(Pin::new(transport.stream()).poll_flush(cx))?;
             self.is_flushed = true;
         }
         if self.shut_down && !self.is_shut {
-            ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
+            ready!(Pin::new(transport.stream()).poll_shutdown(cx))?;
             self.is_shut = true;
         }
         Poll::Ready(Ok(()))
@@ -123,20 +145,22 @@ impl Outgoing {
         self.chunks.is_empty() && self.is_flushed && (!self.shut_down || self.is_shut)
     }
 
-    fn advance(&mut self, mut n: usize, free: &mut Vec<Buf>) {
+    fn advance(&mut self, mut n: usize, free: &mut Vec<Bulk>) {
         self.queued -= n;
         self.is_flushed = false;
         while let Some(front) = self.chunks.front() {
-            let left = front.bytes().len() - self.written;
+            let left = front.len() - self.written;
             if n < left {
                 self.written += n;
                 return;
             }
             n -= left;
             self.written = 0;
-            if let Some(Chunk::Content(buf)) = self.chunks.pop_front() {
-                self.content -= buf.len();
-                free.push(buf);
+            if let Some(chunk @ Chunk::Content(_)) = self.chunks.pop_front() {
+                self.content -= chunk.len();
+                if let Chunk::Content(bulk) = chunk {
+                    free.push(bulk);
+                }
             }
         }
     }
@@ -144,26 +168,26 @@ impl Outgoing {
 
 /// The end of a connection that must not end in an RST: writes what is queued, shuts the writing half down, and reads
 /// what the peer still sends, up to a bound (pitfall `close-unread-rst`).
-pub(crate) struct Linger<S> {
-    stream: S,
+pub(crate) struct Linger<'a, T> {
+    transport: &'a mut T,
     outgoing: Outgoing,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Linger<S> {
+impl<'a, T: Transport> Linger<'a, T> {
     /// A server's whole answer: its preamble and an ERROR.
-    pub(crate) fn new(stream: S, error: Option<FileError>) -> Self {
+    pub(crate) fn new(transport: &'a mut T, error: Option<FileError>) -> Self {
         let mut outgoing = Outgoing::default();
         outgoing.raw(&Versions::OURS.encode());
         if let Some(error) = error {
             outgoing.control(&Frame::Error(0, error));
         }
-        Self::behind(stream, outgoing)
+        Self::behind(transport, outgoing)
     }
 
     /// Writes what is queued first.
-    pub(crate) fn behind(stream: S, mut outgoing: Outgoing) -> Self {
+    pub(crate) fn behind(transport: &'a mut T, mut outgoing: Outgoing) -> Self {
         outgoing.shut_down = true;
-        Self { stream, outgoing }
+        Self { transport, outgoing }
     }
 
     /// Reading and writing go on side by side: a peer that writes without reading would otherwise stall both.
@@ -173,13 +197,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Linger<S> {
         let (mut writing, mut eof) = (true, false);
         poll_fn(|cx| {
             if writing {
-                writing = self.outgoing.poll_write(&mut self.stream, cx, &mut Vec::new()).is_pending();
+                writing = self.outgoing.poll_write(self.transport, cx, &mut Vec::new()).is_pending();
             }
             // The end is read once: to a stream with a deadline, reading it again and again would look like progress, and a
             // peer that has closed and does not read would hold us for ever.
             while !eof {
                 let mut read = ReadBuf::new(&mut scratch);
-                match Pin::new(&mut self.stream).poll_read(cx, &mut read) {
+                match Pin::new(self.transport.stream()).poll_read(cx, &mut read) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Err(_)) => return Poll::Ready(()),
                     Poll::Ready(Ok(())) => {
@@ -204,6 +228,12 @@ mod tests {
 
     /// Takes everything but one byte, then blocks; every time.
     struct LeavesOne;
+
+    impl AsyncRead for LeavesOne {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
 
     impl AsyncWrite for LeavesOne {
         fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {

@@ -10,8 +10,9 @@
 
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::carry::{Bulk, Transport};
 use crate::codec::{Decoder, Item};
 use crate::driver::{Driver, Files};
 use crate::error::{FileError, SessionError};
@@ -23,7 +24,7 @@ use crate::outgoing::Linger;
 use crate::preamble::Versions;
 use crate::receiver::Receiver;
 use crate::sender::{Sender, Wishes};
-use crate::storage::{Buf, LandDone, LandOp, Source, SourceDone, SourceOp, Storage};
+use crate::storage::{LandDone, LandOp, Source, SourceDone, SourceOp, Storage};
 
 /// Wishes and limits of one side.
 #[derive(Clone, Debug)]
@@ -84,14 +85,14 @@ impl Pulse for NoPulse {
 ///
 /// # Cancel safety
 /// See the module.
-pub async fn push<S, F, P>(stream: S, source: F, options: &Options, pulse: P, on: impl FnMut(&Event)) -> Report
+pub async fn push<T, F, P>(transport: T, source: F, options: &Options, pulse: P, on: impl FnMut(&Event)) -> Report
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    T: Transport,
     F: Source,
     P: Pulse,
 {
     let machine = Sender::client(options.wishes(), options.agent());
-    run(stream, Decoder::new(), &[], machine, FromSource(source), pulse, on).await
+    run(transport, Decoder::new(), &[], machine, FromSource(source), pulse, on).await
 }
 
 /// Client: asks for `wants` and lands what comes in `storage`. Their `last` flags are set here.
@@ -101,8 +102,8 @@ where
 ///
 /// # Cancel safety
 /// See the module.
-pub async fn pull<S, D, P>(
-    stream: S,
+pub async fn pull<T, D, P>(
+    transport: T,
     wants: Vec<Want>,
     storage: D,
     options: &Options,
@@ -110,12 +111,12 @@ pub async fn pull<S, D, P>(
     on: impl FnMut(&Event),
 ) -> Report
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    T: Transport,
     D: Storage,
     P: Pulse,
 {
     let machine = Receiver::client(Intent::Pull, wants, options.agent());
-    run(stream, Decoder::new(), &[], machine, ToStorage(storage), pulse, on).await
+    run(transport, Decoder::new(), &[], machine, ToStorage(storage), pulse, on).await
 }
 
 /// Client: asks what is there; entries come as [`Event::Listed`].
@@ -125,19 +126,19 @@ where
 ///
 /// # Cancel safety
 /// Nothing is changed anywhere.
-pub async fn list<S, P>(stream: S, wants: Vec<Want>, options: &Options, pulse: P, on: impl FnMut(&Event)) -> Report
+pub async fn list<T, P>(transport: T, wants: Vec<Want>, options: &Options, pulse: P, on: impl FnMut(&Event)) -> Report
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    T: Transport,
     P: Pulse,
 {
     let machine = Receiver::client(Intent::List, wants, options.agent());
-    run(stream, Decoder::new(), &[], machine, ToStorage(NoStorage), pulse, on).await
+    run(transport, Decoder::new(), &[], machine, ToStorage(NoStorage), pulse, on).await
 }
 
 /// A connection whose client has said what it wants.
 #[derive(Debug)]
-pub struct Accepted<S> {
-    stream: S,
+pub struct Accepted<T> {
+    transport: T,
     decoder: Decoder,
     /// Bytes that came with the HELLO.
     rest: Vec<u8>,
@@ -154,19 +155,16 @@ pub struct Accepted<S> {
 ///
 /// # Cancel safety
 /// Not to be resumed: what was read is lost.
-pub async fn accept<S>(mut stream: S, head: &[u8]) -> Result<Accepted<S>, SessionError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+pub async fn accept<T: Transport>(mut transport: T, head: &[u8]) -> Result<Accepted<T>, SessionError> {
     let mut decoder = Decoder::new();
     let mut bytes = head.to_vec();
-    let result = read_hello(&mut stream, &mut decoder, &mut bytes).await;
+    let result = read_hello(transport.stream(), &mut decoder, &mut bytes).await;
     match result {
-        Ok((hello, intent)) => Ok(Accepted { stream, decoder, rest: bytes, hello, intent }),
+        Ok((hello, intent)) => Ok(Accepted { transport, decoder, rest: bytes, hello, intent }),
         Err(error) => {
             if let Some(code) = error.code() {
                 let text = FileError::new(code, error.retry(), error.to_string());
-                Linger::new(stream, Some(text)).run().await;
+                Linger::new(&mut transport, Some(text)).run().await;
             }
             Err(error)
         }
@@ -215,7 +213,7 @@ async fn read_hello<S: AsyncRead + Unpin>(
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Accepted<S> {
+impl<T: Transport> Accepted<T> {
     /// What the client came for.
     pub fn intent(&self) -> Intent {
         self.intent
@@ -242,7 +240,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Accepted<S> {
     ) -> Report {
         assert_eq!(self.intent, Intent::Push, "only a push is received");
         let machine = Receiver::server(options.agent());
-        run(self.stream, self.decoder, &self.rest, machine, ToStorage(storage), pulse, on).await
+        run(self.transport, self.decoder, &self.rest, machine, ToStorage(storage), pulse, on).await
     }
 
     /// Serves a pull or a listing.
@@ -261,17 +259,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Accepted<S> {
     ) -> Report {
         assert_ne!(self.intent, Intent::Push, "a push is received, not sent");
         let machine = Sender::server(&self.hello, self.intent, options.wishes(), options.agent());
-        run(self.stream, self.decoder, &self.rest, machine, FromSource(source), pulse, on).await
+        run(self.transport, self.decoder, &self.rest, machine, FromSource(source), pulse, on).await
     }
 
     /// Ends the session with an error (forbidden, busy, shutting down), so that the client is told.
-    pub async fn refuse(self, error: FileError) {
-        Linger::new(self.stream, Some(error)).run().await;
+    pub async fn refuse(mut self, error: FileError) {
+        Linger::new(&mut self.transport, Some(error)).run().await;
     }
 }
 
-async fn run<S, M, F, P>(
-    stream: S,
+async fn run<T, M, F, P>(
+    transport: T,
     decoder: Decoder,
     head: &[u8],
     machine: M,
@@ -280,12 +278,12 @@ async fn run<S, M, F, P>(
     on: impl FnMut(&Event),
 ) -> Report
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    T: Transport,
     M: Machine,
     F: Files<Op = M::Op, Done = M::Done>,
     P: Pulse,
 {
-    Driver::new(stream, decoder, head, machine, files, pulse, on).run().await
+    Driver::new(transport, decoder, head, machine, files, pulse, on).run().await
 }
 
 /// Sender's files, as the driver wants them.
@@ -295,11 +293,11 @@ impl<F: Source> Files for FromSource<F> {
     type Op = SourceOp;
     type Done = SourceDone;
 
-    fn submit(&mut self, op: SourceOp, buf: Option<Buf>) {
-        self.0.submit(op, buf);
+    fn submit(&mut self, op: SourceOp, spare: Option<Bulk>) {
+        self.0.submit(op, spare.and_then(Bulk::into_bytes));
     }
 
-    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(SourceDone, Option<Buf>)> {
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(SourceDone, Option<Bulk>)> {
         self.0.poll_done(cx)
     }
 
@@ -338,11 +336,11 @@ impl<D: Storage> Files for ToStorage<D> {
     type Op = LandOp;
     type Done = LandDone;
 
-    fn submit(&mut self, op: LandOp, buf: Option<Buf>) {
-        self.0.submit(op, buf);
+    fn submit(&mut self, op: LandOp, content: Option<Bulk>) {
+        self.0.submit(op, content);
     }
 
-    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(LandDone, Option<Buf>)> {
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(LandDone, Option<Bulk>)> {
         self.0.poll_done(cx)
     }
 
@@ -363,11 +361,11 @@ impl<D: Storage> Files for ToStorage<D> {
 struct NoStorage;
 
 impl Storage for NoStorage {
-    fn submit(&mut self, op: LandOp, _: Option<Buf>) {
+    fn submit(&mut self, op: LandOp, _: Option<Bulk>) {
         debug_assert!(false, "a listing submitted {op:?}");
     }
 
-    fn poll_done(&mut self, _: &mut Context<'_>) -> Poll<(LandDone, Option<Buf>)> {
+    fn poll_done(&mut self, _: &mut Context<'_>) -> Poll<(LandDone, Option<Bulk>)> {
         Poll::Pending
     }
 }

@@ -10,6 +10,7 @@
 
 use std::task::{Context, Poll};
 
+use crate::carry::Bulk;
 use crate::error::FileError;
 use crate::frame::{Ack2, Level, Links, Meta, Offer, StreamId};
 use crate::hash::{Root, Subtree};
@@ -191,13 +192,13 @@ pub enum LandDone {
 /// Where received files go. See the contract above.
 pub trait Storage {
     /// Starts an operation; `content` is there for `Write` and only then. Never blocks.
-    fn submit(&mut self, op: LandOp, content: Option<Buf>);
+    fn submit(&mut self, op: LandOp, content: Option<Bulk>);
 
-    /// The next completion, with a buffer that may be used again.
+    /// The next completion, with a buffer or parcel that may be used again.
     ///
     /// # Cancel safety
     /// Nothing is lost when the caller stops polling.
-    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(LandDone, Option<Buf>)>;
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(LandDone, Option<Bulk>)>;
 }
 
 /// Names an entry that a source has given out; chosen by the source.
@@ -310,7 +311,7 @@ pub trait Source {
     ///
     /// # Cancel safety
     /// Nothing is lost when the caller stops polling.
-    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(SourceDone, Option<Buf>)>;
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(SourceDone, Option<Bulk>)>;
 }
 
 /// The level that a commit must reach for an offer: what the sender asked for, or more if the receiver insists.

@@ -7,6 +7,7 @@ use std::thread::Thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use ft_cli::disk::{DiskSource, DiskStorage, Policy, Root};
+use ft_core::carry::Bulk;
 use ft_core::error::{Code, FileError};
 use ft_core::frame::{Ack2, Compare, Kind, Level, Meta, Mtime, Offer, Overwrite};
 use ft_core::hash::Root as Hash;
@@ -115,7 +116,7 @@ impl Land {
     }
 
     pub(crate) fn submit(&mut self, op: LandOp, content: Option<&[u8]>) {
-        self.storage.submit(op, content.map(Buf::copy_of));
+        self.storage.submit(op, content.map(|bytes| Buf::copy_of(bytes).into()));
     }
 
     /// The next completion that is not a step.
@@ -217,7 +218,7 @@ impl Read {
         self.0.submit(op, None);
     }
 
-    fn ask(&mut self, op: SourceOp) -> (SourceDone, Option<Buf>) {
+    fn ask(&mut self, op: SourceOp) -> (SourceDone, Option<Bulk>) {
         self.0.submit(op, None);
         block(|cx| self.0.poll_done(cx))
     }
@@ -254,7 +255,7 @@ impl Read {
                 (SourceDone::Content { item: i, offset, len, end }, bytes) => {
                     assert_eq!((i, offset), (item, at));
                     assert!(len > 0 || end.is_some());
-                    all.extend_from_slice(bytes.as_ref().map_or(&[][..], Buf::bytes));
+                    all.extend_from_slice(bytes.as_ref().map_or(&[][..], Bulk::bytes));
                     assert_eq!(from + all.len() as u64, at + len);
                     end
                 }

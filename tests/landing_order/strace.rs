@@ -7,7 +7,7 @@ use ft_core::codec::{Decoder, Item};
 use ft_core::frame::Frame;
 
 /// Calls that move bytes, names, or what is durable.
-pub(super) const CALLS: &str = "trace=write,writev,sendto,sendmsg,recvfrom,recvmsg,read,readv,pwrite64,pwritev,fallocate,\
+pub(super) const CALLS: &str = "trace=write,writev,sendto,sendmsg,recvfrom,recvmsg,read,readv,splice,pwrite64,pwritev,fallocate,\
                      fsync,fdatasync,syncfs,rename,renameat,renameat2,link,linkat,mkdir,mkdirat";
 
 /// More than any single read or write has.
@@ -46,8 +46,17 @@ impl Call {
     }
 
     pub(super) fn descriptor(&self) -> &Path {
+        self.nth_descriptor(0)
+    }
+
+    /// Where bytes went that no memory of the program held.
+    pub(super) fn spliced_into(&self) -> &Path {
+        self.nth_descriptor(1)
+    }
+
+    fn nth_descriptor(&self, n: usize) -> &Path {
         use std::os::unix::ffi::OsStrExt as _;
-        Path::new(std::ffi::OsStr::from_bytes(&self.texts[0]))
+        Path::new(std::ffi::OsStr::from_bytes(&self.texts[n]))
     }
 }
 
@@ -128,6 +137,11 @@ pub(super) fn frames(calls: &[Call], names: &[&str]) -> Vec<(Span, Frame)> {
     let mut found = Vec::new();
     for call in calls.iter().filter(|call| names.contains(&call.name.as_str())) {
         if !call.texts[0].starts_with(b"TCP") {
+            continue;
+        }
+        if call.name == "splice" {
+            // Content that the program never saw: of a DATA frame, or the decoder would not have it.
+            decoder.content_taken(u32::try_from(call.result).expect("a count"));
             continue;
         }
         let bytes = call.texts[1..].concat();

@@ -17,6 +17,7 @@ use super::client::{self, Attempt, Ended};
 use super::interrupt::Interrupt;
 use super::lab;
 use crate::args::{ClientDialect, GetArgs, Transfer};
+use crate::carry;
 use crate::disk::{Policy, RenameRule, Root};
 use crate::exit::{Exit, Stop};
 use crate::net::{Endpoint, Target};
@@ -312,13 +313,14 @@ impl Job {
         let mut refused = Vec::new();
         let pulse = client::pulse(self.transfer.connection.timeout).until(self.interrupt.asked());
         let options = client::options(&self.transfer);
-        let report = session::pull(stream, wants.clone(), storage, &options, pulse, |event| {
-            if let Event::WantDone(number, Some(error)) = event {
-                refused.push((*number, error.clone()));
-            }
-            watch.event(event);
-        })
-        .await;
+        let report =
+            session::pull(carry::over(stream, self.transfer.copy), wants.clone(), storage, &options, pulse, |event| {
+                if let Event::WantDone(number, Some(error)) = event {
+                    refused.push((*number, error.clone()));
+                }
+                watch.event(event);
+            })
+            .await;
         watch.closed(&report);
         for (number, error) in refused {
             let want = client::wanted(&wants, number);

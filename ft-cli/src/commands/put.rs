@@ -12,6 +12,7 @@ use super::client::{self, Attempt, Ended};
 use super::interrupt::{INTERRUPTED, Interrupt};
 use super::lab;
 use crate::args::{ClientDialect, LabRequest, PutArgs, Transfer};
+use crate::carry;
 use crate::disk::{DiskSource, WalkOptions};
 use crate::exit::{Exit, Stop};
 use crate::net::{Endpoint, Target};
@@ -105,7 +106,12 @@ pub(super) fn shown(path: &Path) -> String {
 /// How local trees are walked.
 pub(super) fn walk(args: &Plan, screen: &Screen) -> Result<WalkOptions, Stop> {
     let notes = Some(client::notes(screen));
-    Ok(WalkOptions { links: client::links(args.transfer.links), filter: client::filter(&args.transfer)?, notes })
+    Ok(WalkOptions {
+        links: client::links(args.transfer.links),
+        filter: client::filter(&args.transfer)?,
+        notes,
+        carried: carry::CARRIES && !args.transfer.copy,
+    })
 }
 
 /// Files and folders: several connections share the arguments, each retries on its own.
@@ -159,7 +165,8 @@ impl Job {
         let mut watch = Watch::sender(self.screen.clone(), self.tally.clone(), self.number);
         let pulse = client::pulse(self.transfer.connection.timeout).until(self.interrupt.asked());
         let options = client::options(&self.transfer);
-        let report = session::push(stream, source, &options, pulse, |event| watch.event(event)).await;
+        let transport = carry::over(stream, self.transfer.copy);
+        let report = session::push(transport, source, &options, pulse, |event| watch.event(event)).await;
         watch.closed(&report);
         Attempt::Over(report)
     }

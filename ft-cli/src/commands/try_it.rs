@@ -140,7 +140,7 @@ async fn send(args: &TryArgs, port: u16, teller: Teller, mut watch: Watch) -> Re
     let connection = Connection { timeout: IDLE_TIMEOUT, connect_timeout: CONNECT_TIMEOUT, retries: 0 };
     let stream = client::dial(&endpoint, &connection).await.map_err(Stop::failed)?;
     // A link is followed: whoever names one means the file.
-    let walk = WalkOptions { links: Links::Follow, filter: None, notes: None };
+    let walk = WalkOptions { links: Links::Follow, ..WalkOptions::default() };
     let source = DiskSource::push(vec![args.file.clone()], RelPath::root(), walk, |_| false);
     let options = Options {
         agent: client::AGENT.into(),

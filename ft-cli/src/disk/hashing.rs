@@ -3,18 +3,26 @@
 //! Everything that must keep its order behind such content goes the same way, so one queue gives both the overlap and the
 //! order that the contract of `Storage` and `Source` asks for. The queue needs no bound of its own: the session bounds the
 //! content in flight.
+//!
+//! Content that is carried (see `carry`) does not come along: the thread reads it from its file, where it is in the page
+//! cache still or will be needed next.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use ft_core::carry::{Bulk, Parcel};
 use ft_core::hash::{Root, TreeHasher};
 use ft_core::storage::Buf;
 
+use super::limits::HASH_STEP;
 use super::outbox::Outbox;
+use super::sys;
 
-/// Makes the completion, given the root if it was asked for.
-pub(super) type Complete<D> = Box<dyn FnOnce(Option<Root>) -> D + Send>;
+/// Makes the completion, given the root if it was asked for, or why the content could not be read.
+pub(super) type Complete<D> = Box<dyn FnOnce(io::Result<Option<Root>>) -> D + Send>;
 
 /// What to do, for the stream or item `key`, in order.
 pub(super) enum Job<D> {
@@ -22,12 +30,14 @@ pub(super) enum Job<D> {
     Begin(u64, Box<TreeHasher>),
     /// Hash, and complete.
     Bytes { key: u64, bytes: Buf, last: bool, complete: Complete<D> },
+    /// Hash what is in the file from where the hash stands, and complete.
+    Stored { key: u64, file: Arc<File>, parcel: Parcel, len: u64, last: bool, complete: Complete<D> },
     /// Hash that many zeros, and complete.
     Zeros { key: u64, len: u64, last: bool, complete: Complete<D> },
     /// Complete and pass the root on to whoever will need it, in this order.
     Finish { key: u64, complete: Complete<D>, tell: Sender<Root> },
     /// A completion that has to stay behind what came before.
-    Pass(D, Option<Buf>),
+    Pass(D, Option<Bulk>),
     /// No more of it.
     Forget(u64),
 }
@@ -40,7 +50,8 @@ impl<D: Send + 'static> Hashing<D> {
     pub(super) fn start(done: Outbox<D>, guard: impl Send + 'static) -> io::Result<Self> {
         let (jobs, queue) = channel();
         std::thread::Builder::new().name("ft-hash".to_owned()).spawn(move || {
-            run(&queue, &done);
+            let thread = Thread { done, hashers: BTreeMap::new(), window: None };
+            thread.run(&queue);
             drop(guard);
         })?;
         Ok(Self(jobs))
@@ -52,37 +63,129 @@ impl<D: Send + 'static> Hashing<D> {
     }
 }
 
-fn run<D>(queue: &Receiver<Job<D>>, done: &Outbox<D>) {
-    let mut hashers: BTreeMap<u64, Box<TreeHasher>> = BTreeMap::new();
-    while let Ok(job) = done.next(queue) {
-        let (completion, buf) = match job {
-            Job::Begin(key, hasher) => {
-                hashers.insert(key, hasher);
-                continue;
-            }
-            Job::Forget(key) => {
-                hashers.remove(&key);
-                continue;
-            }
-            Job::Bytes { key, bytes, last, complete } => {
-                let hasher = hashers.entry(key).or_default();
-                hasher.update(bytes.bytes());
-                (complete(last.then(|| hasher.root())), Some(bytes))
-            }
-            Job::Zeros { key, len, last, complete } => {
-                let hasher = hashers.entry(key).or_default();
-                hasher.update_zeros(len);
-                (complete(last.then(|| hasher.root())), None)
-            }
-            Job::Finish { key, complete, tell } => {
-                let root = hashers.remove(&key).unwrap_or_default().root();
-                done.push(complete(Some(root)), None);
-                done.flush();
-                tell.send(root).ok();
-                continue;
-            }
-            Job::Pass(completion, buf) => (completion, buf),
+struct Thread<D> {
+    done: Outbox<D>,
+    /// What could not be read stays broken: its kind and text.
+    hashers: BTreeMap<u64, Result<Box<TreeHasher>, (io::ErrorKind, String)>>,
+    /// What stored content is read through, small enough to stay in a core's own cache.
+    window: Option<Buf>,
+}
+
+impl<D> Thread<D> {
+    fn run(mut self, queue: &Receiver<Job<D>>) {
+        while let Ok(job) = self.done.next(queue) {
+            let (completion, content) = match job {
+                Job::Begin(key, hasher) => {
+                    self.hashers.insert(key, Ok(hasher));
+                    continue;
+                }
+                Job::Forget(key) => {
+                    self.hashers.remove(&key);
+                    continue;
+                }
+                Job::Bytes { key, bytes, last, complete } => {
+                    let hashed = self.hash(key, last, |hasher, _| {
+                        hasher.update(bytes.bytes());
+                        Ok(())
+                    });
+                    (complete(hashed), Some(Bulk::Bytes(bytes)))
+                }
+                Job::Stored { key, file, parcel, len, last, complete } => {
+                    let hashed = self.hash(key, last, |hasher, window| stored(hasher, window, &file, len));
+                    (complete(hashed), Some(Bulk::Parcel(parcel)))
+                }
+                Job::Zeros { key, len, last, complete } => {
+                    let hashed = self.hash(key, last, |hasher, _| {
+                        hasher.update_zeros(len);
+                        Ok(())
+                    });
+                    (complete(hashed), None)
+                }
+                Job::Finish { key, complete, tell } => {
+                    let root = self.hash(key, true, |_, _| Ok(()));
+                    self.hashers.remove(&key);
+                    let known = root.as_ref().ok().copied().flatten();
+                    self.done.push(complete(root), None);
+                    self.done.flush();
+                    if let Some(root) = known {
+                        tell.send(root).ok();
+                    }
+                    continue;
+                }
+                Job::Pass(completion, content) => (completion, content),
+            };
+            self.done.push(completion, content);
+        }
+    }
+
+    /// Goes on with one hash, unless it is broken.
+    fn hash(
+        &mut self,
+        key: u64,
+        last: bool,
+        go_on: impl FnOnce(&mut TreeHasher, &mut Option<Buf>) -> io::Result<()>,
+    ) -> io::Result<Option<Root>> {
+        let state = self.hashers.entry(key).or_insert_with(|| Ok(Box::default()));
+        let result = match state {
+            Ok(hasher) => go_on(hasher, &mut self.window).map(|()| last.then(|| hasher.root())),
+            Err((kind, text)) => return Err(io::Error::new(*kind, text.clone())),
         };
-        done.push(completion, buf);
+        if let Err(e) = &result {
+            *state = Err((e.kind(), e.to_string()));
+        }
+        result
+    }
+}
+
+/// Hashes the next `len` bytes of a file.
+pub(super) fn stored(hasher: &mut TreeHasher, window: &mut Option<Buf>, file: &File, len: u64) -> io::Result<()> {
+    let window = window.get_or_insert_with(|| Buf::with_capacity(HASH_STEP));
+    let end = hasher.len() + len;
+    while hasher.len() < end {
+        window.clear();
+        let room = usize::try_from(end - hasher.len()).map_or(HASH_STEP, |left| left.min(HASH_STEP));
+        match sys::read_at(file, &mut window.spare()[..room], hasher.len()) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => window.advance(n),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e),
+        }
+        hasher.update(window.bytes());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::super::outbox;
+    use super::*;
+
+    fn stored_job(key: u64, file: &Arc<File>, len: u64, last: bool) -> Job<io::Result<Option<Root>>> {
+        let parcel = Parcel { len, what: Box::new(()) };
+        Job::Stored { key, file: Arc::clone(file), parcel, len, last, complete: Box::new(|hashed| hashed) }
+    }
+
+    #[test]
+    fn stored_content_that_is_missing_breaks_its_hash_for_good_and_no_other() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"abcdef").unwrap();
+        let file = Arc::new(file);
+        let (done, mut inbox) = outbox::pair();
+        let hashing = Hashing::start(done, ()).unwrap();
+        for (key, len, last) in [(1, 3, false), (2, 6, true), (1, 4, false), (1, 0, true)] {
+            hashing.submit(stored_job(key, &file, len, last));
+        }
+        drop(hashing);
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut results = Vec::new();
+        while results.len() < 4 {
+            if let std::task::Poll::Ready((result, _)) = inbox.poll(&mut cx) {
+                results.push(result.map_err(|e| e.kind()));
+            }
+        }
+        let short = Err(io::ErrorKind::UnexpectedEof);
+        assert_eq!(results, [Ok(None), Ok(Some(Root::of(b"abcdef"))), short, short]);
     }
 }

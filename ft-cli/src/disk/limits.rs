@@ -30,6 +30,9 @@ pub(super) const SYNC_EACH: usize = 8;
 /// which is what hashing this much costs.
 pub(super) const HASH_INLINE: u64 = 512 * 1024;
 
+/// Bytes read at once from a file that is hashed beside its way: they stay in a core's own cache until they are hashed.
+pub(super) const HASH_STEP: usize = 256 * 1024;
+
 /// Bytes written between two requests to start write-back. It takes 20 % off the time to durable, because the sync at
 /// the end finds nearly nothing to do; smaller steps make more and smaller disk writes.
 pub(super) const FLUSH_EVERY: u64 = 16 * 1024 * 1024;

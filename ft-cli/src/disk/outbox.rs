@@ -5,21 +5,21 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvError, TryRecvError};
 use std::task::{Context, Poll};
 
-use ft_core::storage::Buf;
+use ft_core::carry::Bulk;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Completions sent at once at most, and bytes beside them, while there is more to do.
 const MOST: usize = 16;
-const MOST_BYTES: usize = 256 * 1024;
+const MOST_BYTES: u64 = 256 * 1024;
 
-type Completion<D> = (D, Option<Buf>);
+type Completion<D> = (D, Option<Bulk>);
 
 /// One thread's end: nothing waits here while the thread does.
 #[derive(Debug)]
 pub(super) struct Outbox<D> {
     session: UnboundedSender<Vec<Completion<D>>>,
     waiting: RefCell<Vec<Completion<D>>>,
-    bytes: Cell<usize>,
+    bytes: Cell<u64>,
 }
 
 impl<D> Clone for Outbox<D> {
@@ -30,12 +30,12 @@ impl<D> Clone for Outbox<D> {
 }
 
 impl<D> Outbox<D> {
-    pub(super) fn push(&self, completion: D, buf: Option<Buf>) {
-        let bytes = self.bytes.get() + buf.as_ref().map_or(0, Buf::len);
+    pub(super) fn push(&self, completion: D, content: Option<Bulk>) {
+        let bytes = self.bytes.get() + content.as_ref().map_or(0, Bulk::len);
         self.bytes.set(bytes);
         let count = {
             let mut waiting = self.waiting.borrow_mut();
-            waiting.push((completion, buf));
+            waiting.push((completion, content));
             waiting.len()
         };
         if count >= MOST || bytes >= MOST_BYTES {
@@ -89,8 +89,8 @@ impl<D> Inbox<D> {
     }
 
     /// A completion that no thread can give.
-    pub(super) fn push(&mut self, completion: D, buf: Option<Buf>) {
-        self.ready.push_back((completion, buf));
+    pub(super) fn push(&mut self, completion: D, content: Option<Bulk>) {
+        self.ready.push_back((completion, content));
     }
 }
 

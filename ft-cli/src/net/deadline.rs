@@ -16,6 +16,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 /// which nobody waits for the stream (our disk is busy) does not count against the peer.
 ///
 /// Both directions share one timer, so both must be polled by one task, as a session does.
+#[derive(Debug)]
 pub struct Deadline<S> {
     stream: S,
     idle: Duration,
@@ -33,6 +34,19 @@ impl<S> Deadline<S> {
     /// The stream itself.
     pub fn get_ref(&self) -> &S {
         &self.stream
+    }
+
+    /// Bytes moved by other means than reading and writing: `attempt` counts like these.
+    ///
+    /// # Errors
+    /// Those of `attempt`, and [`io::ErrorKind::TimedOut`].
+    pub fn poll_moving<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        attempt: impl FnOnce(&mut S, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let result = attempt(&mut self.stream, cx);
+        self.judge(cx, result)
     }
 
     fn judge<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {

@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::task::{Context, Poll};
 
+use ft_core::carry::Bulk;
 use ft_core::error::{Code, FileError, Retry};
 use ft_core::frame::{Ack2, Level, Offer, StreamId};
 use ft_core::hash::TreeHasher;
 use ft_core::memory::{Memory, MemoryStorage};
-use ft_core::storage::{Buf, LandDone, LandOp, Prepared, Step, Storage, level_for};
+use ft_core::storage::{LandDone, LandOp, Prepared, Step, Storage, level_for};
 
 use crate::disk::{Disk, File};
 use crate::trace::NoteKind;
@@ -77,14 +78,14 @@ pub(super) enum AnyStorage {
 }
 
 impl Storage for AnyStorage {
-    fn submit(&mut self, op: LandOp, content: Option<Buf>) {
+    fn submit(&mut self, op: LandOp, content: Option<Bulk>) {
         match self {
             Self::Memory(storage) => storage.submit(op, content),
             Self::Disk(storage) => storage.submit(op, content),
         }
     }
 
-    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(LandDone, Option<Buf>)> {
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(LandDone, Option<Bulk>)> {
         match self {
             Self::Memory(storage) => storage.poll_done(cx),
             Self::Disk(storage) => storage.poll_done(cx),
@@ -110,7 +111,7 @@ pub(super) struct DiskStorage {
     /// The power cut was noted.
     noted: bool,
     streams: BTreeMap<StreamId, Landing>,
-    done: VecDeque<(LandDone, Option<Buf>)>,
+    done: VecDeque<(LandDone, Option<Bulk>)>,
 }
 
 fn file_error(error: &io::Error) -> FileError {
@@ -199,7 +200,7 @@ impl DiskStorage {
 }
 
 impl Storage for DiskStorage {
-    fn submit(&mut self, op: LandOp, content: Option<Buf>) {
+    fn submit(&mut self, op: LandOp, content: Option<Bulk>) {
         let (done, buf) = match op {
             LandOp::Prepare(id, offer) => (LandDone::Prepared(id, self.prepare(id, offer)), None),
             LandOp::Write { stream, len, .. } => {
@@ -249,7 +250,7 @@ impl Storage for DiskStorage {
         self.done.push_back((done, buf));
     }
 
-    fn poll_done(&mut self, _: &mut Context<'_>) -> Poll<(LandDone, Option<Buf>)> {
+    fn poll_done(&mut self, _: &mut Context<'_>) -> Poll<(LandDone, Option<Bulk>)> {
         let failed = matches!(
             self.done.front(),
             None | Some((LandDone::Failed(..) | LandDone::Prepared(_, Prepared::Refused(_)), _))

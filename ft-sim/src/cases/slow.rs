@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use ft_core::carry::Bulk;
 use ft_core::error::{Code, FileError, Retry};
 use ft_core::session::{Pulse, Tick};
 use ft_core::storage::{Buf, LandDone, LandOp, Source, SourceDone, SourceOp, Storage};
@@ -47,7 +48,7 @@ pub(super) struct Slow<S, Op, T: Time> {
     pace: Pace,
     /// Reads that came to their turn.
     reads: u32,
-    waiting: VecDeque<(Op, Option<Buf>)>,
+    waiting: VecDeque<(Op, Option<Bulk>)>,
     sleep: Option<T::Sleep>,
 }
 
@@ -63,7 +64,7 @@ impl<S, Op, T: Time> Slow<S, Op, T> {
     }
 
     /// The operation whose time has come.
-    fn poll_turn(&mut self, cx: &mut Context<'_>, time: fn(&Op, Pace) -> Duration) -> Poll<Option<(Op, Option<Buf>)>> {
+    fn poll_turn(&mut self, cx: &mut Context<'_>, time: fn(&Op, Pace) -> Duration) -> Poll<Option<(Op, Option<Bulk>)>> {
         let Some((op, _)) = self.waiting.front() else { return Poll::Ready(None) };
         let sleep = self.sleep.get_or_insert_with(|| self.clock.sleep(time(op, self.pace)));
         if Pin::new(sleep).poll(cx).is_pending() {
@@ -92,14 +93,14 @@ fn reading_time(op: &SourceOp, pace: Pace) -> Duration {
 }
 
 impl<S: Storage, T: Time> Storage for Slow<S, LandOp, T> {
-    fn submit(&mut self, op: LandOp, content: Option<Buf>) {
+    fn submit(&mut self, op: LandOp, content: Option<Bulk>) {
         match self.pace {
             Pace::AtOnce => self.inner.submit(op, content),
             Pace::Reads | Pace::Fails | Pace::Slow => self.waiting.push_back((op, content)),
         }
     }
 
-    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(LandDone, Option<Buf>)> {
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(LandDone, Option<Bulk>)> {
         loop {
             if let Poll::Ready(done) = self.inner.poll_done(cx) {
                 return Poll::Ready(done);
@@ -116,11 +117,11 @@ impl<S: Source, T: Time> Source for Slow<S, SourceOp, T> {
     fn submit(&mut self, op: SourceOp, spare: Option<Buf>) {
         match self.pace {
             Pace::AtOnce => self.inner.submit(op, spare),
-            Pace::Reads | Pace::Fails | Pace::Slow => self.waiting.push_back((op, spare)),
+            Pace::Reads | Pace::Fails | Pace::Slow => self.waiting.push_back((op, spare.map(Bulk::Bytes))),
         }
     }
 
-    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(SourceDone, Option<Buf>)> {
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(SourceDone, Option<Bulk>)> {
         loop {
             if let Poll::Ready(done) = self.inner.poll_done(cx) {
                 return Poll::Ready(done);
@@ -130,7 +131,7 @@ impl<S: Source, T: Time> Source for Slow<S, SourceOp, T> {
                     let error = FileError::new(Code::Io, Retry::Never, "a sector cannot be read");
                     return Poll::Ready((SourceDone::Failed(item, error), spare));
                 }
-                Poll::Ready(Some((op, spare))) => self.inner.submit(op, spare),
+                Poll::Ready(Some((op, spare))) => self.inner.submit(op, spare.and_then(Bulk::into_bytes)),
                 Poll::Ready(None) | Poll::Pending => return Poll::Pending,
             }
         }

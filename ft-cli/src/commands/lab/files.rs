@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use ft_core::carry::Bulk;
 use ft_core::dialect::{LabFiles, LabName};
 use ft_core::error::{Code, FileError};
 use ft_core::frame::{Compare, Kind, Level, Links, Meta, Offer, Overwrite, StreamId};
@@ -55,7 +56,7 @@ impl DiskFiles {
     }
 
     /// Runs one operation to its end. One upload at a time goes on, so whatever completes belongs to it.
-    async fn run(&mut self, op: LandOp, content: Option<Buf>) -> io::Result<LandDone> {
+    async fn run(&mut self, op: LandOp, content: Option<Bulk>) -> io::Result<LandDone> {
         let dropped = std::mem::take(&mut *self.dropped.lock().unwrap_or_else(PoisonError::into_inner));
         for stream in dropped {
             self.storage.submit(LandOp::Discard(stream, Keep::Nothing), None);
@@ -140,7 +141,7 @@ impl LabFiles for DiskFiles {
         }
         let len = bytes.len() as u64;
         let op = LandOp::Write { stream: upload.stream, offset: upload.len, len };
-        self.run(op, Some(Buf::copy_of(bytes))).await?;
+        self.run(op, Some(Buf::copy_of(bytes).into())).await?;
         upload.len += len;
         Ok(())
     }
@@ -236,7 +237,11 @@ impl AsyncRead for Reader {
                     this.state = match done {
                         SourceDone::Content { len, end, .. } => {
                             this.offset += len;
-                            State::Bytes(buf.unwrap_or_else(|| Buf::with_capacity(0)), 0, end.is_some())
+                            State::Bytes(
+                                buf.and_then(Bulk::into_bytes).unwrap_or_else(|| Buf::with_capacity(0)),
+                                0,
+                                end.is_some(),
+                            )
                         }
                         SourceDone::Hole { len, end, .. } => {
                             this.offset += len;

@@ -15,6 +15,7 @@ use tokio::time::{timeout, timeout_at};
 
 use super::Shared;
 use crate::args::ServeDialect;
+use crate::carry;
 use crate::commands::client::{self, Stream};
 use crate::commands::lab;
 use crate::disk::{Policy, WalkOptions};
@@ -120,7 +121,7 @@ async fn sniff(stream: &mut Stream, head: &mut Vec<u8>) -> Detected {
 
 /// An ft/1 session.
 async fn ft1(stream: Stream, head: &[u8], shared: &Shared, who: &Who) -> Exit {
-    let accepted = match timeout(HELLO_TIMEOUT, session::accept(stream, head)).await {
+    let accepted = match timeout(HELLO_TIMEOUT, session::accept(carry::over(stream, shared.args.copy), head)).await {
         Ok(Ok(accepted)) => accepted,
         Ok(Err(error)) => return turned_away(shared, who, &error.to_string()),
         Err(_) => return turned_away(shared, who, "the client did not say what it wants"),
@@ -152,7 +153,7 @@ fn forbidden(shared: &Shared, intent: Intent) -> Option<FileError> {
     Some(FileError::new(Code::Forbidden, Retry::Never, text))
 }
 
-async fn transfer(accepted: Accepted<Stream>, shared: &Shared, who: &Who) -> Exit {
+async fn transfer(accepted: Accepted<carry::Carried>, shared: &Shared, who: &Who) -> Exit {
     let tally = Tally::default();
     let options = Options {
         agent: client::AGENT.into(),
@@ -172,7 +173,12 @@ async fn transfer(accepted: Accepted<Stream>, shared: &Shared, who: &Who) -> Exi
             accepted.receive(storage, &options, pulse, |event| watch.event(event)).await
         }
         Intent::Pull | Intent::List => {
-            let walk = WalkOptions { links: Links::Skip, filter: None, notes: None };
+            let walk = WalkOptions {
+                links: Links::Skip,
+                filter: None,
+                notes: None,
+                carried: carry::CARRIES && !shared.args.copy,
+            };
             let source = shared.root.source(walk);
             accepted.send(source, &options, pulse, |event| watch.event(event)).await
         }

@@ -22,7 +22,7 @@ fn failed_sync_is_final_for_the_file_and_leaves_neither_name_nor_partial() {
     let name = partial_name(&path);
     drop(staging.partials.create(&name).unwrap());
     let (reader, writer) = io::pipe().unwrap();
-    let file = Some(File::from(OwnedFd::from(writer)));
+    let file = Some(Arc::new(File::from(OwnedFd::from(writer))));
     let temp = Temp { staging, name, partial: true, lasting: true, file, waits: false, closed: None };
     let stream = Stream {
         meta: offer.meta,

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Poll};
 
+use ft_core::carry::Bulk;
 use ft_core::error::FileError;
 use ft_core::frame::StreamId;
 use ft_core::storage::{Buf, Keep, LandDone, LandOp, Storage};
@@ -36,7 +37,7 @@ use stream::Stream;
 ///
 /// Dropping it abandons what is unfinished: partials of large files stay for the next try, everything else goes.
 pub struct DiskStorage {
-    ops: Sender<(LandOp, Option<Buf>)>,
+    ops: Sender<(LandOp, Option<Bulk>)>,
     done: Inbox<LandDone>,
     abandoned: Arc<AtomicBool>,
 }
@@ -54,7 +55,7 @@ impl DiskStorage {
 }
 
 impl Storage for DiskStorage {
-    fn submit(&mut self, op: LandOp, content: Option<Buf>) {
+    fn submit(&mut self, op: LandOp, content: Option<Bulk>) {
         if let Err(std::sync::mpsc::SendError((op, content))) = self.ops.send((op, content)) {
             let failed = |stream, len| LandDone::Failed(stream, len, internal("the disk thread has gone"));
             match op {
@@ -68,7 +69,7 @@ impl Storage for DiskStorage {
         }
     }
 
-    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(LandDone, Option<Buf>)> {
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(LandDone, Option<Bulk>)> {
         self.done.poll(cx)
     }
 }
@@ -100,6 +101,8 @@ struct Worker {
     lander: Option<Lander>,
     abandoned: Arc<AtomicBool>,
     scratch: Option<Buf>,
+    /// What carried content is read back through, where there is no second thread.
+    window: Option<Buf>,
 }
 
 impl Worker {
@@ -118,10 +121,11 @@ impl Worker {
             lander: None,
             abandoned,
             scratch: None,
+            window: None,
         }
     }
 
-    fn run(mut self, queue: &Receiver<(LandOp, Option<Buf>)>) {
+    fn run(mut self, queue: &Receiver<(LandOp, Option<Bulk>)>) {
         let working = self.root.work();
         while let Ok((op, content)) = self.done.next(queue) {
             if self.abandoned.load(Ordering::Relaxed) {
@@ -144,25 +148,25 @@ impl Worker {
         drop(working);
     }
 
-    fn complete(&self, completion: LandDone, buf: Option<Buf>) {
-        self.done.push(completion, buf);
+    fn complete(&self, completion: LandDone, content: Option<Bulk>) {
+        self.done.push(completion, content);
     }
 
     /// Completes behind the stream's content, if that went through the hasher.
-    fn complete_in_order(&self, hashed_beside: bool, completion: LandDone, buf: Option<Buf>) {
+    fn complete_in_order(&self, hashed_beside: bool, completion: LandDone, content: Option<Bulk>) {
         match &self.hashing {
-            Some(hashing) if hashed_beside => hashing.submit(Job::Pass(completion, buf)),
-            Some(_) | None => self.complete(completion, buf),
+            Some(hashing) if hashed_beside => hashing.submit(Job::Pass(completion, content)),
+            Some(_) | None => self.complete(completion, content),
         }
     }
 
-    fn fail(&mut self, stream: StreamId, len: u64, error: FileError, buf: Option<Buf>) {
+    fn fail(&mut self, stream: StreamId, len: u64, error: FileError, content: Option<Bulk>) {
         let mut beside = false;
         if let Some(state) = self.streams.get_mut(&stream) {
             beside = state.hash.is_beside();
             state.broken.get_or_insert_with(|| error.clone());
         }
-        self.complete_in_order(beside, LandDone::Failed(stream, len, error), buf);
+        self.complete_in_order(beside, LandDone::Failed(stream, len, error), content);
     }
 
     fn commit(&mut self, streams: Vec<StreamId>) {

@@ -100,7 +100,8 @@ pub(super) struct Temp {
     pub(super) partial: bool,
     /// Stays when dropped.
     pub(super) lasting: bool,
-    pub(super) file: Option<File>,
+    /// Shared with the second thread while it reads back what was carried into it.
+    pub(super) file: Option<Arc<File>>,
     /// Open without being written: between offer and content, or between end and commit.
     pub(super) waits: bool,
     /// What it was when it was closed in between, so that nobody else's work is taken for ours.
@@ -128,9 +129,9 @@ impl Temp {
             if self.partial && !(try_lock_file(&file)? && self.closed.as_deref() == Some(&stat_file(&file)?)) {
                 return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process took the partial"));
             }
-            self.file = Some(file);
+            self.file = Some(Arc::new(file));
         }
-        self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.file.as_deref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// It has its final name.

@@ -1,17 +1,19 @@
 //! Content on its way into staging: partials, reservations, writes, holes, and the end.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use ft_core::carry::{Bulk, Parcel};
 use ft_core::error::{Code, FileError, Retry};
 use ft_core::frame::{Kind, StreamId};
 use ft_core::hash::{Root as Hash, TreeHasher, decompose};
 use ft_core::limits::MAX_FILE;
-use ft_core::storage::{Buf, LandDone};
+use ft_core::storage::LandDone;
 
 use super::super::fault::{fault, internal};
-use super::super::hashing::{Hashing, Job};
+use super::super::hashing::{self, Hashing, Job};
 use super::super::limits::{FLUSH_EVERY, HASH_INLINE, KEEP_OPEN};
 use super::super::root::{Promise, no_space};
 use super::super::staging::{Staging, partial_name};
@@ -51,8 +53,15 @@ impl Worker {
             if there.is_none_or(|t| (t.device, t.inode) != (st.device, st.inode)) {
                 continue;
             }
-            let temp =
-                Temp { staging, name, partial: true, lasting: true, file: Some(file), waits: false, closed: None };
+            let temp = Temp {
+                staging,
+                name,
+                partial: true,
+                lasting: true,
+                file: Some(Arc::new(file)),
+                waits: false,
+                closed: None,
+            };
             stream.temp = Some(temp);
             return Ok(st.stored.min(size));
         }
@@ -78,34 +87,48 @@ impl Worker {
     }
 
     /// `content` is `None` for a hole.
-    pub(super) fn write(&mut self, id: StreamId, offset: u64, len: u64, content: Option<Buf>) {
+    pub(super) fn write(&mut self, id: StreamId, offset: u64, len: u64, mut content: Option<Bulk>) {
         let Some(mut stream) = self.streams.remove(&id) else {
             self.complete(LandDone::Failed(id, len, internal("content for a stream that is not there")), content);
             return;
         };
         let written = match stream.broken.clone() {
             Some(error) => Err(error),
-            None => self.begin(id, &mut stream, offset).and_then(|()| put(&mut stream, offset, len, content.as_ref())),
+            None => self.begin(id, &mut stream, offset).and_then(|()| put(&mut stream, offset, len, content.as_mut())),
         };
+        let written = written.and_then(|()| self.hash_here(&mut stream, len, content.as_ref()));
         let beside = stream.hash.is_beside();
-        if let (Ok(()), HashState::Inline(hasher)) = (&written, &mut stream.hash) {
-            match &content {
-                Some(buf) => hasher.update(buf.bytes()),
-                None => hasher.update_zeros(len),
-            }
-        }
+        let file = stream.temp.as_ref().and_then(|temp| temp.file.clone());
+        let path = beside.then(|| stream.meta.path.clone());
         self.streams.insert(id, stream);
-        match (written, &self.hashing) {
-            (Err(error), _) => self.fail(id, len, error, content),
-            (Ok(()), Some(hashing)) if beside => {
-                let complete = Box::new(move |_| LandDone::Wrote(id, len));
-                hashing.submit(match content {
-                    Some(bytes) => Job::Bytes { key: id.into(), bytes, last: false, complete },
-                    None => Job::Zeros { key: id.into(), len, last: false, complete },
+        match (written, &self.hashing, path) {
+            (Err(error), ..) => self.fail(id, len, error, content),
+            (Ok(()), Some(hashing), Some(path)) => {
+                let (key, last) = (id.into(), false);
+                let complete = Box::new(move |hashed: io::Result<_>| match hashed {
+                    Ok(_) => LandDone::Wrote(id, len),
+                    Err(e) => LandDone::Failed(id, len, fault("read back", &path, &e).at(offset)),
+                });
+                hashing.submit(match (content, file) {
+                    (Some(Bulk::Bytes(bytes)), _) => Job::Bytes { key, bytes, last, complete },
+                    (Some(Bulk::Parcel(parcel)), Some(file)) => Job::Stored { key, file, parcel, len, last, complete },
+                    (Some(Bulk::Parcel(_)) | None, _) => Job::Zeros { key, len, last, complete },
                 });
             }
-            (Ok(()), Some(_) | None) => self.complete(LandDone::Wrote(id, len), content),
+            (Ok(()), ..) => self.complete(LandDone::Wrote(id, len), content),
         }
+    }
+
+    /// Hashes what was written, unless the second thread does it.
+    fn hash_here(&mut self, stream: &mut Stream, len: u64, content: Option<&Bulk>) -> Result<(), FileError> {
+        let HashState::Inline(hasher) = &mut stream.hash else { return Ok(()) };
+        match (content, stream.temp.as_ref().and_then(|temp| temp.file.as_ref())) {
+            (Some(Bulk::Bytes(buf)), _) => hasher.update(buf.bytes()),
+            (Some(Bulk::Parcel(_)), Some(file)) => hashing::stored(hasher, &mut self.window, file, len)
+                .map_err(|e| fault("read back", &stream.meta.path, &e).at(hasher.len()))?,
+            (Some(Bulk::Parcel(_)) | None, _) => hasher.update_zeros(len),
+        }
+        Ok(())
     }
 
     /// Checks the offset; before the first write, opens the file and starts the hash there.
@@ -177,8 +200,15 @@ impl Worker {
         let failed = |e: io::Error| fault("create", path, &e);
         let name = staging.fresh_name().map_err(failed)?;
         let file = staging.own.create(&name).map_err(failed)?;
-        stream.temp =
-            Some(Temp { staging, name, partial: false, lasting: false, file: Some(file), waits: false, closed: None });
+        stream.temp = Some(Temp {
+            staging,
+            name,
+            partial: false,
+            lasting: false,
+            file: Some(Arc::new(file)),
+            waits: false,
+            closed: None,
+        });
         Ok(())
     }
 
@@ -224,6 +254,7 @@ impl Worker {
         if let (Ok(()), Some(root)) = (&result, root) {
             stream.hash = HashState::Known(root);
         }
+        let path = beside.then(|| stream.meta.path.clone());
         let told = (result.is_ok() && beside).then(|| {
             let (tell, told) = channel();
             stream.hash = HashState::Asked(told);
@@ -234,7 +265,11 @@ impl Worker {
             (Err(error), ..) => self.fail(id, 0, error, None),
             (Ok(()), Some(root), ..) => self.complete(LandDone::Finished(id, root), None),
             (Ok(()), None, Some(tell), Some(hashing)) => {
-                let complete = Box::new(move |root: Option<Hash>| LandDone::Finished(id, root.unwrap_or_default()));
+                let path = path.unwrap_or_default();
+                let complete = Box::new(move |hashed: io::Result<Option<Hash>>| match hashed {
+                    Ok(root) => LandDone::Finished(id, root.unwrap_or_default()),
+                    Err(e) => LandDone::Failed(id, 0, fault("read back", &path, &e)),
+                });
                 hashing.submit(Job::Finish { key: id.into(), complete, tell });
             }
             (Ok(()), None, ..) => self.fail(id, 0, internal("no hash of the content"), None),
@@ -287,7 +322,7 @@ impl Worker {
 }
 
 /// Writes one piece where the file stands.
-fn put(stream: &mut Stream, offset: u64, len: u64, content: Option<&Buf>) -> Result<(), FileError> {
+fn put(stream: &mut Stream, offset: u64, len: u64, content: Option<&mut Bulk>) -> Result<(), FileError> {
     let path = &stream.meta.path;
     let Some(Temp { file: Some(file), partial, .. }) = &stream.temp else {
         return Err(internal("content for a file that is not open"));
@@ -297,11 +332,15 @@ fn put(stream: &mut Stream, offset: u64, len: u64, content: Option<&Buf>) -> Res
         return Err(internal(format!("content beyond the offered size, up to {offset} + {len}")));
     };
     match content {
-        Some(buf) => {
-            if buf.len() as u64 != len {
+        Some(content) => {
+            if content.len() != len {
                 return Err(internal("the content has another length than its operation says"));
             }
-            sys::write_all_at(file, buf.bytes(), offset).map_err(|e| fault("write", path, &e).at(offset))?;
+            let written = match content {
+                Bulk::Bytes(buf) => sys::write_all_at(file, buf.bytes(), offset),
+                Bulk::Parcel(parcel) => pour(parcel, file, offset),
+            };
+            written.map_err(|e| fault("write", path, &e).at(offset))?;
             stream.written = end;
         }
         // What was reserved for it goes back; behind the end of a file, ext4 would not do that.
@@ -319,6 +358,19 @@ fn put(stream: &mut Stream, offset: u64, len: u64, content: Option<&Buf>) -> Res
         stream.flushed = end;
     }
     Ok(())
+}
+
+/// Moves a parcel's content into `file`.
+#[cfg(target_os = "linux")]
+fn pour(parcel: &mut Parcel, file: &std::fs::File, offset: u64) -> io::Result<()> {
+    let pipe = parcel.what.downcast_mut::<crate::carry::Pipe>();
+    pipe.ok_or_else(|| io::Error::other("a parcel that is no pipe"))?.pour(file, offset)
+}
+
+/// No transport carries content here.
+#[cfg(not(target_os = "linux"))]
+fn pour(_: &mut Parcel, _: &std::fs::File, _: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Opens the partial, or a new one in place of one that may not be opened any more.

@@ -46,7 +46,7 @@ pub(super) enum State {
 /// An entry that is being read.
 pub(super) struct Reading {
     /// `None` for a stream.
-    pub(super) file: Option<File>,
+    pub(super) file: Option<Arc<File>>,
     pub(super) position: u64,
     /// `None`: the second thread has it.
     pub(super) hasher: Option<Box<TreeHasher>>,
@@ -102,6 +102,10 @@ impl Entry {
     }
 
     pub(super) fn changed(&self) -> FileError {
-        FileError::new(Code::Changed, Retry::Now, format!("{} changed since it was offered", self.path))
+        changed(&self.path)
     }
+}
+
+pub(super) fn changed(path: &RelPath) -> FileError {
+    FileError::new(Code::Changed, Retry::Now, format!("{path} changed since it was offered"))
 }

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Poll};
 
+use ft_core::carry::Bulk;
 use ft_core::error::FileError;
 use ft_core::frame::Links;
 use ft_core::path::RelPath;
@@ -41,11 +42,13 @@ pub struct WalkOptions {
     pub filter: Option<Filter>,
     /// Hears what was skipped.
     pub notes: Option<Notes>,
+    /// The transport carries content: of large files only where it is is handed over.
+    pub carried: bool,
 }
 
 impl Default for WalkOptions {
     fn default() -> Self {
-        Self { links: Links::Skip, filter: None, notes: None }
+        Self { links: Links::Skip, filter: None, notes: None, carried: false }
     }
 }
 
@@ -132,7 +135,7 @@ impl Source for DiskSource {
         }
     }
 
-    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(SourceDone, Option<Buf>)> {
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(SourceDone, Option<Bulk>)> {
         self.done.poll(cx)
     }
 }
@@ -218,8 +221,8 @@ impl Worker {
         self.complete(SourceDone::Entries { want, items, end }, None);
     }
 
-    fn complete(&self, completion: SourceDone, buf: Option<Buf>) {
-        self.done.push(completion, buf);
+    fn complete(&self, completion: SourceDone, content: Option<Bulk>) {
+        self.done.push(completion, content);
     }
 
     /// Completes behind what the hasher still has of this item.

@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use ft_core::carry::{Bulk, Parcel};
 use ft_core::error::FileError;
 use ft_core::hash::{Root as Hash, Subtree, TreeHasher, decompose};
 use ft_core::limits::MAX_HOLE;
@@ -14,14 +16,21 @@ use super::super::hashing::{Hashing, Job};
 use super::super::limits::{HASH_INLINE, REHASH_CHUNK};
 use super::super::sys::{self, Extent, Stat};
 use super::Worker;
-use super::item::{Entry, Origin, Reading, State};
+use super::item::{Entry, Origin, Reading, State, changed};
 
 /// One answered read, before it is hashed.
 struct Piece {
     len: u64,
-    /// `None`: a hole.
-    bytes: Option<Buf>,
+    found: Found,
     last: bool,
+}
+
+/// What a stretch of a file is, and where its content is found.
+enum Found {
+    Hole,
+    Here(Buf),
+    /// It stays in the file: the transport carries it.
+    There(Arc<File>),
 }
 
 impl Worker {
@@ -133,8 +142,12 @@ impl Worker {
                 self.done.flush();
                 read_stream(reader, spare, max).map_err(|e| fault("read", &entry.path, &e))?
             }
-            (Origin::File { stat, .. }, Some(file)) => read_file(file, stat, &mut reading.extent, offset, max, spare)
-                .map_err(|e| fault("read", &entry.path, &e))?,
+            (Origin::File { stat, .. }, Some(file)) => {
+                // What is hashed here has to be in memory anyway.
+                let carried = self.options.carried && reading.hasher.is_none();
+                read_file(file, stat, &mut reading.extent, offset, max, spare, carried)
+                    .map_err(|e| fault("read", &entry.path, &e))?
+            }
             (Origin::File { .. } | Origin::Nothing, _) => {
                 return Err(internal("read of an entry without content"));
             }
@@ -167,7 +180,7 @@ impl Worker {
                 if stat.size > HASH_INLINE {
                     sys::expect_sequential(&file);
                 }
-                (Some(file), stat.size <= HASH_INLINE)
+                (Some(Arc::new(file)), stat.size <= HASH_INLINE)
             }
         };
         if !small && self.hashing.is_none() {
@@ -189,13 +202,13 @@ impl Worker {
 
     /// Hashes the piece, here or beside, and completes.
     fn deliver(&mut self, item: ItemId, offset: u64, piece: Piece) {
-        let Piece { len, bytes, last } = piece;
-        let hole = bytes.is_none();
+        let Piece { len, found, last } = piece;
+        let hole = matches!(found, Found::Hole);
         let complete = move |end| match hole {
             true => SourceDone::Hole { item, offset, len, end },
             false => SourceDone::Content { item, offset, len, end },
         };
-        let Some(Entry { state, .. }) = self.items.get_mut(&item) else {
+        let Some(Entry { state, path, .. }) = self.items.get_mut(&item) else {
             return;
         };
         let State::Reading(reading) = state else {
@@ -203,29 +216,59 @@ impl Worker {
         };
         match (&mut reading.hasher, &self.hashing) {
             (None, Some(hashing)) => {
-                let complete = Box::new(complete);
-                hashing.submit(match bytes {
-                    Some(bytes) => Job::Bytes { key: item, bytes, last, complete },
-                    None => Job::Zeros { key: item, len, last, complete },
+                let path = path.clone();
+                let key = item;
+                let complete = Box::new(move |hashed: io::Result<_>| match hashed {
+                    Ok(end) => complete(end),
+                    // It was as long as offered a moment ago.
+                    Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => SourceDone::Failed(item, changed(&path)),
+                    Err(e) => SourceDone::Failed(item, fault("read", &path, &e).at(offset)),
+                });
+                hashing.submit(match found {
+                    Found::Here(bytes) => Job::Bytes { key, bytes, last, complete },
+                    Found::There(file) => {
+                        let parcel = range(&file, offset, len);
+                        Job::Stored { key, file, parcel, len, last, complete }
+                    }
+                    Found::Hole => Job::Zeros { key, len, last, complete },
                 });
                 if last {
                     *state = State::Ended { beside: true };
                 }
             }
             (Some(hasher), _) => {
-                match &bytes {
-                    Some(buf) => hasher.update(buf.bytes()),
-                    None => hasher.update_zeros(len),
+                match &found {
+                    Found::Here(buf) => hasher.update(buf.bytes()),
+                    Found::Hole | Found::There(_) => hasher.update_zeros(len),
                 }
                 let end = last.then(|| hasher.root());
                 if last {
                     *state = State::Ended { beside: false };
                 }
-                self.complete(complete(end), bytes);
+                self.complete(complete(end), found.in_memory());
             }
-            (None, None) => self.complete(SourceDone::Failed(item, internal("no thread for hashing")), bytes),
+            (None, None) => {
+                self.complete(SourceDone::Failed(item, internal("no thread for hashing")), found.in_memory());
+            }
         }
     }
+}
+
+impl Found {
+    fn in_memory(self) -> Option<Bulk> {
+        match self {
+            Self::Here(buf) => Some(Bulk::Bytes(buf)),
+            Self::Hole | Self::There(_) => None,
+        }
+    }
+}
+
+/// `len` bytes of `file` from `offset` on, for a transport that carries.
+fn range(file: &Arc<File>, offset: u64, len: u64) -> Parcel {
+    #[cfg(target_os = "linux")]
+    return crate::carry::FileRange::parcel(Arc::clone(file), offset, len);
+    #[cfg(not(target_os = "linux"))]
+    Parcel { len, what: Box::new((Arc::clone(file), offset)) }
 }
 
 /// A buffer with room for `len` bytes, if possible one that was used before.
@@ -248,16 +291,17 @@ fn read_stream(reader: &mut impl io::Read, spare: Option<Buf>, max: usize) -> io
         }
     };
     buf.advance(n);
-    Ok(Piece { len: n as u64, bytes: Some(buf), last: n == 0 })
+    Ok(Piece { len: n as u64, found: Found::Here(buf), last: n == 0 })
 }
 
 fn read_file(
-    file: &File,
+    file: &Arc<File>,
     stat: &Stat,
     extent: &mut Option<Extent>,
     offset: u64,
     max: usize,
     spare: Option<Buf>,
+    carried: bool,
 ) -> io::Result<Piece> {
     let mut until = stat.size;
     if stat.stored < stat.size {
@@ -273,12 +317,16 @@ fn read_file(
         match current {
             Extent::Hole(end) => {
                 let len = (end - offset).min(MAX_HOLE);
-                return Ok(Piece { len, bytes: None, last: offset + len == stat.size });
+                return Ok(Piece { len, found: Found::Hole, last: offset + len == stat.size });
             }
             Extent::Data(end) => until = end,
         }
     }
     let room = usize::try_from(until - offset).map_or(max, |left| left.min(max));
+    if carried && room > 0 {
+        let len = room as u64;
+        return Ok(Piece { len, found: Found::There(Arc::clone(file)), last: offset + len == stat.size });
+    }
     let mut buf = buffer(spare, room);
     while buf.len() < room {
         let filled = buf.len();
@@ -290,5 +338,5 @@ fn read_file(
         }
     }
     let len = buf.len() as u64;
-    Ok(Piece { len, bytes: Some(buf), last: offset + len == stat.size })
+    Ok(Piece { len, found: Found::Here(buf), last: offset + len == stat.size })
 }

@@ -1,0 +1,122 @@
+//! A TCP connection that carries content.
+
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use ft_core::carry::{Parcel, Taken, Transport};
+use tokio::io::{AsyncWrite, Interest};
+use tokio::net::TcpStream;
+
+use super::pipe::{Filled, Pipe};
+use super::range::{FileRange, Sent};
+use crate::limits::{CARRY_LEAST, PIPE_LEAST, PIPES};
+use crate::net::Deadline;
+
+/// A connection whose large content the kernel moves. Small content and frames go through memory.
+#[derive(Debug)]
+pub struct Carried {
+    stream: Deadline<TcpStream>,
+    filling: Option<Pipe>,
+    idle: Vec<Pipe>,
+    /// Content that comes is read into memory: it was asked for, or the system has no pipes for us.
+    no_pipes: bool,
+    /// For content that the kernel cannot send from its file.
+    scratch: Vec<u8>,
+}
+
+impl Carried {
+    /// Content of `stream` is carried from now on; with `copy`, none is that comes in.
+    pub fn over(stream: Deadline<TcpStream>, copy: bool) -> Self {
+        Self { stream, filling: None, idle: Vec::new(), no_pipes: copy, scratch: Vec::new() }
+    }
+
+    /// Sends what the kernel cannot send from its file, through memory; zeros where the file has nothing any more.
+    fn poll_send_copy(
+        &mut self,
+        cx: &mut Context<'_>,
+        range: &FileRange,
+        from: u64,
+        left: u64,
+    ) -> Poll<io::Result<u64>> {
+        let want = usize::try_from(left).map_or(PIPE_LEAST, |left| left.min(PIPE_LEAST));
+        self.scratch.clear();
+        self.scratch.resize(want, 0);
+        // What cannot be read is sent as zeros too: the receiver will find that the root does not fit.
+        let read = match range.file.read_at(&mut self.scratch, range.offset + from) {
+            Ok(n) if n > 0 => n,
+            Ok(_) | Err(_) => want,
+        };
+        let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.scratch[..read]))?;
+        Poll::Ready(Ok(sent as u64))
+    }
+}
+
+impl Transport for Carried {
+    type Stream = Deadline<TcpStream>;
+
+    fn stream(&mut self) -> &mut Deadline<TcpStream> {
+        &mut self.stream
+    }
+
+    fn least_carried(&self) -> u64 {
+        if self.no_pipes { u64::MAX } else { CARRY_LEAST }
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, parcel: &Parcel, from: u64) -> Poll<io::Result<u64>> {
+        let Some(range) = parcel.what.downcast_ref::<FileRange>() else {
+            return Poll::Ready(Err(io::Error::other("a parcel that is no range of a file")));
+        };
+        let left = parcel.len - from;
+        let sent = self.stream.poll_moving(cx, |tcp, cx| {
+            loop {
+                ready!(tcp.poll_write_ready(cx))?;
+                match tcp.try_io(Interest::WRITABLE, || range.send(&*tcp, from, left)) {
+                    Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                    other => return Poll::Ready(other),
+                }
+            }
+        });
+        match ready!(sent)? {
+            Sent::Bytes(n) => Poll::Ready(Ok(n)),
+            Sent::NotFromHere => self.poll_send_copy(cx, range, from, left),
+        }
+    }
+
+    fn poll_take(&mut self, cx: &mut Context<'_>, max: u64) -> Poll<io::Result<Taken>> {
+        let pipe = match self.filling.take().or_else(|| self.idle.pop()).map_or_else(Pipe::new, Ok) {
+            Ok(pipe) => self.filling.insert(pipe),
+            Err(error) => {
+                tracing::debug!(%error, "no pipe: content goes through memory");
+                self.no_pipes = true;
+                return Poll::Ready(Ok(Taken::Full));
+            }
+        };
+        self.stream.poll_moving(cx, |tcp, cx| {
+            loop {
+                ready!(tcp.poll_read_ready(cx))?;
+                match tcp.try_io(Interest::READABLE, || pipe.fill(&*tcp, max)) {
+                    Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                    Err(e) => return Poll::Ready(Err(e)),
+                    Ok(Filled::Bytes(n)) => return Poll::Ready(Ok(Taken::Bytes(n))),
+                    Ok(Filled::Full) => return Poll::Ready(Ok(Taken::Full)),
+                }
+            }
+        })
+    }
+
+    fn take_parcel(&mut self) -> Option<Parcel> {
+        let pipe = self.filling.take_if(|pipe| pipe.held() > 0)?;
+        Some(Parcel { len: pipe.held() as u64, what: Box::new(pipe) })
+    }
+
+    fn give_back(&mut self, parcel: Parcel) {
+        if let Ok(pipe) = parcel.what.downcast::<Pipe>()
+            && pipe.held() == 0
+            && self.idle.len() < PIPES
+        {
+            self.idle.push(*pipe);
+        }
+    }
+}
