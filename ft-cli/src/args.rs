@@ -15,7 +15,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use crate::limits;
-use crate::net::{Endpoint, Target};
+use crate::net::{Endpoint, Meter, Target};
 
 pub use demo::DemoArgs;
 #[cfg(target_os = "linux")]
@@ -148,6 +148,9 @@ pub struct ServeArgs {
     /// Connections served at once; more are told that the server is busy
     #[arg(long, value_name = "N", default_value_t = limits::CONNECTIONS, value_parser = count)]
     pub max_connections: usize,
+    /// Bytes a second, each way, over all connections together: 500k, 10M, 1G
+    #[arg(long, value_name = "BYTES/S", value_parser = rate)]
+    pub rate: Option<Meter>,
     /// Silence of a client, in seconds, that ends its session
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub timeout: Duration,
@@ -196,6 +199,9 @@ pub struct Transfer {
     /// Connections that share the work, when several PATHs are given
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(limits::JOBS_MAX)))]
     pub jobs: u16,
+    /// Bytes a second, each way, over all connections together: 500k, 10M, 1G
+    #[arg(long, value_name = "BYTES/S", value_parser = rate)]
+    pub rate: Option<Meter>,
     /// Leave out everything that no GLOB matches; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub include: Vec<String>,
@@ -440,6 +446,26 @@ fn seconds(text: &str) -> Result<Duration, String> {
     if number > 0.0 && number <= 86_400.0 { Ok(Duration::from_secs_f64(number)) } else { Err(expected()) }
 }
 
+/// Bytes a second. A slower limit than that is a typing error, and would take minutes for one frame.
+fn rate(text: &str) -> Result<Meter, String> {
+    let rate = scaled(text).ok_or("expected bytes a second, such as 500k, 10M or 1G")?;
+    if rate < limits::RATE_MIN { Err("less than 1k bytes a second moves nothing".into()) } else { Ok(Meter::new(rate)) }
+}
+
+/// `64K`, `10M`, `1G`: powers of ten, as of links.
+fn scaled(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let number: u64 = text[..digits].parse().ok()?;
+    let unit = match &text[digits..] {
+        "" => 1,
+        "K" | "k" => 1_000,
+        "M" => 1_000_000,
+        "G" => 1_000_000_000,
+        _ => return None,
+    };
+    number.checked_mul(unit)
+}
+
 fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n) if n >= 1 => Ok(n),
@@ -464,6 +490,17 @@ mod tests {
         assert_eq!(ls.connection.connect_timeout, limits::CONNECT_TIMEOUT);
         assert_eq!(ls.connection.retries, limits::RETRIES);
         assert_eq!(ls.target.endpoint.port, limits::DEFAULT_PORT);
+    }
+
+    #[test]
+    fn rate_takes_units_and_refuses_what_is_no_rate() {
+        let bytes = |text| rate(text).map(|meter| meter.rate());
+        assert_eq!(bytes("500k"), Ok(500_000));
+        assert_eq!(bytes("10M"), Ok(10_000_000));
+        assert_eq!(bytes("2000"), Ok(2_000));
+        for bad in ["", "M", "0", "999", "1T", "-1M", "1.5M", "99999999999999999999G"] {
+            assert!(bytes(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -18,6 +18,43 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Head start of one address before the next is tried beside it (RFC 8305 §5).
 pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
+/// Round trips below which a path is as good as none: one room, one switch, another process.
+pub const SHORT_RTT: Duration = Duration::from_millis(1);
+
+/// Round trips from which the recovery of a loss is felt: congestion controls that yield to it take tens of them.
+pub const LONG_RTT: Duration = Duration::from_millis(5);
+
+/// Speed of a path that a send buffer is made for, bytes a second: 2 Gbit/s. What is faster and long is rare.
+pub const PATH_RATE: u64 = 250_000_000;
+
+/// Largest send buffer that is asked for, bytes as the kernel counts them: 2 Gbit/s over 80 ms, 1 Gbit/s over 160 ms.
+pub const SEND_BUFFER_MAX: usize = 32 * 1024 * 1024;
+
+/// Bytes in a long path's send buffer that may wait for being sent: some milliseconds of a fast path.
+pub const UNSENT: u32 = 2 * 1024 * 1024;
+
+/// Segments sent again before a path is said to lose: fewer are chance.
+pub const LOSS_SEGMENTS: u32 = 8;
+
+/// One segment of so many sent again is loss; less is a queue that was full once, which cubic and reno live with.
+pub const LOSS_SHARE: u64 = 5_000;
+
+/// Time between two looks at the path of a connection: several within the round trips that a change needs to be felt.
+pub const PATH_LOOK: Duration = Duration::from_millis(100);
+
+/// Least `--rate`, bytes a second: a header takes some hundredths of a second, and no peer's patience is tried.
+pub const RATE_MIN: u64 = 1_000;
+
+/// Bytes that may go at once under `--rate`, as time at that rate: so fine that nobody sees steps, so long that timers of
+/// a millisecond lose nothing.
+pub const RATE_SLICE: Duration = Duration::from_millis(10);
+
+/// The same, bytes, at most and at least: a write of more is not faster, one of less costs more than it carries.
+pub const RATE_SLICE_BYTES: std::ops::RangeInclusive<u64> = 512..=256 * 1024;
+
+/// Time at the rate that may be made good after a stall or a late timer.
+pub const RATE_CREDIT: Duration = Duration::from_millis(50);
+
 /// Time for a client to say what it wants: a stranger who says nothing must not hold a slot for longer.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -632,8 +632,10 @@ impl Machine for Receiver {
     fn on_sent(&mut self, _: u64, _: &mut Actions<LandOp>) {}
 
     fn on_pulse(&mut self, out: &mut Actions<LandOp>) {
-        let working =
-            self.landing > 0 || self.open.values().any(|s| matches!(s.state, State::Preparing | State::Finishing));
+        // A slow reader tells that it lives, too: what it takes may be felt by the sender only once in a minute, when a
+        // large send buffer has emptied by a third.
+        let busy = |s: &Stream| matches!(s.state, State::Preparing | State::Receiving | State::Finishing);
+        let working = self.landing > 0 || self.open.values().any(busy);
         if working && !self.left && !self.over {
             out.push(Action::Send(Frame::Alive(0, 0)));
         }

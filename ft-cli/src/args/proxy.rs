@@ -112,19 +112,10 @@ fn time(text: &str) -> Result<Duration, String> {
     if span > limits::PACE_LATENCY { Err("longer than a minute".into()) } else { Ok(span) }
 }
 
-/// `64K`, `10M`, `1G`: powers of ten, as of links.
+/// Bits a second.
 fn rate(text: &str) -> Result<u64, String> {
-    let what = "expected bits a second, such as 64K, 10M or 1G";
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let number: u64 = text[..digits].parse().map_err(|_| what)?;
-    let unit = match &text[digits..] {
-        "" => 1,
-        "K" | "k" => 1_000,
-        "M" => 1_000_000,
-        "G" => 1_000_000_000,
-        _ => return Err(what.into()),
-    };
-    number.checked_mul(unit).filter(|rate| *rate >= 1_000).ok_or_else(|| "less than 1K is no path".into())
+    let rate = super::scaled(text).ok_or("expected bits a second, such as 64K, 10M or 1G")?;
+    Some(rate).filter(|rate| *rate >= 1_000).ok_or_else(|| "less than 1K is no path".into())
 }
 
 #[cfg(test)]

@@ -12,10 +12,9 @@ use tokio::net::TcpStream;
 use super::pipe::{Filled, Pipe};
 use super::range::{FileRange, Sent};
 use crate::limits::{CARRY_LEAST, PIPE_LEAST, PIPES};
-use crate::net::Deadline;
+use crate::net::{Deadline, Way};
 
 /// A connection whose large content the kernel moves. Small content and frames go through memory.
-#[derive(Debug)]
 pub struct Carried {
     stream: Deadline<TcpStream>,
     filling: Option<Pipe>,
@@ -69,15 +68,20 @@ impl Transport for Carried {
             return Poll::Ready(Err(io::Error::other("a parcel that is no range of a file")));
         };
         let left = parcel.len - from;
-        let sent = self.stream.poll_moving(cx, |tcp, cx| {
+        let attempt = |tcp: &mut TcpStream, cx: &mut Context<'_>, allowed: usize| {
             loop {
                 ready!(tcp.poll_write_ready(cx))?;
-                match tcp.try_io(Interest::WRITABLE, || range.send(&*tcp, from, left)) {
+                match tcp.try_io(Interest::WRITABLE, || range.send(&*tcp, from, left.min(allowed as u64))) {
                     Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                     other => return Poll::Ready(other),
                 }
             }
-        });
+        };
+        let moved = |sent: &Sent| match *sent {
+            Sent::Bytes(n) => usize::try_from(n).unwrap_or(usize::MAX),
+            Sent::NotFromHere => 0,
+        };
+        let sent = self.stream.poll_moving(Way::Out, cx, attempt, moved);
         match ready!(sent)? {
             Sent::Bytes(n) => Poll::Ready(Ok(n)),
             Sent::NotFromHere => self.poll_send_copy(cx, range, from, left),
@@ -93,16 +97,20 @@ impl Transport for Carried {
                 return Poll::Ready(Ok(Taken::Full));
             }
         };
-        self.stream.poll_moving(cx, |tcp, cx| {
+        let attempt = |tcp: &mut TcpStream, cx: &mut Context<'_>, allowed: usize| {
             loop {
                 ready!(tcp.poll_read_ready(cx))?;
-                match tcp.try_io(Interest::READABLE, || pipe.fill(&*tcp, max)) {
+                match tcp.try_io(Interest::READABLE, || pipe.fill(&*tcp, max.min(allowed as u64))) {
                     Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                     Err(e) => return Poll::Ready(Err(e)),
                     Ok(Filled::Bytes(n)) => return Poll::Ready(Ok(Taken::Bytes(n))),
                     Ok(Filled::Full) => return Poll::Ready(Ok(Taken::Full)),
                 }
             }
+        };
+        self.stream.poll_moving(Way::In, cx, attempt, |taken| match *taken {
+            Taken::Bytes(n) => usize::try_from(n).unwrap_or(usize::MAX),
+            Taken::Full => 0,
         })
     }
 

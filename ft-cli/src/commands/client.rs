@@ -16,7 +16,7 @@ use crate::args::{CompareArg, Connection, Durability, LinksArg, OverwriteArg, Tr
 use crate::disk::{Filter, Notes, Root};
 use crate::exit::{Exit, Stop};
 use crate::limits::{LEFTOVERS_SHOWN, PULSE, SETTLE};
-use crate::net::{Backoff, Beat, Deadline, Endpoint, connect};
+use crate::net::{Backoff, Beat, Deadline, Endpoint, Meter, connect};
 use crate::render::{Counts, Fact, Mode, Screen, Tally};
 
 /// The name of this program towards peers.
@@ -101,17 +101,18 @@ pub(super) async fn dial_until(
     interrupt: &Interrupt,
     endpoint: &Endpoint,
     options: &Connection,
+    rate: Option<&Meter>,
 ) -> Result<Stream, String> {
     tokio::select! {
         () = interrupt.asked() => Err(INTERRUPTED.to_owned()),
-        stream = dial(endpoint, options) => stream,
+        stream = dial(endpoint, options, rate) => stream,
     }
 }
 
 /// Connects, as the options say.
-pub(super) async fn dial(endpoint: &Endpoint, options: &Connection) -> Result<Stream, String> {
+pub(super) async fn dial(endpoint: &Endpoint, options: &Connection, rate: Option<&Meter>) -> Result<Stream, String> {
     match connect(endpoint, options.connect_timeout).await {
-        Ok(stream) => Ok(Deadline::new(stream, options.timeout)),
+        Ok(stream) => Ok(Deadline::fitted(stream, options.timeout).paced(rate.map(Meter::pace))),
         Err(e) => Err(format!("cannot connect to {endpoint}: {e}")),
     }
 }

@@ -298,7 +298,14 @@ impl Job {
 
     /// One connection. What is refused as a whole is not asked for again.
     async fn attempt(&self, open: &Mutex<Vec<Want>>) -> Attempt {
-        let stream = match client::dial_until(&self.interrupt, &self.endpoint, &self.transfer.connection).await {
+        let stream = match client::dial_until(
+            &self.interrupt,
+            &self.endpoint,
+            &self.transfer.connection,
+            self.transfer.rate.as_ref(),
+        )
+        .await
+        {
             Ok(stream) => stream,
             Err(text) => return Attempt::Unreachable(text),
         };

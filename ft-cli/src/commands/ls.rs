@@ -63,7 +63,7 @@ pub(super) async fn list(
     let mut counts = Counts::default();
     let mut attempt = 0;
     loop {
-        let stream = match client::dial(endpoint, connection).await {
+        let stream = match client::dial(endpoint, connection, None).await {
             Ok(stream) => stream,
             Err(text) => return (Err(text), counts),
         };

@@ -154,7 +154,14 @@ impl Job {
     }
 
     async fn attempt(&self) -> Attempt {
-        let stream = match client::dial_until(&self.interrupt, &self.endpoint, &self.transfer.connection).await {
+        let stream = match client::dial_until(
+            &self.interrupt,
+            &self.endpoint,
+            &self.transfer.connection,
+            self.transfer.rate.as_ref(),
+        )
+        .await
+        {
             Ok(stream) => stream,
             Err(text) => return Attempt::Unreachable(text),
         };
@@ -181,7 +188,14 @@ async fn pipe(args: &Plan, screen: &Screen, tally: &Tally, interrupt: &Interrupt
     if into == args.target.path {
         return Err(Stop::usage("--name is empty"));
     }
-    let stream = match client::dial_until(interrupt, &args.target.endpoint, &args.transfer.connection).await {
+    let stream = match client::dial_until(
+        interrupt,
+        &args.target.endpoint,
+        &args.transfer.connection,
+        args.transfer.rate.as_ref(),
+    )
+    .await
+    {
         Ok(stream) => stream,
         Err(text) => return Ok(Err(text)),
     };

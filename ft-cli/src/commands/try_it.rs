@@ -138,7 +138,7 @@ async fn receive(listener: tokio::net::TcpListener, root: Arc<Root>, teller: Tel
 async fn send(args: &TryArgs, port: u16, teller: Teller, mut watch: Watch) -> Result<(Report, Tally), Stop> {
     let endpoint = Endpoint { host: "127.0.0.1".into(), port };
     let connection = Connection { timeout: IDLE_TIMEOUT, connect_timeout: CONNECT_TIMEOUT, retries: 0 };
-    let stream = client::dial(&endpoint, &connection).await.map_err(Stop::failed)?;
+    let stream = client::dial(&endpoint, &connection, None).await.map_err(Stop::failed)?;
     // A link is followed: whoever names one means the file.
     let walk = WalkOptions { links: Links::Follow, ..WalkOptions::default() };
     let source = DiskSource::push(vec![args.file.clone()], RelPath::root(), walk, |_| false);

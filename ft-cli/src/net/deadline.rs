@@ -8,7 +8,12 @@ use std::time::Duration;
 
 use ft_core::session::{Pulse, Tick};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
+
+use super::pace::{Pace, Way};
+use super::path::Fit;
+use crate::limits::PATH_LOOK;
 
 /// A stream whose reads and writes fail with [`io::ErrorKind::TimedOut`] when nothing has moved for `idle`.
 ///
@@ -16,19 +21,68 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 /// which nobody waits for the stream (our disk is busy) does not count against the peer.
 ///
 /// Both directions share one timer, so both must be polled by one task, as a session does.
-#[derive(Debug)]
+///
+/// It is also where a connection is held back (`--rate`): time in which we hold ourselves back does not count against the
+/// peer either. And it is where its path is looked at while bytes flow.
 pub struct Deadline<S> {
     stream: S,
+    pace: Option<Pace>,
+    /// What looks at the stream now and then, and when it does next.
+    watch: Option<(Instant, Watch<S>)>,
     idle: Duration,
     timer: Pin<Box<Sleep>>,
     /// Since when somebody has waited without any byte moving.
     waiting: Option<Instant>,
 }
 
+/// Looks at a stream.
+type Watch<S> = Box<dyn FnMut(&S) + Send>;
+
 impl<S> Deadline<S> {
     /// Wraps `stream`; `idle` is the longest silence.
     pub fn new(stream: S, idle: Duration) -> Self {
-        Self { stream, idle, timer: Box::pin(tokio::time::sleep(idle)), waiting: None }
+        Self { stream, pace: None, watch: None, idle, timer: Box::pin(tokio::time::sleep(idle)), waiting: None }
+    }
+
+    /// Holds both ways back to what `pace` allows.
+    #[must_use]
+    pub fn paced(mut self, pace: Option<Pace>) -> Self {
+        self.pace = pace;
+        self
+    }
+
+    /// Lets `look` see the stream every [`PATH_LOOK`] while it is used.
+    #[must_use]
+    pub fn watched(mut self, look: impl FnMut(&S) + Send + 'static) -> Self {
+        self.watch = Some((Instant::now() + PATH_LOOK, Box::new(look)));
+        self
+    }
+
+    /// Bytes that may go that way now, at least 1. What is booked stays so for the next question.
+    fn poll_allowed(&mut self, way: Way, cx: &mut Context<'_>) -> Poll<usize> {
+        self.look();
+        let Some(pace) = &mut self.pace else { return Poll::Ready(usize::MAX) };
+        let allowed = pace.poll_allowed(way, cx);
+        if allowed.is_pending() {
+            self.waiting = None;
+        }
+        allowed
+    }
+
+    /// `n` bytes, no more than were allowed, went that way.
+    fn went(&mut self, way: Way, n: usize) {
+        if let Some(pace) = &mut self.pace {
+            pace.went(way, n);
+        }
+    }
+
+    fn look(&mut self) {
+        if let Some((next, look)) = &mut self.watch
+            && Instant::now() >= *next
+        {
+            look(&self.stream);
+            *next = Instant::now() + PATH_LOOK;
+        }
     }
 
     /// The stream itself.
@@ -36,17 +90,34 @@ impl<S> Deadline<S> {
         &self.stream
     }
 
-    /// Bytes moved by other means than reading and writing: `attempt` counts like these.
+    /// Bytes moved by other means than reading and writing: `attempt` hears how many may go, and counts like these.
+    /// `moved` tells how many went.
     ///
     /// # Errors
     /// Those of `attempt`, and [`io::ErrorKind::TimedOut`].
+    ///
+    /// # Cancel safety
+    /// That of `attempt`.
     pub fn poll_moving<T>(
         &mut self,
+        way: Way,
         cx: &mut Context<'_>,
-        attempt: impl FnOnce(&mut S, &mut Context<'_>) -> Poll<io::Result<T>>,
+        attempt: impl FnOnce(&mut S, &mut Context<'_>, usize) -> Poll<io::Result<T>>,
+        moved: impl FnOnce(&T) -> usize,
     ) -> Poll<io::Result<T>> {
-        let result = attempt(&mut self.stream, cx);
+        let allowed = ready!(self.poll_allowed(way, cx));
+        let result = attempt(&mut self.stream, cx, allowed);
+        if let Poll::Ready(Ok(what)) = &result {
+            self.went(way, moved(what));
+        }
         self.judge(cx, result)
+    }
+
+    /// Tells the pace what was written.
+    fn count(&mut self, result: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(n)) = result {
+            self.went(Way::Out, *n);
+        }
     }
 
     fn judge<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -66,16 +137,37 @@ impl<S> Deadline<S> {
     }
 }
 
+impl Deadline<TcpStream> {
+    /// A connection that suits its path, now and while it is used; `idle` as in [`Deadline::new`].
+    pub fn fitted(stream: TcpStream, idle: Duration) -> Self {
+        let mut fit = Fit::new(&stream);
+        Self::new(stream, idle).watched(move |stream| fit.look(stream))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Deadline<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let allowed = ready!(self.poll_allowed(Way::In, cx));
+        let before = buf.filled().len();
+        let result = if buf.remaining() <= allowed {
+            Pin::new(&mut self.stream).poll_read(cx, buf)
+        } else {
+            let mut part = ReadBuf::new(buf.initialize_unfilled_to(allowed));
+            let result = Pin::new(&mut self.stream).poll_read(cx, &mut part);
+            let n = part.filled().len();
+            buf.advance(n);
+            result
+        };
+        self.went(Way::In, buf.filled().len() - before);
         self.judge(cx, result)
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Deadline<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let allowed = ready!(self.poll_allowed(Way::Out, cx));
+        let result = Pin::new(&mut self.stream).poll_write(cx, &bytes[..bytes.len().min(allowed)]);
+        self.count(&result);
         self.judge(cx, result)
     }
 
@@ -84,7 +176,22 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Deadline<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        let allowed = ready!(self.poll_allowed(Way::Out, cx));
+        let result = if slices.iter().map(|slice| slice.len()).sum::<usize>() <= allowed {
+            Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        } else {
+            let mut left = allowed;
+            let some: Vec<io::IoSlice<'_>> = slices
+                .iter()
+                .map_while(|slice| {
+                    let len = slice.len().min(left);
+                    left -= len;
+                    (len > 0).then(|| io::IoSlice::new(&slice[..len]))
+                })
+                .collect();
+            Pin::new(&mut self.stream).poll_write_vectored(cx, &some)
+        };
+        self.count(&result);
         self.judge(cx, result)
     }
 
@@ -145,6 +252,7 @@ impl Pulse for Beat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::Meter;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::{advance, sleep};
 
@@ -195,6 +303,42 @@ mod tests {
         };
         let (_, byte) = tokio::join!(talk, near.read_u8());
         assert_eq!(byte.unwrap(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn paced_stream_moves_at_its_rate_both_ways_and_never_times_out() {
+        let (near, mut far) = tokio::io::duplex(1 << 20);
+        // So slow that a slice takes longer than the peer may be silent.
+        let idle = Duration::from_millis(300);
+        let mut near = Deadline::new(near, idle).paced(Some(Meter::new(1_000).pace()));
+        let begin = Instant::now();
+        near.write_all(&[1; 20_000]).await.unwrap();
+        assert_eq!(begin.elapsed().as_secs(), 19, "the last slice is the twentieth second");
+        far.write_all(&[2; 20_000]).await.unwrap();
+        let begin = Instant::now();
+        near.read_exact(&mut [0; 20_000]).await.unwrap();
+        assert_eq!(begin.elapsed().as_secs(), 19);
+        let slices: Vec<Vec<u8>> = (0..50).map(|_| vec![3; 100]).collect();
+        let slices: Vec<io::IoSlice<'_>> = slices.iter().map(|s| io::IoSlice::new(s)).collect();
+        let n = near.write_vectored(&slices).await.unwrap();
+        assert!((1..=512).contains(&n), "{n}: at most a slice");
+        assert_eq!(near.read_u8().await.unwrap_err().kind(), io::ErrorKind::TimedOut, "a silent peer still does");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn watched_stream_is_looked_at_now_and_then_and_not_each_time() {
+        let (near, mut far) = tokio::io::duplex(1 << 20);
+        let looks = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = std::sync::Arc::clone(&looks);
+        let mut near = Deadline::new(near, IDLE).watched(move |_| {
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        });
+        for _ in 0..100 {
+            far.write_u8(1).await.unwrap();
+            near.read_u8().await.unwrap();
+            advance(Duration::from_millis(10)).await;
+        }
+        assert!((8..=10).contains(&looks.load(std::sync::atomic::Ordering::Relaxed)), "{looks:?}");
     }
 
     #[tokio::test(start_paused = true)]

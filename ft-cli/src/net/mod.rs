@@ -2,10 +2,14 @@
 
 mod backoff;
 mod deadline;
+mod pace;
+mod path;
 mod target;
 mod tcp;
 
 pub use backoff::Backoff;
 pub use deadline::{Beat, Deadline};
+pub use pace::{Meter, Pace, Way};
+pub use path::Fit;
 pub use target::{BadTarget, Endpoint, Target};
 pub use tcp::{accept, connect, listen};

@@ -4,12 +4,15 @@
 //! the peer's kernel has the bytes, and a pause says nothing (pitfall catalogue, measured facts). One question is one
 //! system call to ask and one to read; the kernel answers within the first.
 //!
+//! It also answers for a program's own sockets, with what `getsockopt(TCP_INFO)` would say: `net::path` asks it.
+//!
 //! Layout: `linux/inet_diag.h`, `linux/netlink.h`, `linux/tcp.h`; the numbers are in the byte order of the machine,
 //! ports and addresses in that of the network.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::Duration;
 
 use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with};
@@ -26,6 +29,15 @@ const IPPROTO_TCP: u8 = 6;
 const INET_DIAG_INFO: u16 = 2;
 /// `tcpi_bytes_received` within `struct tcp_info`.
 const BYTES_RECEIVED: usize = 128;
+/// Within the same: flags (bit 0: the sender, not the path, set the rate), round-trip time and the least seen of it in
+/// microseconds, segments sent again, those sent with data, bytes acknowledged, bytes a second delivered.
+const FLAGS: usize = 7;
+const RTT: usize = 68;
+const TOTAL_RETRANS: usize = 100;
+const BYTES_ACKED: usize = 120;
+const MIN_RTT: usize = 148;
+const DATA_SEGS_OUT: usize = 156;
+const DELIVERY_RATE: usize = 160;
 /// `struct nlmsghdr`, `struct inet_diag_msg`.
 const HEADER: usize = 16;
 const MESSAGE: usize = 72;
@@ -57,6 +69,25 @@ pub struct Seen {
     pub unsent: u32,
     /// Bytes that have arrived in all, the FIN counted as one.
     pub received: u64,
+}
+
+/// What a kernel has measured of the path that a socket sends along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// Round-trip time, smoothed.
+    pub rtt: Duration,
+    /// The least round-trip time of the last minutes: what is left without queues.
+    pub min_rtt: Duration,
+    /// Segments that were sent with data, those sent again included.
+    pub sent: u32,
+    /// Segments that were sent again.
+    pub sent_again: u32,
+    /// Bytes that the peer has acknowledged.
+    pub acknowledged: u64,
+    /// Bytes a second that the path delivered lately; 0 before the first.
+    pub delivery_rate: u64,
+    /// The program had less to send than the path would have taken: the rate says nothing of the path.
+    pub is_program_limited: bool,
 }
 
 impl Seen {
@@ -107,6 +138,21 @@ impl Diag {
     ///
     /// The kernel does not answer, or not in the layout of its documentation.
     pub fn find(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<Option<Seen>> {
+        Ok(self.answer(local, remote)?.as_deref().map(seen).transpose()?)
+    }
+
+    /// What the kernel has measured of the path from `local` to `remote`; `None` if there is no such socket, or the kernel
+    /// is too old to say.
+    ///
+    /// # Errors
+    ///
+    /// As [`Diag::find`].
+    pub fn measured(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<Option<Measured>> {
+        Ok(self.answer(local, remote)?.as_deref().and_then(measured))
+    }
+
+    /// What the kernel says about one socket, without the header.
+    fn answer(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<Option<Vec<u8>>> {
         self.ask(&request(Some((local, remote)), 0))?;
         let mut buffer = vec![0; REPLY];
         let (len, _) = recv(self.netlink.as_fd(), &mut buffer[..], RecvFlags::DONTWAIT)?;
@@ -119,9 +165,8 @@ impl Diag {
                 e => Err(e),
             };
         }
-        let seen = seen(body)?;
         let ports = [u16::from_be_bytes(array(body, 4)?), u16::from_be_bytes(array(body, 6)?)];
-        Ok((ports == [local.port(), remote.port()]).then_some(seen))
+        Ok((ports == [local.port(), remote.port()]).then(|| body.to_vec()))
     }
 
     /// The addresses at which somebody listens, in the order of ports.
@@ -212,16 +257,38 @@ fn seen(body: &[u8]) -> io::Result<Seen> {
     let number = |at| array(body, at).map(u32::from_ne_bytes);
     let (unread, unsent, inode) = (number(56)?, number(60)?, number(68)?);
     let state = *body.get(1).ok_or_else(unreadable)?;
-    let mut received = 0;
-    let mut rest = body.get(MESSAGE..).unwrap_or_default();
+    let received = info(body).and_then(|info| array(info, BYTES_RECEIVED).ok()).map_or(0, u64::from_ne_bytes);
+    Ok(Seen { state, inode, unread, unsent, received })
+}
+
+/// The attribute with `struct tcp_info`, as long as this kernel has it.
+fn info(body: &[u8]) -> Option<&[u8]> {
+    let mut rest = body.get(MESSAGE..)?;
     while rest.len() >= 4 {
-        let (len, kind) = (usize::from(u16::from_ne_bytes(array(rest, 0)?)), u16::from_ne_bytes(array(rest, 2)?));
-        if kind == INET_DIAG_INFO && len >= 4 + BYTES_RECEIVED + 8 {
-            received = u64::from_ne_bytes(array(rest, 4 + BYTES_RECEIVED)?);
+        let (len, kind) =
+            (usize::from(u16::from_ne_bytes(array(rest, 0).ok()?)), u16::from_ne_bytes(array(rest, 2).ok()?));
+        if kind == INET_DIAG_INFO {
+            return rest.get(4..len);
         }
         rest = rest.get(len.max(4).next_multiple_of(4)..).unwrap_or_default();
     }
-    Ok(Seen { state, inode, unread, unsent, received })
+    None
+}
+
+fn measured(body: &[u8]) -> Option<Measured> {
+    let info = info(body)?;
+    let number = |at| array(info, at).map(u32::from_ne_bytes).ok();
+    let long = |at| array(info, at).map(u64::from_ne_bytes).ok();
+    let micros = |at| number(at).map(|n| Duration::from_micros(n.into()));
+    Some(Measured {
+        rtt: micros(RTT)?,
+        min_rtt: micros(MIN_RTT)?,
+        sent: number(DATA_SEGS_OUT)?,
+        sent_again: number(TOTAL_RETRANS)?,
+        acknowledged: long(BYTES_ACKED)?,
+        delivery_rate: long(DELIVERY_RATE)?,
+        is_program_limited: info.get(FLAGS)? & 1 != 0,
+    })
 }
 
 fn listener(family: u8, body: &[u8]) -> io::Result<SocketAddr> {
@@ -291,6 +358,23 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
         let near = TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
         assert!(far_end(&near).is_some_and(|seen| !seen.is_gone()));
+    }
+
+    #[test]
+    fn own_socket_has_its_round_trip_time_and_what_was_acknowledged() {
+        let (mut near, mut far, _listener) = pair("127.0.0.1:0");
+        near.write_all(&[7; 1000]).expect("sent");
+        far.read_exact(&mut [0; 1000]).expect("read");
+        let (local, remote) = (near.local_addr().expect("an address"), near.peer_addr().expect("an address"));
+        let measured =
+            Diag::here().and_then(|diag| diag.measured(local, remote)).expect("an answer").expect("a socket");
+        assert_eq!(
+            (measured.acknowledged, measured.sent, measured.sent_again),
+            (1001, 1, 0),
+            "the SYN counts as a byte"
+        );
+        assert!(!measured.rtt.is_zero() && measured.rtt < Duration::from_secs(1), "{measured:?}");
+        assert!(measured.min_rtt <= measured.rtt && measured.delivery_rate > 0, "{measured:?}");
     }
 
     #[test]

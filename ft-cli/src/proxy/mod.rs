@@ -25,7 +25,7 @@ use tokio::net::TcpStream;
 use gate::{Asking, End, KernelGate};
 use leg::Leg;
 
-pub use diag::{Diag, Seen};
+pub use diag::{Diag, Measured, Seen};
 pub use leg::Pace;
 pub use record::{Certainty, Record};
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Nobody to ask.
 #[derive(Debug)]
@@ -16,6 +17,25 @@ pub struct Seen {
     pub unsent: u32,
     /// Bytes that have arrived in all.
     pub received: u64,
+}
+
+/// What nobody measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// Round-trip time, smoothed.
+    pub rtt: Duration,
+    /// The least round-trip time.
+    pub min_rtt: Duration,
+    /// Segments that were sent with data.
+    pub sent: u32,
+    /// Segments that were sent again.
+    pub sent_again: u32,
+    /// Bytes that the peer has acknowledged.
+    pub acknowledged: u64,
+    /// Bytes a second that the path delivered lately.
+    pub delivery_rate: u64,
+    /// The program had less to send than the path would have taken.
+    pub is_program_limited: bool,
 }
 
 impl Seen {
@@ -48,6 +68,15 @@ impl Diag {
     ///
     /// None.
     pub fn find(&self, _: SocketAddr, _: SocketAddr) -> io::Result<Option<Seen>> {
+        match *self {}
+    }
+
+    /// As on Linux.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub fn measured(&self, _: SocketAddr, _: SocketAddr) -> io::Result<Option<Measured>> {
         match *self {}
     }
 }

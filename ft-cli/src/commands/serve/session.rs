@@ -21,7 +21,7 @@ use crate::commands::lab;
 use crate::disk::{Policy, WalkOptions};
 use crate::exit::Exit;
 use crate::limits::{BUSY_TIMEOUT, HEAD_MAX, HELLO_TIMEOUT, QUIET};
-use crate::net::Deadline;
+use crate::net::{Deadline, Meter};
 use crate::render::{Fact, Tally, Watch, sentence};
 
 /// Serves one connection to its end.
@@ -31,7 +31,8 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>
     }
     let begun = Instant::now();
     shared.screen.fact(Some(number), &Fact::Connected { peer: peer.to_string() });
-    let mut stream = Deadline::new(stream, shared.args.timeout);
+    let pace = shared.args.rate.as_ref().map(Meter::pace);
+    let mut stream = Deadline::fitted(stream, shared.args.timeout).paced(pace);
     let who = Who { peer, number, begun };
     match shared.args.dialect {
         ServeDialect::Ft1 => ft1(stream, &[], &shared, &who).await,

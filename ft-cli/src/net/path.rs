@@ -1,0 +1,267 @@
+//! Sockets that suit their path, chosen by what the kernel has measured of it.
+//!
+//! Three defaults of systems cost a transfer most of its speed, each on another path:
+//!
+//! ```text
+//!   loopback, one room    a congestion control that paces (bbr)      -> one that waits for loss (cubic, reno)
+//!   long                  a send buffer smaller than the path        -> one that holds what is under way, and little more
+//!   long, with loss       a congestion control that yields to loss   -> bbr
+//! ```
+//!
+//! What is right is known when the connection is made (addresses, the handshake's round trip) but for loss, which is looked
+//! for while bytes flow. Nothing here can fail a transfer: what a system does not allow stays as it is. The receive buffer
+//! is left alone: setting it would end the kernel's own tuning, which was measured to fill every path that the sender fills.
+
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use crate::limits::{LONG_RTT, LOSS_SEGMENTS, LOSS_SHARE, PATH_RATE, SEND_BUFFER_MAX, SHORT_RTT};
+use crate::proxy::Measured;
+
+/// Names of congestion controls that fill a path without loss as fast as the machine can, the better first.
+const EAGER: [&str; 2] = ["cubic", "reno"];
+/// Those that a loss now and then does not slow.
+const STEADY: [&str; 2] = ["bbr", "bbr2"];
+
+/// One socket and what is known of its path.
+#[derive(Debug)]
+pub struct Fit {
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "there is nobody to ask"))]
+    kernel: Option<kernel::Socket>,
+    last: Option<Measured>,
+    is_settled: bool,
+}
+
+/// What to try, in that order, until the system allows one.
+type Names = &'static [&'static str];
+
+impl Fit {
+    /// Sets a new connection up for what is known of its path already.
+    pub fn new(stream: &TcpStream) -> Self {
+        let mut kernel = kernel::Socket::of(stream);
+        let last = kernel.as_mut().and_then(kernel::Socket::measure);
+        let is_local = kernel.as_ref().is_some_and(kernel::Socket::is_local);
+        let mut fit = Self { kernel, last, is_settled: is_local };
+        if let Some(kernel) = &mut fit.kernel {
+            let now = kernel.congestion(stream);
+            if let Some(names) = at_first(is_local, last, &now) {
+                kernel.set_congestion(stream, names);
+            }
+            if let Some(bytes) = last.filter(|_| !is_local).and_then(|m| send_buffer(m.min_rtt)) {
+                kernel.set_send_buffer(stream, bytes);
+            }
+            tracing::debug!(is_local, congestion = %kernel.congestion(stream), ?last, "path");
+        }
+        fit
+    }
+
+    /// Looks at the path again; to be called now and then while bytes flow.
+    pub fn look(&mut self, stream: &TcpStream) {
+        let Some(kernel) = &mut self.kernel else { return };
+        let Some(measured) = kernel.measure() else { return };
+        self.last = Some(measured);
+        if !self.is_settled && loses(&measured) {
+            self.is_settled = true;
+            let now = kernel.congestion(stream);
+            if !STEADY.contains(&now.as_str()) {
+                kernel.set_congestion(stream, &STEADY);
+                tracing::debug!(congestion = %kernel.congestion(stream), ?measured, "the path loses");
+            }
+        }
+    }
+
+    /// What was measured last.
+    pub fn measured(&self) -> Option<Measured> {
+        self.last
+    }
+}
+
+/// The congestion control to begin with; `None`: the system's. Where there is hardly any way, pacing only costs.
+fn at_first(is_local: bool, measured: Option<Measured>, now: &str) -> Option<Names> {
+    let is_short = is_local || measured.is_some_and(|m| !m.min_rtt.is_zero() && m.min_rtt < SHORT_RTT);
+    (is_short && STEADY.contains(&now)).then_some(&EAGER)
+}
+
+/// Bytes that the send buffer must hold so that it never empties on a path of this length: a program is woken only when
+/// a third of it is free, so it takes half as much again as is under way. `None`: the system's own tuning is enough.
+fn send_buffer(rtt: Duration) -> Option<usize> {
+    let under_way = u64::try_from(rtt.as_micros()).ok()?.checked_mul(PATH_RATE)? / 1_000_000;
+    let bytes = usize::try_from(under_way + under_way / 2).ok()?;
+    (rtt >= SHORT_RTT).then_some(bytes.min(SEND_BUFFER_MAX))
+}
+
+/// The path is long and loses more than a full queue now and then would.
+fn loses(m: &Measured) -> bool {
+    m.min_rtt >= LONG_RTT && m.sent_again >= LOSS_SEGMENTS && u64::from(m.sent_again) * LOSS_SHARE >= m.sent.into()
+}
+
+#[cfg(target_os = "linux")]
+mod kernel {
+    use std::fs;
+    use std::net::SocketAddr;
+
+    use rustix::net::sockopt;
+    use tokio::net::TcpStream;
+
+    use crate::limits::UNSENT;
+    use crate::proxy::{Diag, Measured};
+
+    /// Whom to ask about a socket.
+    #[derive(Debug)]
+    pub(super) struct Socket {
+        local: SocketAddr,
+        remote: SocketAddr,
+        diag: Option<Diag>,
+    }
+
+    impl Socket {
+        pub(super) fn of(stream: &TcpStream) -> Option<Self> {
+            let (local, remote) = (stream.local_addr().ok()?, stream.peer_addr().ok()?);
+            Some(Self { local, remote, diag: Diag::here().ok() })
+        }
+
+        /// The peer is on this machine.
+        pub(super) fn is_local(&self) -> bool {
+            let (local, remote) = (self.local.ip().to_canonical(), self.remote.ip().to_canonical());
+            remote.is_loopback() || local == remote
+        }
+
+        pub(super) fn measure(&mut self) -> Option<Measured> {
+            match self.diag.as_ref()?.measured(self.local, self.remote) {
+                Ok(measured) => measured,
+                Err(error) => {
+                    tracing::debug!(%error, "the kernel does not say how the path is");
+                    self.diag = None;
+                    None
+                }
+            }
+        }
+
+        pub(super) fn congestion(&self, stream: &TcpStream) -> String {
+            sockopt::tcp_congestion(stream).unwrap_or_default()
+        }
+
+        pub(super) fn set_congestion(&self, stream: &TcpStream, names: &[&str]) {
+            // Not every one is built in, and without privileges only some are allowed.
+            let _ = names.iter().any(|name| sockopt::set_tcp_congestion(stream, name).is_ok());
+        }
+
+        /// A buffer of `bytes`, or the nearest that is more than what the kernel would come to by itself. What is in it
+        /// is under way, not waiting: last words must not queue behind seconds of content.
+        pub(super) fn set_send_buffer(&self, stream: &TcpStream, bytes: usize) {
+            if let Err(error) = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT) {
+                tracing::debug!(%error, "cannot set TCP_NOTSENT_LOWAT");
+                return;
+            }
+            let own = sysctl("net/ipv4/tcp_wmem").and_then(|three| three.split_whitespace().nth(2)?.parse().ok());
+            if own.is_some_and(|own: usize| own >= bytes) {
+                return;
+            }
+            // The kernel doubles what it is told.
+            if sockopt::set_socket_send_buffer_size_force(stream, bytes / 2).is_ok() {
+                return;
+            }
+            let most = sysctl("net/core/wmem_max").and_then(|text| text.trim().parse::<usize>().ok());
+            if let (Some(own), Some(most)) = (own, most)
+                && 2 * most > own
+            {
+                let _ = sockopt::set_socket_send_buffer_size(stream, (bytes / 2).min(most));
+            }
+        }
+    }
+
+    fn sysctl(name: &str) -> Option<String> {
+        fs::read_to_string(format!("/proc/sys/{name}")).ok()
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod kernel {
+    use tokio::net::TcpStream;
+
+    use crate::proxy::Measured;
+
+    /// Nobody to ask.
+    #[derive(Debug)]
+    pub(super) enum Socket {}
+
+    impl Socket {
+        pub(super) fn of(_: &TcpStream) -> Option<Self> {
+            None
+        }
+
+        pub(super) fn is_local(&self) -> bool {
+            match *self {}
+        }
+
+        pub(super) fn measure(&mut self) -> Option<Measured> {
+            match *self {}
+        }
+
+        pub(super) fn congestion(&self, _: &TcpStream) -> String {
+            match *self {}
+        }
+
+        pub(super) fn set_congestion(&self, _: &TcpStream, _: &[&str]) {
+            match *self {}
+        }
+
+        pub(super) fn set_send_buffer(&self, _: &TcpStream, _: usize) {
+            match *self {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn measured(min_rtt: Duration, sent: u32, sent_again: u32) -> Measured {
+        let (acknowledged, delivery_rate) = (0, 0);
+        Measured { rtt: min_rtt, min_rtt, sent, sent_again, acknowledged, delivery_rate, is_program_limited: false }
+    }
+
+    #[test]
+    fn pacing_is_given_up_where_there_is_hardly_any_way_and_nowhere_else() {
+        let (room, far) = (Some(measured(MS / 10, 0, 0)), Some(measured(50 * MS, 0, 0)));
+        assert_eq!(at_first(true, None, "bbr"), Some(&EAGER[..]));
+        assert_eq!(at_first(false, room, "bbr"), Some(&EAGER[..]));
+        assert_eq!(at_first(false, far, "bbr"), None);
+        assert_eq!(at_first(false, None, "bbr"), None, "nothing is known");
+        assert_eq!(at_first(false, Some(measured(Duration::ZERO, 0, 0)), "bbr"), None, "nothing is known");
+        assert_eq!(at_first(true, None, "cubic"), None, "it is eager already");
+    }
+
+    #[test]
+    fn send_buffer_grows_with_the_path_up_to_its_bound() {
+        assert_eq!(send_buffer(MS / 2), None);
+        let (short, long) = (send_buffer(10 * MS).unwrap(), send_buffer(20 * MS).unwrap());
+        assert_eq!(long, 2 * short);
+        assert!(send_buffer(100 * MS).unwrap() >= 3 * 12_500_000 / 2, "1 Gbit/s, and what wakes a program");
+        assert_eq!(send_buffer(Duration::from_secs(3600)), Some(SEND_BUFFER_MAX));
+    }
+
+    #[test]
+    fn loss_is_more_than_a_few_segments_of_many_on_a_long_path() {
+        assert!(loses(&measured(50 * MS, 10_000, 10)));
+        assert!(!loses(&measured(MS, 10_000, 10)), "close by, cubic recovers at once");
+        assert!(!loses(&measured(50 * MS, 1_000, 2)), "two are chance");
+        assert!(!loses(&measured(50 * MS, 1_000_000, 10)), "a queue was full once");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn loopback_has_a_congestion_control_that_does_not_pace() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        // Whatever the system's default is: this machine's may be eager already.
+        let _ = rustix::net::sockopt::set_tcp_congestion(&stream, "bbr");
+        let fit = Fit::new(&stream);
+        let name = rustix::net::sockopt::tcp_congestion(&stream).unwrap();
+        assert!(!STEADY.contains(&name.as_str()), "{name}");
+        assert!(fit.measured().is_some_and(|m| m.min_rtt < 100 * MS), "{fit:?}");
+    }
+}
