@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Whole transfers over loopback, ft-cli beside an rsync daemon, interleaved, landings compared byte by byte.
+"""Whole transfers over loopback, ft-cli beside an rsync daemon and tar | nc, interleaved, landings compared byte by byte.
 
     cargo build --release && python3 benches/against_rsync.py            # 10,000 x 4 KiB and one file of 4 GiB
     python3 benches/against_rsync.py --big 1G --files 2000 --rounds 3    # smaller, quicker
+    python3 benches/against_rsync.py --big 0 --rounds 7 --image --rows push,tar    # small files, pushed
 
 What to know before reading the figures:
 - ft-cli verifies by BLAKE3 on both sides and, unless told otherwise, syncs files and folders before it says stored.
@@ -12,9 +13,10 @@ What to know before reading the figures:
   landings go to a fresh journaled ext4 in a loop-mounted file; it is unmounted and removed at the end.
 - Both ends share the machine's cores. Ratios within one run mean something, single times do not.
 
-Needs: rsync (apt install rsync); for --image: mount, mkfs.ext4. Ends only processes that it started.
+Needs: rsync, tar, nc (apt install rsync netcat-openbsd); for --image: mount, mkfs.ext4. Ends only processes that it
+started.
 """
-import argparse, filecmp, os, random, re, resource, shutil, socket, statistics, subprocess, sys, tempfile, threading, time
+import argparse, filecmp, os, random, re, resource, shlex, shutil, socket, statistics, subprocess, sys, tempfile, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -32,9 +34,11 @@ def free_port():
 
 
 def wait_for(port):
+    """Looks into the kernel's list: a connection to try would be the only one that nc takes."""
+    listens = re.compile(rf"^ *\d+: [0-9A-F]+:{port:04X} 0+:0000 0A ", re.M)
     for _ in range(200):
-        with socket.socket() as s:
-            if s.connect_ex(("127.0.0.1", port)) == 0:
+        with open("/proc/net/tcp") as f:
+            if listens.search(f.read()):
                 return
         time.sleep(0.02)
     raise SystemExit(f"nothing listens on port {port}")
@@ -69,8 +73,12 @@ class Peak:
 
 
 def run(server, port, client):
-    """One transfer; wall seconds of the client, CPU seconds and peak MiB of both sides."""
+    """One transfer; wall seconds of the client (of a shell line, until its server has ended too), CPU seconds and peak MiB
+    of both sides."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    shell = isinstance(client, str)
+    if shell:
+        server, client = (["bash", "-o", "pipefail", "-c", line] for line in (server, client))
     srv = subprocess.Popen(server, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(port)
@@ -79,6 +87,8 @@ def run(server, port, client):
         cli = subprocess.Popen(client, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         client_peak = Peak(cli.pid)
         _, err = cli.communicate(timeout=600)
+        if shell and srv.wait(timeout=60) != 0:
+            raise SystemExit(f"{server} failed")
         wall = time.perf_counter() - begin
         peaks = client_peak.stop(), server_peak.stop()
         if cli.returncode != 0:
@@ -87,7 +97,8 @@ def run(server, port, client):
         os.sync()
         owed = time.perf_counter() - begin
     finally:
-        srv.terminate()
+        if srv.poll() is None:
+            srv.terminate()
         srv.wait(timeout=30)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -105,6 +116,14 @@ def rsync(tmp, src, dst, pull):
     url = f"rsync://127.0.0.1:{port}/m/"
     client = ["rsync", "-a", url + os.path.basename(src), dst + "/"] if pull else ["rsync", "-a", src, url]
     return server, port, client
+
+
+def tar_nc(src, dst):
+    """Two shell lines. What is measured ends when the receiving tar has."""
+    port = free_port()
+    at, name = shlex.quote(os.path.dirname(src)), shlex.quote(os.path.basename(src))
+    return (f"nc -d -l 127.0.0.1 {port} | tar -xf - -C {shlex.quote(dst)}", port,
+            f"tar -cf - -C {at} {name} | nc -N 127.0.0.1 {port}")
 
 
 def ft(binary, src, dst, pull, durability):
@@ -136,11 +155,14 @@ def make_sources(where, files, each, big):
         os.makedirs(folder, exist_ok=True)
         with open(os.path.join(folder, f"f{i}"), "wb") as f:
             f.write(rng.randbytes(each))
+    sources = [(f"{files} files of {each} bytes", tree)] if files else []
+    if not big:
+        return sources
     one = os.path.join(where, "big")
     with open(one, "wb") as f:
         for _ in range(0, big, 1 << 20):
             f.write(rng.randbytes(min(1 << 20, big)))
-    return [(f"{files} files of {each} bytes", tree), (f"one file of {big >> 20} MiB", one)]
+    return sources + [(f"one file of {big >> 20} MiB", one)]
 
 
 def mount_image(tmp, bytes_):
@@ -160,11 +182,13 @@ def main():
     p.add_argument("--each", type=size, default=4096)
     p.add_argument("--big", type=size, default=4 << 30)
     p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--rows", default="", help="only rows that have one of these words (commas between) in their name")
     p.add_argument("--image", action="store_true", help="land on a fresh journaled ext4 (root)")
     p.add_argument("--dir", default=None, help="scratch folder")
     args = p.parse_args()
-    if not shutil.which("rsync"):
-        raise SystemExit("rsync is missing: apt install rsync")
+    for tool in ("rsync", "tar", "nc"):
+        if not shutil.which(tool):
+            raise SystemExit(f"{tool} is missing: apt install rsync tar netcat-openbsd")
     binary = os.path.abspath(args.binary)
     if not os.access(binary, os.X_OK):
         raise SystemExit(f"{binary} is missing: cargo build --release")
@@ -185,7 +209,10 @@ def main():
                 "rsync pull": lambda d: rsync(tmp, src, d, True),
                 "ft pull, durable": lambda d: ft(binary, src, d, True, "durable"),
                 "ft pull, cached": lambda d: ft(binary, src, d, True, "cached"),
+                "tar | nc": lambda d: tar_nc(src, d),
             }
+            wanted = args.rows.split(",")
+            rows = {row: make for row, make in rows.items() if any(word in row for word in wanted)}
             results = {row: [] for row in rows}
             for round_ in range(args.rounds):
                 for row, make in rows.items():
@@ -200,7 +227,7 @@ def main():
             print(f"\n{name}, {args.rounds} rounds, medians; ratio = wall of the row / wall of rsync in the same round\n")
             print(f"{'':18}{'wall s':>8}{'+ sync':>8}{'cpu s':>8}{'ratio':>8}{'MiB client':>12}{'MiB server':>12}")
             for row, got in results.items():
-                base = results["rsync pull" if "pull" in row else "rsync push"]
+                base = results.get("rsync pull" if "pull" in row else "rsync push", got)
                 med = lambda values: statistics.median(values)
                 ratio = med([g[0] / b[0] for g, b in zip(got, base)])
                 print(f"{row:18}{med([g[0] for g in got]):8.2f}{med([g[1] for g in got]):8.2f}{med([g[2] for g in got]):8.2f}"

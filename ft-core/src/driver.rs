@@ -21,6 +21,7 @@ use crate::machine::{Action, Actions, Machine};
 use crate::outgoing::{Linger, Outgoing};
 use crate::preamble::Versions;
 use crate::session::{Pulse, Tick};
+use crate::spares::Spares;
 use crate::storage::Buf;
 
 /// Source or storage, whichever the machine needs.
@@ -33,8 +34,8 @@ pub(crate) trait Files {
     fn content_of(done: &Self::Done) -> Option<(u64, u64)>;
     /// The item that an operation closes.
     fn closes(op: &Self::Op) -> Option<u64>;
-    /// Whether an operation can use an empty buffer.
-    fn wants_buffer(op: &Self::Op) -> bool;
+    /// The room, in bytes, that an operation needs in an empty buffer.
+    fn wants_buffer(op: &Self::Op) -> Option<usize>;
 }
 
 /// Bytes on their way in, before the decoder.
@@ -50,9 +51,6 @@ struct Incoming {
     expects_bulk: bool,
     eof: bool,
 }
-
-/// Content buffers kept for use again: as many as can be in flight.
-const SPARE_BUFFERS: usize = 16;
 
 /// Bytes read at once where no content buffer takes them.
 const READ_AHEAD: usize = 64 * 1024;
@@ -71,8 +69,7 @@ pub(crate) struct Driver<T, M, F, P, O> {
     incoming: Incoming,
     /// Content that was read for sending and waits for its turn, by item and offset.
     kept: BTreeMap<(u64, u64), Bulk>,
-    /// Content buffers to use again.
-    spare: Vec<Buf>,
+    spares: Spares,
     /// Most bytes held at once so far.
     most_held: u64,
     /// Set when no frame will follow.
@@ -110,7 +107,7 @@ where
             outgoing: Outgoing::default(),
             incoming,
             kept: BTreeMap::new(),
-            spare: Vec::new(),
+            spares: Spares::default(),
             most_held: 0,
             end: None,
         }
@@ -235,14 +232,9 @@ where
     }
 
     fn recycle(&mut self, bulk: Bulk) {
-        let mut buf = match bulk {
-            Bulk::Bytes(buf) => buf,
-            Bulk::Parcel(parcel) => return self.transport.give_back(parcel),
-        };
-        // Of one size only: where content is cut into writes must not depend on which buffer came back.
-        if buf.capacity() == CHUNK && self.spare.len() < SPARE_BUFFERS {
-            buf.clear();
-            self.spare.push(buf);
+        match bulk {
+            Bulk::Bytes(buf) => self.spares.give(buf),
+            Bulk::Parcel(parcel) => self.transport.give_back(parcel),
         }
     }
 
@@ -303,12 +295,13 @@ where
             self.decode();
             return true;
         }
-        let left = u64::from(self.decoder.content_left());
-        let result = if left >= self.transport.least_carried() || self.incoming.carried > 0 {
-            self.carry_content(cx, left)
-        } else if left > 0 {
+        let left = self.decoder.content_left();
+        let result = if u64::from(left) >= self.transport.least_carried() || self.incoming.carried > 0 {
+            self.carry_content(cx, left.into())
+        } else if left as usize >= READ_AHEAD / 2 {
             self.read_content(cx)
         } else {
+            // What is left of a small file comes with the files behind it: a copy of it costs less than a read of its own.
             self.read_frames(cx)
         };
         match result {
@@ -388,11 +381,7 @@ where
 
     /// The buffer for the current DATA frame, sized for what is left of it; the caller puts it back.
     fn content_buffer(&mut self, left: usize) -> Buf {
-        let begun = self.incoming.content.take();
-        begun.unwrap_or_else(|| match left {
-            0..CHUNK => Buf::with_capacity(left),
-            _ => self.spare.pop().unwrap_or_else(|| Buf::with_capacity(CHUNK)),
-        })
+        self.incoming.content.take().unwrap_or_else(|| self.spares.take(left))
     }
 
     /// Decodes until the input is used up, content memory is at its bound, or the session ends.
@@ -512,10 +501,8 @@ where
                     }
                     let buf = if with_content {
                         content.take()
-                    } else if F::wants_buffer(&op) {
-                        self.spare.pop().map(Bulk::Bytes)
                     } else {
-                        None
+                        F::wants_buffer(&op).and_then(|room| self.spares.find(room)).map(Bulk::Bytes)
                     };
                     self.files.submit(op, buf);
                 }

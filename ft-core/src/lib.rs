@@ -31,5 +31,6 @@ pub mod preamble;
 pub mod receiver;
 pub mod sender;
 pub mod session;
+mod spares;
 pub mod storage;
 mod wire;

@@ -86,7 +86,7 @@ pub const IN_FLIGHT_BYTES: u64 = 4 * 1024 * 1024;
 pub const OPERATION: u64 = 8 * 1024;
 
 /// Reads that a sender has under way at once: small files are read ahead while others are on the wire.
-pub const IN_FLIGHT_READS: usize = 64;
+pub const IN_FLIGHT_READS: usize = 128;
 
 /// Size of one content buffer, bytes.
 pub const CHUNK: usize = 1024 * 1024;

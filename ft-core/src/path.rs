@@ -3,12 +3,14 @@
 //! Bytes are not text: a name that is not UTF-8 is legal and kept. What is shown to a person goes through [`escape`].
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::limits::{MAX_COMPONENT, MAX_DEPTH, MAX_PATH};
 
-/// A relative path of valid components; empty means the root itself (PROTOCOL §6.1).
+/// A relative path of valid components; empty means the root itself (PROTOCOL §6.1). Clones share it: an offer, its
+/// stream, its events and what remembers it are one path, ten thousand times over.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct RelPath(Vec<Vec<u8>>);
+pub struct RelPath(Arc<[Vec<u8>]>);
 
 /// Why a path was refused (pitfalls `path-traversal`, `delimiter-in-name`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -60,7 +62,7 @@ impl RelPath {
             return Err(BadPath::TooDeep(components.len()));
         }
         components.iter().try_for_each(|c| check_component(c))?;
-        let path = Self(components);
+        let path = Self(components.into());
         match path.byte_len() {
             n if n > MAX_PATH => Err(BadPath::PathTooLong(n)),
             _ => Ok(path),
@@ -87,7 +89,7 @@ impl RelPath {
 
     /// All but the last component; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
-        self.0.split_last().map(|(_, rest)| Self(rest.to_vec()))
+        self.0.split_last().map(|(_, rest)| Self(rest.into()))
     }
 
     /// True for the root itself.
@@ -100,7 +102,8 @@ impl RelPath {
     /// # Errors
     /// As [`RelPath::new`].
     pub fn join(&self, component: &[u8]) -> Result<Self, BadPath> {
-        let mut all = self.0.clone();
+        let mut all = Vec::with_capacity(self.0.len() + 1);
+        all.extend_from_slice(&self.0);
         all.push(component.to_vec());
         Self::new(all)
     }
@@ -110,7 +113,7 @@ impl RelPath {
     /// # Errors
     /// As [`RelPath::new`].
     pub fn concat(&self, tail: &Self) -> Result<Self, BadPath> {
-        Self::new(self.0.iter().chain(&tail.0).cloned().collect())
+        Self::new(self.0.iter().chain(tail.0.iter()).cloned().collect())
     }
 
     /// Length in bytes with one separator between components.

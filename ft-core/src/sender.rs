@@ -513,6 +513,8 @@ impl Sender {
             if let Some(root) = end {
                 self.queue.pop_front();
                 stream.promised = Some((offset + len, root));
+                // Thousands of streams wait for their ACK2.
+                stream.ready = VecDeque::new();
                 if self.step(id, Input::Exhausted).is_ok() {
                     out.push(Action::Send(Frame::End(id, offset + len, root)));
                 }

@@ -18,7 +18,7 @@ use crate::driver::{Driver, Files};
 use crate::error::{FileError, SessionError};
 use crate::event::{Event, Report};
 use crate::frame::{Compare, Frame, Hello, Intent, Level, Overwrite, Want};
-use crate::limits::{CHUNK, MAX_AGENT};
+use crate::limits::MAX_AGENT;
 use crate::machine::Machine;
 use crate::outgoing::Linger;
 use crate::preamble::Versions;
@@ -324,8 +324,15 @@ impl<F: Source> Files for FromSource<F> {
         }
     }
 
-    fn wants_buffer(op: &SourceOp) -> bool {
-        matches!(op, SourceOp::Read { max, .. } if *max == CHUNK)
+    fn wants_buffer(op: &SourceOp) -> Option<usize> {
+        match op {
+            SourceOp::Read { max, .. } => Some(*max),
+            SourceOp::Open { .. }
+            | SourceOp::Next { .. }
+            | SourceOp::Check { .. }
+            | SourceOp::Hash(_)
+            | SourceOp::Close(_) => None,
+        }
     }
 }
 
@@ -352,8 +359,8 @@ impl<D: Storage> Files for ToStorage<D> {
         None
     }
 
-    fn wants_buffer(_: &LandOp) -> bool {
-        false
+    fn wants_buffer(_: &LandOp) -> Option<usize> {
+        None
     }
 }
 

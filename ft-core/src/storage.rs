@@ -26,12 +26,30 @@ pub struct Buf {
 
 const PAGE: usize = 4096;
 
+/// Memory is made in a few sizes, so that what held one small file can hold the next.
+const LARGEST_ROUNDED: usize = 64 * 1024;
+
+/// Bytes to make room for when `capacity` is needed. Of less than half a page nothing is gained by using it again, or by
+/// alignment, and small files are many.
+fn room_for(capacity: usize) -> usize {
+    match capacity {
+        0..=2048 => capacity,
+        _ if capacity <= LARGEST_ROUNDED => capacity.next_power_of_two().max(PAGE),
+        _ => capacity,
+    }
+}
+
+/// How much of `memory` bytes goes to alignment.
+fn slack_for(memory: usize) -> usize {
+    if memory < 2 * PAGE { 0 } else { PAGE }
+}
+
 impl Buf {
     /// An empty buffer with room for `capacity` bytes.
     pub fn with_capacity(capacity: usize) -> Self {
-        // Of less than a page nothing is gained by alignment, and small files are many.
-        let slack = if capacity < PAGE { 0 } else { PAGE };
-        let memory = vec![0; capacity + slack];
+        let room = room_for(capacity);
+        let slack = slack_for(room + PAGE);
+        let memory = vec![0; room + slack];
         let start = memory.as_ptr().align_offset(PAGE).min(slack);
         Self { memory, start, capacity, len: 0 }
     }
@@ -78,6 +96,18 @@ impl Buf {
     /// Bytes that it can hold.
     pub fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// Empties it to hold up to `capacity` bytes; `None`, and its memory is gone, when that is not large enough.
+    pub fn reuse(mut self, capacity: usize) -> Option<Self> {
+        self.len = 0;
+        self.capacity = capacity;
+        (capacity <= self.room()).then_some(self)
+    }
+
+    /// Bytes that its memory has room for.
+    pub(crate) fn room(&self) -> usize {
+        self.memory.len() - slack_for(self.memory.len())
     }
 
     /// Forgets what it holds, keeps the memory.

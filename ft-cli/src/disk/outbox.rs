@@ -9,7 +9,7 @@ use ft_core::carry::Bulk;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Completions sent at once at most, and bytes beside them, while there is more to do.
-const MOST: usize = 16;
+const MOST: usize = 64;
 const MOST_BYTES: u64 = 256 * 1024;
 
 type Completion<D> = (D, Option<Bulk>);

@@ -1,6 +1,6 @@
 //! An opened folder that is served or received into, and what its sessions share: names in use, space promised.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -26,9 +26,9 @@ pub struct Root {
     /// Made at the first use, so that a folder that is only read stays as it is.
     staging: Mutex<Option<Arc<Staging>>>,
     /// Hashes of the paths: thousands of streams wait, and each has its path already.
-    busy: Mutex<BTreeSet<[u8; 32]>>,
-    /// Of new files whose sender states none.
-    default_mode: u16,
+    busy: Mutex<HashSet<[u8; 32]>>,
+    /// What new files do not get of the mode that is asked for.
+    umask: u16,
     space: Mutex<Space>,
     activity: Arc<Activity>,
 }
@@ -62,7 +62,7 @@ impl Root {
             path: dir.to_owned(),
             staging: Mutex::default(),
             busy: Mutex::default(),
-            default_mode: sys::default_mode(),
+            umask: sys::umask(),
             space: Mutex::default(),
             activity: Arc::default(),
         }))
@@ -75,7 +75,12 @@ impl Root {
 
     /// The mode for a new file: as offered, or what any program here would give.
     pub(super) fn mode_for(&self, meta: &Meta) -> u16 {
-        meta.mode.unwrap_or(self.default_mode)
+        meta.mode.unwrap_or(0o666 & !self.umask)
+    }
+
+    /// Whether a file that is created with this mode has it then.
+    pub(super) fn leaves(&self, mode: u16) -> bool {
+        mode & self.umask == 0
     }
 
     /// A storage for one session that lands files here.
@@ -104,7 +109,7 @@ impl Root {
             open.sweep_if_due();
             return Ok(Arc::clone(open));
         }
-        let opened = Arc::new(Staging::open(&self.dir)?);
+        let opened = Arc::new(Staging::open(&self.dir, self.umask)?);
         *staging = Some(Arc::clone(&opened));
         Ok(opened)
     }

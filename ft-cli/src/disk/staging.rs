@@ -38,6 +38,8 @@ pub(super) struct Staging {
     /// Shelves of `own` that exist, a bit each.
     shelves: Mutex<u64>,
     swept: Mutex<Instant>,
+    /// Whether the umask alone has a say in the mode of what is created in `own`, and no access list.
+    pub(super) plain_modes: bool,
 }
 
 /// True for a name that nobody may see or use; whatever its case, because some file systems do not tell.
@@ -53,7 +55,7 @@ pub(super) fn partial_name(path: &RelPath) -> Vec<u8> {
 
 impl Staging {
     /// Opens or makes the staging folder beneath `root`, takes a working folder there, and sweeps.
-    pub(super) fn open(root: &Dir) -> io::Result<Self> {
+    pub(super) fn open(root: &Dir, umask: u16) -> io::Result<Self> {
         let root = root.folder(&[], Through::NoLinks)?;
         for attempt in 0..OPEN_TRIES {
             if attempt > 0 {
@@ -74,9 +76,9 @@ impl Staging {
             let Some((own, own_name)) = take_own(&partials)? else {
                 continue;
             };
-            let swept = Mutex::new(Instant::now());
-            let staging =
-                Self { root, partials, own, own_name, serial: AtomicU64::new(0), shelves: Mutex::new(0), swept };
+            let plain_modes = has_plain_modes(&own, umask).unwrap_or(false);
+            let (serial, shelves, swept) = (AtomicU64::new(0), Mutex::new(0), Mutex::new(Instant::now()));
+            let staging = Self { root, partials, own, own_name, serial, shelves, swept, plain_modes };
             staging.sweep();
             return Ok(staging);
         }
@@ -159,6 +161,13 @@ fn take_own(partials: &Dir) -> io::Result<Option<(Dir, Vec<u8>)>> {
         }
     }
     Ok(None)
+}
+
+/// Creates a file to see.
+fn has_plain_modes(own: &Dir, umask: u16) -> io::Result<bool> {
+    let seen = own.create(b"mode", 0o777).and_then(|file| sys::stat_file(&file));
+    own.remove_file(b"mode")?;
+    Ok(seen?.mode == 0o777 & !umask)
 }
 
 /// Whether `dir` is (still) what has that name.

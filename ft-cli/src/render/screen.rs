@@ -102,6 +102,11 @@ impl Screen {
         self.mode
     }
 
+    /// Whether every step of every file is shown: otherwise those facts need not be made.
+    pub(super) fn shows_steps(&self) -> bool {
+        self.mode == Mode::Json
+    }
+
     /// True when the reader of standard output is gone: a listing need not go on.
     pub fn stdout_closed(&self) -> bool {
         self.lock().closed

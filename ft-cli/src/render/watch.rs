@@ -1,6 +1,6 @@
 //! From a session's events to facts and counts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ft_core::error::{Code, FileError, Retry};
@@ -24,11 +24,11 @@ pub struct Tally(Arc<Mutex<Sums>>);
 struct Sums {
     counts: Counts,
     /// Completed, or refused for good: not to be offered again.
-    done: BTreeSet<RelPath>,
+    done: HashSet<RelPath>,
     /// Failed in a way that another try may cure; the newest reason counts.
     open: BTreeMap<RelPath, FileError>,
     /// Sent without an answer.
-    unknown: BTreeSet<RelPath>,
+    unknown: HashSet<RelPath>,
     /// Farthest point from which a file was continued, bytes.
     farthest: u64,
 }
@@ -128,6 +128,7 @@ pub struct Watch {
 
 struct Seen {
     meta: Meta,
+    /// The path for a screen that shows every step; otherwise empty, since most files are never named.
     shown: String,
     /// Content bytes counted so far, a kept prefix included.
     at: u64,
@@ -209,7 +210,8 @@ impl Watch {
                 let last_word = self.tally.lock().failed(&seen.meta.path, error);
                 // People hear of what may still come right only when it has not.
                 if last_word || self.screen.mode() == Mode::Json {
-                    let fact = Fact::Failed { stream: *stream, path: seen.shown, problem: error.into() };
+                    let path = seen.meta.path.to_string();
+                    let fact = Fact::Failed { stream: *stream, path, problem: error.into() };
                     self.screen.fact(Some(self.session), &fact);
                 }
             }
@@ -234,9 +236,14 @@ impl Watch {
     }
 
     fn offered(&mut self, stream: StreamId, meta: &Meta) {
-        let shown = meta.path.to_string();
-        let fact = Fact::Offered { stream, path: shown.clone(), kind: kind_name(meta.kind), size: meta.size };
-        self.screen.fact(Some(self.session), &fact);
+        let shown = match self.screen.mode() {
+            Mode::Json | Mode::Bars => meta.path.to_string(),
+            Mode::Quiet | Mode::Plain => String::new(),
+        };
+        if self.screen.shows_steps() {
+            let fact = Fact::Offered { stream, path: shown.clone(), kind: kind_name(meta.kind), size: meta.size };
+            self.screen.fact(Some(self.session), &fact);
+        }
         let offered = i128::from(meta.size.unwrap_or(0));
         self.screen.change(Change { offered, files: 1, ..Change::default() });
         self.streams.insert(stream, Seen { meta: meta.clone(), shown, at: 0, kept: 0, same: false });
@@ -279,7 +286,9 @@ impl Watch {
     }
 
     fn show(&self, stream: StreamId, fact: impl FnOnce(StreamId, String) -> Fact) {
-        if let Some(seen) = self.streams.get(&stream) {
+        if self.screen.shows_steps()
+            && let Some(seen) = self.streams.get(&stream)
+        {
             self.screen.fact(Some(self.session), &fact(stream, seen.shown.clone()));
         }
     }

@@ -125,7 +125,7 @@ impl Landing {
             let root = match (&stream.same, &mut stream.hash) {
                 (Some(same), _) => same.root,
                 (None, HashState::Known(root)) => Some(*root),
-                (None, HashState::Asked(_) | HashState::Beside | HashState::Inline(_) | HashState::None) => None,
+                (None, _) => None,
             };
             let size = stream.meta.size.or(stream.position).unwrap_or(0);
             let level = stream.level;

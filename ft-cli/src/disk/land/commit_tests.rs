@@ -20,7 +20,7 @@ fn failed_sync_is_final_for_the_file_and_leaves_neither_name_nor_partial() {
     let offer = Offer { want: 0, meta, overwrite: Overwrite::Replace, compare: Compare::None, level: Level::Durable };
     let staging = root.staging().unwrap();
     let name = partial_name(&path);
-    drop(staging.partials.create(&name).unwrap());
+    drop(staging.partials.create(&name, 0o600).unwrap());
     let (reader, writer) = io::pipe().unwrap();
     let file = Some(Arc::new(File::from(OwnedFd::from(writer))));
     let temp = Temp { staging, name, partial: true, lasting: true, file, waits: false, closed: None };

@@ -57,6 +57,8 @@ pub(super) struct Same {
 /// How the stream is hashed.
 #[derive(Debug)]
 pub(super) enum HashState {
+    /// All of it is in the first write.
+    Whole,
     /// By the thread that writes; boxed, because thousands of streams wait with nothing to hash.
     Inline(Box<TreeHasher>),
     /// By the second thread.

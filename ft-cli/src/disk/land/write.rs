@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ft_core::carry::{Bulk, Parcel};
 use ft_core::error::{Code, FileError, Retry};
-use ft_core::frame::{Kind, StreamId};
+use ft_core::frame::{Kind, Level, StreamId};
 use ft_core::hash::{Root as Hash, TreeHasher, decompose};
 use ft_core::limits::MAX_FILE;
 use ft_core::storage::LandDone;
@@ -94,7 +94,12 @@ impl Worker {
         };
         let written = match stream.broken.clone() {
             Some(error) => Err(error),
-            None => self.begin(id, &mut stream, offset).and_then(|()| put(&mut stream, offset, len, content.as_mut())),
+            None => {
+                let whole =
+                    matches!(content, Some(Bulk::Bytes(_))) && len <= HASH_INLINE && stream.meta.size == Some(len);
+                self.begin(id, &mut stream, offset, whole)
+                    .and_then(|()| put(&mut stream, offset, len, content.as_mut()))
+            }
         };
         let written = written.and_then(|()| self.hash_here(&mut stream, len, content.as_ref()));
         let beside = stream.hash.is_beside();
@@ -121,6 +126,9 @@ impl Worker {
 
     /// Hashes what was written, unless the second thread does it.
     fn hash_here(&mut self, stream: &mut Stream, len: u64, content: Option<&Bulk>) -> Result<(), FileError> {
+        if let (HashState::Whole, Some(Bulk::Bytes(buf))) = (&stream.hash, content) {
+            stream.hash = HashState::Known(Hash::of(buf.bytes()));
+        }
         let HashState::Inline(hasher) = &mut stream.hash else { return Ok(()) };
         match (content, stream.temp.as_ref().and_then(|temp| temp.file.as_ref())) {
             (Some(Bulk::Bytes(buf)), _) => hasher.update(buf.bytes()),
@@ -131,8 +139,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Checks the offset; before the first write, opens the file and starts the hash there.
-    fn begin(&mut self, id: StreamId, stream: &mut Stream, offset: u64) -> Result<(), FileError> {
+    /// Checks the offset; before the first write, opens the file and starts the hash there, unless this write is `whole`.
+    fn begin(&mut self, id: StreamId, stream: &mut Stream, offset: u64, whole: bool) -> Result<(), FileError> {
         match stream.position {
             Some(position) if position == offset => return Ok(()),
             Some(position) => {
@@ -155,13 +163,20 @@ impl Worker {
                 "first write at {offset}, which is no boundary of the stated prefix of {len}"
             )));
         }
-        let hasher = if offset == 0 { TreeHasher::new() } else { TreeHasher::resume(offset, &subtrees[..kept]) };
+        let hasher = match offset {
+            0 if whole => None,
+            0 => Some(TreeHasher::new()),
+            _ => Some(TreeHasher::resume(offset, &subtrees[..kept])),
+        };
         self.open_temp(stream)?;
         self.cut(stream, offset)?;
         stream.position = Some(offset);
         stream.written = offset;
         stream.flushed = offset;
-        self.start_hash(id, stream, hasher);
+        match hasher {
+            Some(hasher) => self.start_hash(id, stream, hasher),
+            None => stream.hash = HashState::Whole,
+        }
         Ok(())
     }
 
@@ -199,17 +214,17 @@ impl Worker {
         let staging = self.root.staging().map_err(|e| fault("open staging for", path, &e))?;
         let failed = |e: io::Error| fault("create", path, &e);
         let name = staging.fresh_name().map_err(failed)?;
-        let file = staging.own.create(&name).map_err(failed)?;
-        stream.temp = Some(Temp {
-            staging,
-            name,
-            partial: false,
-            lasting: false,
-            file: Some(Arc::new(file)),
-            waits: false,
-            closed: None,
-        });
+        let mode = self.creation_mode(&staging, stream).unwrap_or(sys::PRIVATE);
+        let file = Some(Arc::new(staging.own.create(&name, mode).map_err(failed)?));
+        stream.temp = Some(Temp { staging, name, partial: false, lasting: false, file, waits: false, closed: None });
         Ok(())
+    }
+
+    /// The mode that a file of this stream can be created with, because it is certain to have it then. Nobody else can
+    /// enter the folder where it waits, whatever its mode.
+    fn creation_mode(&self, staging: &Staging, stream: &Stream) -> Option<u16> {
+        let mode = self.root.mode_for(&stream.meta);
+        (staging.plain_modes && self.root.leaves(mode)).then_some(mode)
     }
 
     /// Drops what a partial holds behind `offset`, and reserves the room again that this frees.
@@ -249,7 +264,7 @@ impl Worker {
         let root = match &mut stream.hash {
             HashState::Inline(hasher) => Some(hasher.root()),
             HashState::Known(root) => Some(*root),
-            HashState::Beside | HashState::Asked(_) | HashState::None => None,
+            HashState::Beside | HashState::Asked(_) | HashState::Whole | HashState::None => None,
         };
         if let (Ok(()), Some(root)) = (&result, root) {
             stream.hash = HashState::Known(root);
@@ -286,14 +301,14 @@ impl Worker {
             return Ok(());
         }
         if stream.position.is_none() {
-            self.begin(id, stream, 0)?;
+            self.begin(id, stream, 0, false)?;
         }
         if stream.position != Some(size) {
             let stands = stream.position.unwrap_or(0);
             return Err(internal(format!("end at {size} where the file stands at {stands}")));
         }
         let path = &stream.meta.path;
-        let Some(Temp { file: Some(file), partial, .. }) = &stream.temp else {
+        let Some(Temp { file: Some(file), partial, staging, .. }) = &stream.temp else {
             return Err(internal("the end of a file that is not open"));
         };
         if stream.written != size {
@@ -301,8 +316,8 @@ impl Worker {
         }
         // A partial keeps its own mode and times until it is committed: they are what a later try goes by.
         if !*partial {
-            sys::set_file_meta(file, Some(self.root.mode_for(&stream.meta)), stream.meta.mtime)
-                .map_err(|e| fault("set mode and time of", path, &e))?;
+            let mode = self.creation_mode(staging, stream).is_none().then(|| self.root.mode_for(&stream.meta));
+            sys::set_file_meta(file, mode, stream.meta.mtime).map_err(|e| fault("set mode and time of", path, &e))?;
         }
         self.wait(stream)
     }
@@ -353,7 +368,8 @@ fn put(stream: &mut Stream, offset: u64, len: u64, content: Option<&mut Bulk>) -
         None => {}
     }
     stream.position = Some(end);
-    if end - stream.flushed >= FLUSH_EVERY {
+    // Who waits for no sync would only pay for one that begins early.
+    if stream.level == Level::Durable && end - stream.flushed >= FLUSH_EVERY {
         sys::start_write_back(file, stream.flushed, end - stream.flushed);
         stream.flushed = end;
     }
@@ -378,7 +394,7 @@ fn open_ours(staging: &Staging, name: &[u8]) -> io::Result<std::fs::File> {
     match staging.partials.open_or_create(name) {
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied || sys::is_through_link(&e) => {
             staging.partials.remove_file(name)?;
-            staging.partials.create(name)
+            staging.partials.create(name, sys::PRIVATE)
         }
         other => other,
     }

@@ -1,7 +1,7 @@
 //! One thing that a source has offered: where it is, what it was then, and how far it has been read.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use ft_core::error::{Code, FileError, Retry};
@@ -10,6 +10,7 @@ use ft_core::hash::{Subtree, TreeHasher};
 use ft_core::path::RelPath;
 
 use super::super::fault::fault;
+use super::super::limits::HASH_INLINE;
 use super::super::sys::{self, Dir, Extent, Stat, Through, What};
 
 /// One entry.
@@ -43,6 +44,27 @@ pub(super) enum State {
     },
 }
 
+/// The folder of the file that was opened last: the next one is most probably in it. Whatever is found there counts only
+/// if it is the very file that was offered, so a folder that was moved meanwhile leads nobody astray.
+#[derive(Default)]
+pub(super) struct Near(Option<(Arc<Dir>, Vec<Vec<u8>>, Dir)>);
+
+impl Near {
+    fn file(&mut self, base: &Arc<Dir>, at: &[Vec<u8>], through: Through) -> io::Result<File> {
+        let (Some((name, above)), Through::NoLinks) = (at.split_last(), through) else {
+            return base.file(at, through);
+        };
+        let known = |(b, a, _): &(Arc<Dir>, Vec<Vec<u8>>, Dir)| Arc::ptr_eq(b, base) && a == above;
+        if !self.0.as_ref().is_some_and(known) {
+            self.0 = Some((Arc::clone(base), above.to_vec(), base.folder(above, through)?));
+        }
+        match &self.0 {
+            Some((.., dir)) => dir.file_here(name),
+            None => base.file(at, through),
+        }
+    }
+}
+
 /// An entry that is being read.
 pub(super) struct Reading {
     /// `None` for a stream.
@@ -74,22 +96,38 @@ impl Entry {
         }
     }
 
+    /// Whether it can be answered by one read: nothing of it was read yet, it fits, and no hole is in it.
+    pub(super) fn is_small(&self, offset: u64, max: usize) -> bool {
+        let Origin::File { stat, .. } = &self.origin else { return false };
+        let fits = stat.size <= HASH_INLINE.min(max as u64) && stat.stored >= stat.size;
+        fits && offset == 0 && matches!(self.state, State::Closed) && self.failed.is_none()
+    }
+
     /// Opens the file, if it is still what was offered.
-    pub(super) fn open(&self) -> Result<(File, Stat), FileError> {
+    pub(super) fn open(&self, near: &mut Near) -> Result<(File, Stat), FileError> {
+        let (file, stat) = self.open_unseen(near)?;
+        self.check(&file)?;
+        Ok((file, stat))
+    }
+
+    /// Opens whatever has the name now: nothing that is read from it counts before [`Entry::check`].
+    pub(super) fn open_unseen(&self, near: &mut Near) -> Result<(File, Stat), FileError> {
         let Origin::File { base, at, through, stat } = &self.origin else {
             let text = format!("{} has no content that could be read again", self.path);
             return Err(FileError::new(Code::Io, Retry::Never, text));
         };
-        let file = base.file(at, *through).map_err(|e| {
+        let file = near.file(base, at, *through).map_err(|e| {
             // It was there when it was offered.
-            let gone = e.kind() == std::io::ErrorKind::NotFound;
+            let gone = e.kind() == io::ErrorKind::NotFound;
             if gone { self.changed() } else { fault("open", &self.path, &e) }
         })?;
-        let now = sys::stat_file(&file).map_err(|e| fault("look at", &self.path, &e))?;
-        if now.what != What::File || !self.unchanged(&now) {
-            return Err(self.changed());
-        }
         Ok((file, *stat))
+    }
+
+    /// An open file is still what was offered.
+    pub(super) fn check(&self, file: &File) -> Result<(), FileError> {
+        let now = sys::stat_file(file).map_err(|e| fault("look at", &self.path, &e))?;
+        if now.what == What::File && self.unchanged(&now) { Ok(()) } else { Err(self.changed()) }
     }
 
     /// Whether the file is still the one that was offered. A new name or mode does not matter to its content.

@@ -27,7 +27,7 @@ use super::hashing::{Hashing, Job};
 use super::outbox::{self, Inbox, Outbox};
 use super::root::Root;
 use super::{Filter, Notes};
-use item::Entry;
+use item::{Entry, Near};
 use walk::Walk;
 
 /// Buffers kept for the next reads; a session has no more in flight at once than this many large ones.
@@ -112,6 +112,7 @@ impl DiskSource {
             abandoned: Arc::clone(&abandoned),
             spares: Vec::new(),
             scratch: None,
+            near: Near::default(),
         };
         // Without a thread the queue is dropped here, and `submit` says so.
         drop(std::thread::Builder::new().name("ft-read".to_owned()).spawn(move || worker.run(&queue)));
@@ -167,6 +168,7 @@ struct Worker {
     abandoned: Arc<AtomicBool>,
     spares: Vec<Buf>,
     scratch: Option<Buf>,
+    near: Near,
 }
 
 impl Worker {

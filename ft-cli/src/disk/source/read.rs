@@ -43,7 +43,7 @@ impl Worker {
         if let Some(error) = entry.failed.clone() {
             return Err(error);
         }
-        let (file, stat) = entry.open()?;
+        let (file, stat) = entry.open(&mut self.near)?;
         let path = entry.path.clone();
         let mut equal = (0, Vec::new());
         if len < stat.size && decompose(len).count() == subtrees.len() {
@@ -71,7 +71,7 @@ impl Worker {
         if let Some(error) = entry.failed.clone() {
             return Err(error);
         }
-        let (file, stat) = entry.open()?;
+        let (file, stat) = entry.open(&mut self.near)?;
         let path = entry.path.clone();
         let mut hasher = TreeHasher::new();
         self.hash_to(&file, &mut hasher, stat.size).map_err(|e| fault("read", &path, &e))?;
@@ -110,6 +110,14 @@ impl Worker {
                 let end = Some(Hash::of(b""));
                 return self.answer(item, Ok(SourceDone::Content { item, offset, len: 0, end }));
             }
+            Some(mut entry) if entry.is_small(offset, max) => {
+                let whole = self.whole(item, &mut entry);
+                self.items.insert(item, entry);
+                return match whole {
+                    Ok((completion, buf)) => self.complete(completion, Some(buf.into())),
+                    Err(error) => self.answer(item, Err(error)),
+                };
+            }
             Some(mut entry) => {
                 let piece = match entry.failed.clone() {
                     Some(error) => Err(error),
@@ -123,6 +131,23 @@ impl Worker {
             Ok(piece) => self.deliver(item, offset, piece),
             Err(error) => self.answer(item, Err(error.at(offset))),
         }
+    }
+
+    /// A small file at once: as little as can be asked of the system, for there may be thousands of them.
+    fn whole(&mut self, item: ItemId, entry: &mut Entry) -> Result<(SourceDone, Buf), FileError> {
+        let (file, stat) = entry.open_unseen(&mut self.near)?;
+        let len = usize::try_from(stat.size).unwrap_or(usize::MAX);
+        let mut buf = buffer(self.spares.pop(), len);
+        let read = fill(&file, &mut buf, 0, len);
+        // One look, behind the reading, is enough: it is what was offered, and was not written to since.
+        entry.check(&file)?;
+        read.map_err(|e| fault("read", &entry.path, &e))?;
+        if buf.len() != len {
+            return Err(entry.changed());
+        }
+        entry.state = State::Ended { beside: false };
+        let end = Some(Hash::of(buf.bytes()));
+        Ok((SourceDone::Content { item, offset: 0, len: stat.size, end }, buf))
     }
 
     fn piece(&mut self, item: ItemId, entry: &mut Entry, offset: u64, max: usize) -> Result<Piece, FileError> {
@@ -176,7 +201,7 @@ impl Worker {
             Origin::Stream(_) => (None, false),
             Origin::Nothing => return Err(internal("read of an entry without content")),
             Origin::File { .. } => {
-                let (file, stat) = entry.open()?;
+                let (file, stat) = entry.open(&mut self.near)?;
                 if stat.size > HASH_INLINE {
                     sys::expect_sequential(&file);
                 }
@@ -273,13 +298,7 @@ fn range(file: &Arc<File>, offset: u64, len: u64) -> Parcel {
 
 /// A buffer with room for `len` bytes, if possible one that was used before.
 fn buffer(spare: Option<Buf>, len: usize) -> Buf {
-    match spare {
-        Some(mut buf) if buf.capacity() >= len => {
-            buf.clear();
-            buf
-        }
-        Some(_) | None => Buf::with_capacity(len),
-    }
+    spare.and_then(|buf| buf.reuse(len)).unwrap_or_else(|| Buf::with_capacity(len))
 }
 
 fn read_stream(reader: &mut impl io::Read, spare: Option<Buf>, max: usize) -> io::Result<Piece> {
@@ -328,6 +347,13 @@ fn read_file(
         return Ok(Piece { len, found: Found::There(Arc::clone(file)), last: offset + len == stat.size });
     }
     let mut buf = buffer(spare, room);
+    fill(file, &mut buf, offset, room)?;
+    let len = buf.len() as u64;
+    Ok(Piece { len, found: Found::Here(buf), last: offset + len == stat.size })
+}
+
+/// Reads on until `room` bytes or the end of the file.
+fn fill(file: &File, buf: &mut Buf, offset: u64, room: usize) -> io::Result<()> {
     while buf.len() < room {
         let filled = buf.len();
         match sys::read_at(file, &mut buf.spare()[..room - filled], offset + filled as u64) {
@@ -337,6 +363,5 @@ fn read_file(
             Err(e) => return Err(e),
         }
     }
-    let len = buf.len() as u64;
-    Ok(Piece { len, found: Found::Here(buf), last: offset + len == stat.size })
+    Ok(())
 }

@@ -55,6 +55,14 @@ impl Dir {
         Ok(File::from(self.open(components, flags, through)?))
     }
 
+    /// The same for a name in this folder itself, no link: nothing is left to resolve, so this costs half.
+    pub(in super::super) fn file_here(&self, name: &[u8]) -> io::Result<File> {
+        match rustix::fs::openat(&self.0, os(name), READ, Mode::empty()) {
+            Err(Errno::LOOP) => Err(through_link()),
+            other => Ok(File::from(other?)),
+        }
+    }
+
     /// What is at `components`, links followed as far as `through` allows. Opens nothing: a device is not touched.
     pub(in super::super) fn stat_through(&self, components: &[Vec<u8>], through: Through) -> io::Result<Stat> {
         let fd = self.open(components, OFlags::PATH | OFlags::CLOEXEC, through)?;
@@ -139,10 +147,11 @@ impl Dir {
         Ok(rustix::fs::mkdirat(&self.0, os(name), mode)?)
     }
 
-    /// A new file that only its owner may touch; fails if the name is taken.
-    pub(in super::super) fn create(&self, name: &[u8]) -> io::Result<File> {
+    /// A new file with as much of `mode` as the umask or the folder's access list leaves; fails if the name is taken.
+    pub(in super::super) fn create(&self, name: &[u8], mode: u16) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(File::from(rustix::fs::openat(&self.0, os(name), flags, Mode::RUSR | Mode::WUSR)?))
+        let mode = Mode::from_bits_truncate(u32::from(mode & 0o777));
+        Ok(File::from(rustix::fs::openat(&self.0, os(name), flags, mode)?))
     }
 
     /// A file to go on with, made if missing.
@@ -252,13 +261,11 @@ pub(in super::super) fn stat_file(file: &File) -> io::Result<Stat> {
     Ok(convert(&rustix::fs::fstat(file)?))
 }
 
-/// The mode of files that programs make here: 0666 less the umask. Read, not asked by `umask(2)`, which would change it
-/// for all threads.
-pub(in super::super) fn default_mode() -> u16 {
+/// What is taken from the mode of new files. Read, not asked by `umask(2)`, which would change it for all threads.
+pub(in super::super) fn umask() -> u16 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-    let mask = mask.and_then(|mask| u16::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o022);
-    0o666 & !mask
+    mask.and_then(|mask| u16::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o022)
 }
 
 /// Mode and modification time of an open file.

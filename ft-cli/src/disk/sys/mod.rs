@@ -19,6 +19,9 @@ mod portable;
 #[cfg(not(all(target_os = "linux", not(feature = "portable-disk"))))]
 pub(super) use portable::*;
 
+/// Mode of a new file that only its owner may touch.
+pub(super) const PRIVATE: u16 = 0o600;
+
 /// What a path may lead through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Through {

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use ft_core::frame::Mtime;
 
-use super::{Extent, Stat, Through, What, through_link};
+use super::{Extent, PRIVATE, Stat, Through, What, through_link};
 
 /// Whether one call can sync everything.
 pub(in super::super) const SYNCS_FILE_SYSTEM: bool = false;
@@ -48,6 +48,10 @@ impl Dir {
             return Err(ErrorKind::NotFound.into());
         }
         File::open(path)
+    }
+
+    pub(in super::super) fn file_here(&self, name: &[u8]) -> io::Result<File> {
+        self.file(&[name.to_vec()], Through::NoLinks)
     }
 
     pub(in super::super) fn stat_through(&self, components: &[Vec<u8>], through: Through) -> io::Result<Stat> {
@@ -101,15 +105,15 @@ impl Dir {
         if private { restrict(&path) } else { Ok(()) }
     }
 
-    pub(in super::super) fn create(&self, name: &[u8]) -> io::Result<File> {
+    pub(in super::super) fn create(&self, name: &[u8], mode: u16) -> io::Result<File> {
         let path = self.name(name);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-        set_mode(&file, 0o600)?;
+        set_mode(&file, u32::from(mode & 0o777))?;
         Ok(file)
     }
 
     pub(in super::super) fn open_or_create(&self, name: &[u8]) -> io::Result<File> {
-        match self.create(name) {
+        match self.create(name, PRIVATE) {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {
                 let path = self.resolve(&[name.to_vec()], Through::NoLinks)?;
                 OpenOptions::new().read(true).write(true).open(path)
@@ -224,8 +228,8 @@ pub(in super::super) fn stat_file(file: &File) -> io::Result<Stat> {
 }
 
 /// The mode of new files whose sender states none: the umask cannot be read here without changing it.
-pub(in super::super) fn default_mode() -> u16 {
-    0o644
+pub(in super::super) fn umask() -> u16 {
+    0o022
 }
 
 pub(in super::super) fn set_file_meta(file: &File, mode: Option<u16>, mtime: Option<Mtime>) -> io::Result<()> {
