@@ -436,7 +436,9 @@ where
     /// Small content that came together with its header.
     fn copy_content(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let left = bytes.len() + self.decoder.content_left() as usize;
+            // What is carried needs no memory but for what came with its header.
+            let rest = if self.incoming.expects_bulk { 0 } else { self.decoder.content_left() as usize };
+            let left = bytes.len() + rest;
             let mut buf = self.content_buffer(left);
             let n = bytes.len().min(buf.spare().len());
             buf.spare()[..n].copy_from_slice(&bytes[..n]);

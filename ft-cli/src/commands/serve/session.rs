@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ft_core::dialect::{Detected, detect, detect_after_quiet};
 use ft_core::error::{Code, FileError, Retry, SessionError};
-use ft_core::frame::{Compare, Intent, Links, Overwrite};
+use ft_core::frame::{Compare, Intent, Level, Links, Overwrite};
 use ft_core::path::escape;
 use ft_core::session::{self, Accepted, Options};
 use tokio::io::AsyncReadExt as _;
@@ -159,7 +159,8 @@ async fn transfer(accepted: Accepted<carry::Carried>, shared: &Shared, who: &Who
     let options = Options {
         agent: client::AGENT.into(),
         compare: Compare::Quick,
-        level: client::level(shared.args.durability),
+        // How well what is fetched must be stored is for the one to say who fetches it.
+        level: Level::Cached,
         ..Options::default()
     };
     let pulse = client::pulse(shared.args.timeout);
