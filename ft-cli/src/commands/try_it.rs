@@ -194,6 +194,12 @@ async fn tell(mut facts: UnboundedReceiver<Seen>, screen: &Screen) -> Frames {
                     content = (content.0 + 1, content.1 + u64::from(*len));
                     continue;
                 }
+                Frame::Zdata { len, packed, .. } => {
+                    frames.data += 1;
+                    frames.bytes += u64::from(*packed);
+                    content = (content.0 + 1, content.1 + u64::from(*len));
+                    continue;
+                }
                 Frame::Hole { len, .. } => {
                     frames.control += 1;
                     content = (content.0 + 1, content.1 + len);
@@ -253,6 +259,7 @@ fn frame_words(frame: &Frame) -> String {
             Verdict::Refused(error) => format!("ACK1: refused, {error}"),
         },
         Frame::Data { .. } => "DATA".into(),
+        Frame::Zdata { .. } => "ZDATA".into(),
         Frame::Hole { .. } => "HOLE".into(),
         Frame::End(_, size, root) => format!("END: {size} bytes, BLAKE3 {}", short(root)),
         Frame::Ack2(_, ack) => {
