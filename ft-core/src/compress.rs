@@ -37,7 +37,8 @@ impl Compress {
         }
     }
 
-    fn is_wanted(&self) -> bool {
+    /// Whether content that is ready now would be tried: whoever can hand it over without its bytes should not.
+    pub fn is_wanted(&self) -> bool {
         match self {
             Self::Off => false,
             Self::On => true,

@@ -68,17 +68,15 @@ fn frames() -> Vec<Frame> {
 fn session() -> Vec<u8> {
     let mut bytes = Versions { min: 1, max: 1 }.encode().to_vec();
     for frame in frames() {
-        match frame {
-            Frame::Zdata { stream, offset, len, .. } => {
-                let payload = [&len.to_be_bytes()[..], b"packed"].concat();
-                encode_zdata(stream, offset, &payload, &mut bytes);
-                bytes.extend(payload);
-            }
-            Frame::Data { .. } => {
-                encode(&frame, &mut bytes);
-                bytes.extend(b"hello");
-            }
-            _ => encode(&frame, &mut bytes),
+        if let Frame::Zdata { stream, offset, len, .. } = frame {
+            let payload = [&len.to_be_bytes()[..], b"packed"].concat();
+            encode_zdata(stream, offset, &payload, &mut bytes);
+            bytes.extend(payload);
+            continue;
+        }
+        encode(&frame, &mut bytes);
+        if matches!(frame, Frame::Data { .. }) {
+            bytes.extend(b"hello");
         }
     }
     bytes

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ft_core::compress::Compress;
 use ft_core::event::{Direction, Event, Report};
 use ft_core::frame::{Compare, Frame, Hello, Kind, Level, Links, Overwrite, Verdict};
 use ft_core::hash::Root as Hash;
@@ -147,6 +148,7 @@ async fn send(args: &TryArgs, port: u16, teller: Teller, mut watch: Watch) -> Re
         overwrite: Overwrite::Replace,
         compare: Compare::None,
         level: Level::Durable,
+        compress: Compress::Off,
     };
     let pulse = client::pulse(IDLE_TIMEOUT);
     let report = session::push(stream, source, &options, pulse, |event| {
