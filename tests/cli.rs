@@ -9,6 +9,8 @@ mod harness;
 mod help;
 #[path = "cli/interrupt.rs"]
 mod interrupt;
+#[path = "cli/path.rs"]
+mod path;
 #[path = "cli/proxy.rs"]
 mod proxy;
 #[path = "cli/retry.rs"]

@@ -243,7 +243,9 @@ fn python_hashes_agree_with_known_values() {
 fn document_transcripts_are_what_the_python_codec_prints() {
     let document = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/PROTOCOL.md"));
     let document = document.expect("the specification");
-    for (name, mark) in [("push", "transcript"), ("pull", "transcript-pull"), ("resume", "resume")] {
+    for (name, mark) in
+        [("push", "transcript"), ("pull", "transcript-pull"), ("zdata", "transcript-zdata"), ("resume", "resume")]
+    {
         let printed = run(Command::new("python3").arg("-B").arg(peer("transcript.py")).arg(name));
         assert!(
             document.contains(&format!("```{mark}\n{printed}```")),

@@ -19,6 +19,7 @@ local TYPES = {
     [0x01] = "HELLO", [0x02] = "ERROR", [0x03] = "GOODBYE",
     [0x10] = "WANT", [0x11] = "DONE", [0x12] = "ENTRY",
     [0x20] = "OFFER", [0x21] = "ACK1", [0x22] = "DATA", [0x23] = "HOLE", [0x24] = "END", [0x25] = "ACK2",
+    [0x26] = "ZDATA",
     [0x80] = "ALIVE",
 }
 local INTENTS = { [0] = "answer", "push", "pull", "list" }

@@ -151,6 +151,9 @@ pub struct ServeArgs {
     /// Bytes a second, each way, over all connections together: 500k, 10M, 1G
     #[arg(long, value_name = "BYTES/S", value_parser = rate)]
     pub rate: Option<Meter>,
+    /// Compress content on its way: auto does where the path turns out slower than that takes
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = CompressArg::Auto)]
+    pub compress: CompressArg,
     /// Silence of a client, in seconds, that ends its session
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub timeout: Duration,
@@ -202,6 +205,9 @@ pub struct Transfer {
     /// Bytes a second, each way, over all connections together: 500k, 10M, 1G
     #[arg(long, value_name = "BYTES/S", value_parser = rate)]
     pub rate: Option<Meter>,
+    /// Compress content on its way: auto does where the path turns out slower than that takes
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = CompressArg::Auto)]
+    pub compress: CompressArg,
     /// Leave out everything that no GLOB matches; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub include: Vec<String>,
@@ -402,6 +408,17 @@ pub enum OverwriteArg {
     Replace,
     /// Give the new one another name
     KeepBoth,
+}
+
+/// When content goes compressed; both sides have a say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CompressArg {
+    /// Where the path is slow
+    Auto,
+    /// Wherever it shrinks
+    On,
+    /// Never
+    Off,
 }
 
 /// How the receiver finds that it has a file already.

@@ -42,6 +42,10 @@ pub const LOSS_SHARE: u64 = 5_000;
 /// Time between two looks at the path of a connection: several within the round trips that a change needs to be felt.
 pub const PATH_LOOK: Duration = Duration::from_millis(100);
 
+/// Speed of a path, bytes a second, below which content is worth compressing unasked: a third of what zstd's fastest
+/// level takes in on one core, so that compression is never what slows a transfer.
+pub const COMPRESS_BELOW: u64 = 100_000_000;
+
 /// Least `--rate`, bytes a second: a header takes some hundredths of a second, and no peer's patience is tried.
 pub const RATE_MIN: u64 = 1_000;
 

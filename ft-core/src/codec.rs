@@ -1,8 +1,9 @@
 //! Bytes to frames and back: preamble, header, bounds, checksums (PROTOCOL §4). What is inside is `payload`'s business.
 //!
 //! The decoder is a value: feed it bytes in any segmentation and it gives the same items. It holds at most one header
-//! and one control payload; the raw bytes of DATA pass by it. Nothing is allocated for a length before it is checked.
+//! and one payload of a control frame or of ZDATA; the raw bytes of DATA pass by it. Nothing is allocated for a length before it is checked.
 
+use crate::compress::{FEATURE, PREFIX};
 use crate::error::{Code, FileError, Retry, SessionError};
 use crate::frame::{Frame, StreamId};
 use crate::limits::{HEADER_LEN, MAX_CONTROL, MAX_DATA, MAX_FILE};
@@ -11,8 +12,10 @@ use crate::payload::{Header, encode_payload, kind, parse};
 use crate::preamble::{self, Versions};
 use crate::wire::Reader;
 
-/// Appends the bytes of a frame; of DATA only the header, since the content follows from elsewhere.
+/// Appends the bytes of a frame; of DATA only the header, since the content follows from elsewhere. ZDATA has its own
+/// function.
 pub fn encode(frame: &Frame, out: &mut Vec<u8>) {
+    debug_assert!(!matches!(frame, Frame::Zdata { .. }), "encode_zdata has the payload");
     let start = out.len();
     out.resize(start + HEADER_LEN, 0);
     let (kind, stream, offset) = encode_payload(frame, out);
@@ -23,7 +26,19 @@ pub fn encode(frame: &Frame, out: &mut Vec<u8>) {
         debug_assert!(payload.len() <= MAX_CONTROL, "our own control frames are bounded");
         (u32::try_from(payload.len()).unwrap_or(u32::MAX), crc32c::crc32c(payload))
     };
-    let header = &mut out[start..start + HEADER_LEN];
+    put_header(&mut out[start..start + HEADER_LEN], kind, stream, offset, len, payload_crc);
+}
+
+/// Appends the header of a ZDATA frame whose payload follows (PROTOCOL §5.9): the length of the content, and the content
+/// as a zstd frame.
+pub fn encode_zdata(stream: StreamId, offset: u64, payload: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + HEADER_LEN, 0);
+    let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    put_header(&mut out[start..], kind::ZDATA, stream, offset, len, crc32c::crc32c(payload));
+}
+
+fn put_header(header: &mut [u8], kind: u8, stream: StreamId, offset: u64, len: u32, payload_crc: u32) {
     header[0..4].copy_from_slice(&len.to_be_bytes());
     header[4] = kind;
     header[8..16].copy_from_slice(&offset.to_be_bytes());
@@ -32,6 +47,9 @@ pub fn encode(frame: &Frame, out: &mut Vec<u8>) {
     let crc = crc32c::crc32c(&header[..24]);
     header[24..28].copy_from_slice(&crc.to_be_bytes());
 }
+
+/// Shortest payload of ZDATA: a length, and at least a byte.
+const MIN_ZDATA: u32 = 5;
 
 /// What a decoder found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +60,8 @@ pub enum Item<'a> {
     Frame(Frame),
     /// An OFFER whose name cannot be stored (FT-15): this file is refused, the session goes on.
     BadOffer(StreamId, FileError),
+    /// A ZDATA frame, and its zstd frame as it came.
+    Zdata(Frame, Vec<u8>),
     /// Content of the DATA frame that came last, in order; how it is cut depends on the segmentation, its sum does not.
     Content(&'a [u8]),
 }
@@ -68,6 +88,8 @@ pub struct Decoder {
     held: Vec<u8>,
     /// Bytes consumed of the stream.
     offset: u64,
+    /// The features that the peer's HELLO announced.
+    features: u64,
 }
 
 impl Default for Decoder {
@@ -79,12 +101,22 @@ impl Default for Decoder {
 impl Decoder {
     /// Expects a preamble first.
     pub fn new() -> Self {
-        Self { phase: Phase::Preamble, held: Vec::new(), offset: 0 }
+        Self { phase: Phase::Preamble, held: Vec::new(), offset: 0, features: 0 }
     }
 
     /// Bytes of the stream consumed so far.
     pub fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// The features that the peer's HELLO announced; none before it.
+    pub(crate) fn features(&self) -> u64 {
+        self.features
+    }
+
+    /// Memory that it holds, bytes.
+    pub(crate) fn held(&self) -> usize {
+        self.held.capacity()
     }
 
     /// True between two frames: the only place where a stream may end, and only after GOODBYE.
@@ -158,7 +190,8 @@ impl Decoder {
                         return Ok(None);
                     }
                     let item = self.parse_control(header)?;
-                    self.held.clear();
+                    // What a large frame took is given back: a session lasts longer.
+                    self.held = Vec::new();
                     self.phase = Phase::Header;
                     return Ok(Some(item));
                 }
@@ -186,6 +219,7 @@ impl Decoder {
     /// Moves bytes to `held` until it has `want`; true when it has.
     fn collect(&mut self, input: &mut &[u8], want: usize) -> bool {
         let missing = want - self.held.len();
+        self.held.reserve_exact(missing);
         let got = take(input, u32::try_from(missing).unwrap_or(u32::MAX));
         self.held.extend_from_slice(got);
         self.offset += got.len() as u64;
@@ -214,6 +248,8 @@ impl Decoder {
         }
         let (min, max) = match header.kind {
             kind::DATA => (1, MAX_DATA),
+            // Until the peer has announced it, it is unknown: who says little yet must cost little.
+            kind::ZDATA if self.reads_zdata() => (MIN_ZDATA, MAX_DATA),
             _ => (0, u32::try_from(MAX_CONTROL).unwrap_or(u32::MAX)),
         };
         if header.len < min || header.len > max {
@@ -222,7 +258,7 @@ impl Decoder {
         let known = matches!(
             header.kind,
             kind::HELLO..=kind::GOODBYE | kind::WANT..=kind::ENTRY | kind::OFFER..=kind::ACK2 | kind::OPTIONAL..
-        );
+        ) || (header.kind == kind::ZDATA && self.reads_zdata());
         if !known {
             return Err(bad(4, "FT-4: a frame type of this version".into(), format!("0x{:02x}", header.kind)));
         }
@@ -239,7 +275,11 @@ impl Decoder {
         Ok(header)
     }
 
-    fn parse_control(&self, header: Header) -> Result<Item<'static>, SessionError> {
+    fn reads_zdata(&self) -> bool {
+        self.features & FEATURE != 0
+    }
+
+    fn parse_control(&mut self, header: Header) -> Result<Item<'static>, SessionError> {
         let start = self.offset - u64::from(header.len);
         let crc = crc32c::crc32c(&self.held);
         if crc != header.payload_crc {
@@ -255,7 +295,17 @@ impl Decoder {
             if open_ended { Ok(frame) } else { r.finish().map(|()| frame) }
         });
         match result {
-            Ok(frame) => Ok(Item::Frame(frame)),
+            Ok(frame @ Frame::Zdata { .. }) => {
+                let mut packed = std::mem::take(&mut self.held);
+                packed.drain(..PREFIX);
+                Ok(Item::Zdata(frame, packed))
+            }
+            Ok(frame) => {
+                if let Frame::Hello(hello) = &frame {
+                    self.features = hello.features;
+                }
+                Ok(Item::Frame(frame))
+            }
             Err(wrong) if wrong.bad_name && header.kind == kind::OFFER => {
                 let text = format!("{}, got {}", wrong.expected, wrong.got);
                 Ok(Item::BadOffer(header.stream, FileError::new(Code::BadName, Retry::Never, text)))

@@ -13,12 +13,14 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::carry::{Bulk, Taken, Transport};
 use crate::codec::{Decoder, Item};
+use crate::compress::{Compress, PREFIX, Packer, unpack};
 use crate::error::{Code, FileError, Retry, SessionError};
 use crate::event::{Direction, Event, Report};
 use crate::frame::Frame;
 use crate::limits::{CHUNK, OUT_QUEUE_BYTES};
-use crate::machine::{Action, Actions, Machine};
-use crate::outgoing::{Linger, Outgoing};
+use crate::machine::{Action, Actions, Content, Machine};
+use crate::outgoing::{Linger, Outgoing, Written};
+use crate::path::escape;
 use crate::preamble::Versions;
 use crate::session::{Pulse, Tick};
 use crate::spares::Spares;
@@ -66,6 +68,8 @@ pub(crate) struct Driver<T, M, F, P, O> {
     observer: O,
     decoder: Decoder,
     outgoing: Outgoing,
+    compress: Compress,
+    packer: Packer,
     incoming: Incoming,
     /// Content that was read for sending and waits for its turn, by item and offset.
     kept: BTreeMap<(u64, u64), Bulk>,
@@ -84,6 +88,7 @@ where
     P: Pulse,
     O: FnMut(&Event),
 {
+    #[allow(clippy::too_many_arguments, reason = "each is one thing that a session consists of")]
     pub(crate) fn new(
         transport: T,
         decoder: Decoder,
@@ -91,12 +96,15 @@ where
         machine: M,
         files: F,
         pulse: P,
+        compress: Compress,
         observer: O,
     ) -> Self {
         let mut memory = vec![0; FIRST_READ.max(head.len())];
         memory[..head.len()].copy_from_slice(head);
         let incoming =
             Incoming { memory, from: 0, to: head.len(), content: None, carried: 0, expects_bulk: false, eof: false };
+        // A client's HELLO is behind a server already; a client learns what its server can from the HELLO to come.
+        let packer = Packer::new(&compress, decoder.features());
         Self {
             transport,
             machine,
@@ -105,6 +113,8 @@ where
             observer,
             decoder,
             outgoing: Outgoing::default(),
+            packer,
+            compress,
             incoming,
             kept: BTreeMap::new(),
             spares: Spares::default(),
@@ -187,7 +197,7 @@ where
     /// Bytes that are here for the peer's sake: read and not decoded, a frame's content so far, queued, and the machine's.
     fn held(&self) -> u64 {
         let content = self.incoming.content.as_ref().map_or(0, Buf::capacity);
-        let frames = self.incoming.memory.len() + content + self.outgoing.frames();
+        let frames = self.incoming.memory.len() + content + self.decoder.held() + self.outgoing.frames();
         frames as u64 + self.incoming.carried + self.machine.held()
     }
 
@@ -245,9 +255,8 @@ where
         let mut free = Vec::new();
         let before = (self.outgoing.queued, self.outgoing.is_shut);
         let result = self.outgoing.poll_write(&mut self.transport, cx, &mut free);
-        for bulk in free {
-            let len = bulk.len();
-            self.recycle(bulk);
+        for Written { len, bulk } in free {
+            bulk.into_iter().for_each(|bulk| self.recycle(bulk));
             let mut actions = Actions::new();
             self.machine.on_sent(len, &mut actions);
             self.carry_out(&mut actions, None);
@@ -405,6 +414,7 @@ where
                     self.carry_out(&mut actions, None);
                     self.check(result);
                 }
+                Ok(Some(Item::Zdata(frame, packed))) => self.on_zdata(frame, &packed),
                 Ok(Some(Item::Frame(frame))) => self.on_frame(frame),
             }
         }
@@ -420,10 +430,33 @@ where
             self.finish(Err(SessionError::PeerEnded(error)));
             return;
         }
+        if let Frame::Hello(hello) = &frame {
+            self.packer = Packer::new(&self.compress, hello.features);
+        }
         let mut actions = Actions::new();
         let result = self.machine.on_frame(frame, &mut actions);
         self.carry_out(&mut actions, None);
         self.check(result);
+    }
+
+    /// The frame first, so that what was not agreed on is not even looked at; then its content, as that of DATA.
+    fn on_zdata(&mut self, frame: Frame, packed: &[u8]) {
+        let Frame::Zdata { len, .. } = frame else { return };
+        self.on_frame(frame);
+        if self.end.is_some() {
+            return;
+        }
+        match unpack(packed, len) {
+            Ok(content) => {
+                self.incoming.content = Some(content);
+                self.submit_partial_content();
+            }
+            Err(got) => {
+                let offset = self.decoder.offset() - packed.len() as u64;
+                let expected = format!("FT-76: one zstd frame of {len} bytes of content");
+                self.finish(Err(SessionError::Malformed { offset, expected, got: escape(got.as_bytes()) }));
+            }
+        }
     }
 
     fn check(&mut self, result: Result<(), crate::machine::Violation>) {
@@ -471,6 +504,26 @@ where
         }
     }
 
+    /// Queues a piece of content, compressed if that pays.
+    fn send_content(&mut self, piece: Content, bulk: Bulk) -> Frame {
+        let Content { stream, offset, len, .. } = piece;
+        let payload = match &bulk {
+            Bulk::Bytes(buf) => self.packer.pack(buf.bytes()),
+            // Whoever wants compression lets content come through memory.
+            Bulk::Parcel(_) => None,
+        };
+        let Some(payload) = payload else {
+            let frame = Frame::Data { stream, offset, len };
+            self.outgoing.control(&frame);
+            self.outgoing.content(bulk);
+            return frame;
+        };
+        self.recycle(bulk);
+        let packed = u32::try_from(payload.len() - PREFIX).unwrap_or(u32::MAX);
+        self.outgoing.zdata(stream, offset, payload, u64::from(len));
+        Frame::Zdata { stream, offset, len, packed }
+    }
+
     /// Does what the machine decided; `content` is the buffer at hand.
     fn carry_out(&mut self, actions: &mut Actions<M::Op>, mut content: Option<Bulk>) {
         for action in actions.drain(..) {
@@ -482,11 +535,9 @@ where
                     }
                 }
                 Action::SendContent(piece) => {
-                    let frame = Frame::Data { stream: piece.stream, offset: piece.offset, len: piece.len };
                     if let Some(bulk) = self.kept.remove(&(piece.item, piece.offset)) {
                         debug_assert_eq!(bulk.len(), u64::from(piece.len), "the source gave what it said");
-                        self.outgoing.control(&frame);
-                        self.outgoing.content(bulk);
+                        let frame = self.send_content(piece, bulk);
                         (self.observer)(&Event::Frame(Direction::Sent, frame));
                     }
                 }

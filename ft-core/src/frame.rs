@@ -157,7 +157,7 @@ pub enum Links {
     Follow,
 }
 
-/// A frame without the raw bytes of DATA: those follow their header on the wire and beside it in memory.
+/// A frame without the raw bytes of DATA and ZDATA: those follow their header on the wire and beside it in memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Frame {
     /// First frame of each side.
@@ -184,6 +184,17 @@ pub enum Frame {
         offset: u64,
         /// Bytes that follow the header.
         len: u32,
+    },
+    /// Sender: the same, compressed; only where both sides announced that they can (PROTOCOL §5.9).
+    Zdata {
+        /// The stream.
+        stream: StreamId,
+        /// Position of the first byte in the file.
+        offset: u64,
+        /// Bytes of content.
+        len: u32,
+        /// Bytes of the zstd frame.
+        packed: u32,
     },
     /// Sender: `len` zero bytes at `offset`.
     Hole {
@@ -215,6 +226,7 @@ impl Frame {
             Self::Offer(..) => "OFFER",
             Self::Ack1(..) => "ACK1",
             Self::Data { .. } => "DATA",
+            Self::Zdata { .. } => "ZDATA",
             Self::Hole { .. } => "HOLE",
             Self::End(..) => "END",
             Self::Ack2(..) => "ACK2",

@@ -21,6 +21,18 @@ pub const MAX_CONTROL: usize = 16 * 1024;
 /// other direction is never a second away on a 10 Mbit/s path.
 pub const MAX_DATA: u32 = 1024 * 1024;
 
+/// Shortest content that is tried to be compressed, bytes: of less, header and tables eat the gain.
+pub const COMPRESS_LEAST: usize = 128;
+
+/// zstd's level: the fastest of its usual ones. A path that is slower than that is helped most by it already.
+pub const COMPRESS_LEVEL: i32 = 1;
+
+/// Compressed content must be smaller by one part in so many, or it is sent as it is: less is not worth unpacking.
+pub const COMPRESS_SHARE: usize = 16;
+
+/// After chunks in vain one in 2, 4 … 2^this is tried: content that does not shrink costs next to nothing.
+pub const COMPRESS_PATIENCE: u32 = 5;
+
 /// Longest HOLE, bytes. A hole costs no network but must still be hashed; the bound ties work to frames received.
 pub const MAX_HOLE: u64 = 16 * 1024 * 1024;
 

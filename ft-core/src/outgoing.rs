@@ -9,10 +9,10 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::carry::{Bulk, Transport};
-use crate::codec::encode;
+use crate::codec::{encode, encode_zdata};
 use crate::error::FileError;
-use crate::frame::Frame;
-use crate::limits::LINGER_BYTES;
+use crate::frame::{Frame, StreamId};
+use crate::limits::{HEADER_LEN, LINGER_BYTES};
 use crate::preamble::Versions;
 
 /// Bytes read at once to be thrown away; few, since most peers have nothing more to say.
@@ -28,6 +28,14 @@ const WRITTEN_AT_ONCE: usize = 64;
 enum Chunk {
     Control(Vec<u8>),
     Content(Bulk),
+    /// A payload of ZDATA, and the bytes of content that it stands for.
+    Zdata(Vec<u8>, u64),
+}
+
+/// Content that is written out: how much it was, and what held it, if it was not compressed.
+pub(crate) struct Written {
+    pub(crate) len: u64,
+    pub(crate) bulk: Option<Bulk>,
 }
 
 impl Chunk {
@@ -36,13 +44,14 @@ impl Chunk {
             Self::Control(bytes) => bytes.len(),
             // At most a DATA frame.
             Self::Content(bulk) => usize::try_from(bulk.len()).unwrap_or(usize::MAX),
+            Self::Zdata(payload, _) => payload.len(),
         }
     }
 
     /// `None`: the transport has to send it.
     fn bytes(&self) -> Option<&[u8]> {
         match self {
-            Self::Control(bytes) => Some(bytes),
+            Self::Control(bytes) | Self::Zdata(bytes, _) => Some(bytes),
             Self::Content(Bulk::Bytes(buf)) => Some(buf.bytes()),
             Self::Content(Bulk::Parcel(_)) => None,
         }
@@ -92,13 +101,23 @@ impl Outgoing {
         self.chunks.push_back(chunk);
     }
 
+    /// Queues content as ZDATA; `len` bytes of it are in this payload.
+    pub(crate) fn zdata(&mut self, stream: StreamId, offset: u64, payload: Vec<u8>, len: u64) {
+        let mut header = Vec::with_capacity(HEADER_LEN);
+        encode_zdata(stream, offset, &payload, &mut header);
+        self.raw(&header);
+        self.queued += payload.len();
+        self.content += payload.len();
+        self.chunks.push_back(Chunk::Zdata(payload, len));
+    }
+
     /// Writes as much as the stream takes; gives back content that is written out. `Ready` when nothing is left and, if
     /// asked for, the writing half is shut.
     pub(crate) fn poll_write<T: Transport>(
         &mut self,
         transport: &mut T,
         cx: &mut Context<'_>,
-        free: &mut Vec<Bulk>,
+        free: &mut Vec<Written>,
     ) -> Poll<io::Result<()>> {
         while let Some(front) = self.chunks.front() {
             let n = match front {
@@ -106,7 +125,7 @@ impl Outgoing {
                     let sent = ready!(transport.poll_send(cx, parcel, self.written as u64))?;
                     usize::try_from(sent).unwrap_or(usize::MAX)
                 }
-                Chunk::Control(_) | Chunk::Content(Bulk::Bytes(_)) => {
+                Chunk::Control(_) | Chunk::Zdata(..) | Chunk::Content(Bulk::Bytes(_)) => {
                     let mut from = self.written;
                     let slices: Vec<IoSlice<'_>> = self
                         .chunks
@@ -145,7 +164,7 @@ impl Outgoing {
         self.chunks.is_empty() && self.is_flushed && (!self.shut_down || self.is_shut)
     }
 
-    fn advance(&mut self, mut n: usize, free: &mut Vec<Bulk>) {
+    fn advance(&mut self, mut n: usize, free: &mut Vec<Written>) {
         self.queued -= n;
         self.is_flushed = false;
         while let Some(front) = self.chunks.front() {
@@ -156,10 +175,17 @@ impl Outgoing {
             }
             n -= left;
             self.written = 0;
-            if let Some(chunk @ Chunk::Content(_)) = self.chunks.pop_front() {
-                self.content -= chunk.len();
-                if let Chunk::Content(bulk) = chunk {
-                    free.push(bulk);
+            let Some(front) = self.chunks.pop_front() else { return };
+            let size = front.len();
+            match front {
+                Chunk::Control(_) => {}
+                Chunk::Content(bulk) => {
+                    self.content -= size;
+                    free.push(Written { len: bulk.len(), bulk: Some(bulk) });
+                }
+                Chunk::Zdata(_, len) => {
+                    self.content -= size;
+                    free.push(Written { len, bulk: None });
                 }
             }
         }

@@ -1,11 +1,12 @@
 //! What is inside the frames (PROTOCOL §5): every field written and read in one place, one function for each direction.
 
+use crate::compress::PREFIX;
 use crate::error::{Code, FileError, Retry};
 use crate::frame::{
     Ack2, Compare, Frame, Hello, Intent, Kind, Level, Links, Meta, Mtime, Offer, Overwrite, StreamId, Verdict, Want,
 };
 use crate::hash::{Root, Subtree, decompose};
-use crate::limits::{MAX_AGENT, MAX_FILE, MAX_HOLE, MAX_PATH, MAX_SUBTREES, MAX_TEXT, RESUME_UNIT};
+use crate::limits::{MAX_AGENT, MAX_DATA, MAX_FILE, MAX_HOLE, MAX_PATH, MAX_SUBTREES, MAX_TEXT, RESUME_UNIT};
 use crate::path::RelPath;
 use crate::wire::{Reader, Wrong, put_bytes, put_path};
 
@@ -23,6 +24,7 @@ pub(crate) mod kind {
     pub(crate) const HOLE: u8 = 0x23;
     pub(crate) const END: u8 = 0x24;
     pub(crate) const ACK2: u8 = 0x25;
+    pub(crate) const ZDATA: u8 = 0x26;
     pub(crate) const OPTIONAL: u8 = 0x80;
     pub(crate) const ALIVE: u8 = 0x80;
 }
@@ -141,6 +143,7 @@ pub(crate) fn encode_payload(frame: &Frame, out: &mut Vec<u8>) -> (u8, StreamId,
             (kind::ACK1, *stream, *offset)
         }
         Frame::Data { stream, offset, .. } => (kind::DATA, *stream, *offset),
+        Frame::Zdata { stream, offset, .. } => (kind::ZDATA, *stream, *offset),
         Frame::Hole { stream, offset, len } => {
             out.extend(len.to_be_bytes());
             (kind::HOLE, *stream, *offset)
@@ -203,7 +206,8 @@ pub(crate) fn parse(r: &mut Reader<'_>, h: Header) -> Result<Frame, Wrong> {
     if matches!(h.kind, kind::HELLO | kind::GOODBYE) && h.stream != 0 {
         return Err(r.wrong("FT-5: stream 0", &h.stream.to_string()));
     }
-    let uses_offset = matches!(h.kind, kind::ERROR | kind::ACK1 | kind::HOLE | kind::END | kind::ACK2 | kind::ALIVE);
+    let uses_offset =
+        matches!(h.kind, kind::ERROR | kind::ACK1 | kind::ZDATA | kind::HOLE | kind::END | kind::ACK2 | kind::ALIVE);
     if !uses_offset && h.offset != 0 {
         return Err(r.wrong("FT-5: offset 0", &h.offset.to_string()));
     }
@@ -280,6 +284,16 @@ pub(crate) fn parse(r: &mut Reader<'_>, h: Header) -> Result<Frame, Wrong> {
                 return Err(r.wrong("FT-5: offset 0", &h.offset.to_string()));
             }
             Frame::Ack1(h.stream, h.offset, verdict)
+        }
+        kind::ZDATA => {
+            let len = r.u32()?;
+            let packed = r.rest();
+            // What is not shorter than its content goes as DATA, so that a frame's length bounds nothing but itself.
+            if len == 0 || len > MAX_DATA || packed as usize + PREFIX >= len as usize {
+                let want = format!("FT-76: content of 1 to {MAX_DATA} bytes, more than the frame has");
+                return Err(r.wrong(&want, &format!("{len} in {packed}")));
+            }
+            Frame::Zdata { stream: h.stream, offset: h.offset, len, packed }
         }
         kind::HOLE => {
             let len = r.u64()?;

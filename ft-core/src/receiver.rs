@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 pub use table::{INPUTS, Input, STATES, State, next};
 
+use crate::compress::FEATURE;
 use crate::error::{Code, FileError, Retry, SessionError};
 use crate::event::Event;
 use crate::frame::{Ack2, Frame, Hello, Intent, Kind, Meta, Offer, StreamId, Verdict, Want};
@@ -58,6 +59,9 @@ pub struct Receiver {
     side: Side,
     intent: Intent,
     agent: String,
+    /// What we announce, and, of that, what the peer has announced too.
+    features: u64,
+    agreed: u64,
     greeted: bool,
     /// What the sender must keep to: the initial window until our HELLO can have reached it is not checked more strictly.
     window: Window,
@@ -92,6 +96,12 @@ impl Receiver {
         Self { greeted: true, ..Self::new(Side::Server, Intent::Push, agent, Vec::new()) }
     }
 
+    /// Announces these features; `theirs` is what a client announced already.
+    #[must_use]
+    pub fn with_features(self, ours: u64, theirs: u64) -> Self {
+        Self { features: ours, agreed: ours & theirs, ..self }
+    }
+
     /// A client that wants files (or, with [`Intent::List`], their names).
     ///
     /// # Panics
@@ -109,6 +119,8 @@ impl Receiver {
             side,
             intent,
             agent: agent.into(),
+            features: 0,
+            agreed: 0,
             greeted: false,
             window: Window { streams: MAX_STREAMS, offer_bytes: MAX_OFFER_BYTES },
             open: BTreeMap::new(),
@@ -533,7 +545,7 @@ impl Machine for Receiver {
             intent,
             max_streams: self.window.streams,
             max_offer_bytes: self.window.offer_bytes,
-            features: 0,
+            features: self.features,
             agent: self.agent.clone(),
         })));
         let count = self.wants.len();
@@ -557,9 +569,17 @@ impl Machine for Receiver {
                     return Err(Violation::new("FT-11", "a server's HELLO with an intent"));
                 }
                 self.greeted = true;
+                self.agreed = self.features & hello.features;
             }
             Frame::Offer(id, offer) => self.on_offer(id, offer, out)?,
             Frame::Data { stream, offset, len } => {
+                let keep = self.on_bytes(stream, offset, u64::from(len), out)?;
+                self.incoming = keep.then_some(Incoming { stream, offset });
+            }
+            Frame::Zdata { stream, offset, len, .. } => {
+                if self.agreed & FEATURE == 0 {
+                    return Err(Violation::new("FT-44", "ZDATA, which was not agreed on"));
+                }
                 let keep = self.on_bytes(stream, offset, u64::from(len), out)?;
                 self.incoming = keep.then_some(Incoming { stream, offset });
             }

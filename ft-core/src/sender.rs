@@ -76,6 +76,8 @@ pub struct Sender {
     intent: Intent,
     wishes: Wishes,
     agent: String,
+    /// What we announce.
+    features: u64,
     greeted: bool,
     window: Window,
     open: BTreeMap<StreamId, Stream>,
@@ -123,12 +125,19 @@ impl Sender {
         sender
     }
 
+    /// Announces these features.
+    #[must_use]
+    pub fn with_features(self, features: u64) -> Self {
+        Self { features, ..self }
+    }
+
     fn new(side: Side, intent: Intent, wishes: Wishes, agent: &str, window: Window) -> Self {
         Self {
             side,
             intent,
             wishes,
             agent: agent.into(),
+            features: 0,
             greeted: false,
             window,
             open: BTreeMap::new(),
@@ -545,7 +554,7 @@ impl Machine for Sender {
             intent,
             max_streams,
             max_offer_bytes,
-            features: 0,
+            features: self.features,
             agent: self.agent.clone(),
         })));
         self.pump(out);
@@ -582,6 +591,7 @@ impl Machine for Sender {
             | Frame::Entry(..)
             | Frame::Offer(..)
             | Frame::Data { .. }
+            | Frame::Zdata { .. }
             | Frame::Hole { .. }
             | Frame::End(..) => {
                 return Err(Violation::new("FT-11", format!("a sender's frame in a {}", intent_name(self.intent))));

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::carry::{Bulk, Transport};
 use crate::codec::{Decoder, Item};
+use crate::compress::Compress;
 use crate::driver::{Driver, Files};
 use crate::error::{FileError, SessionError};
 use crate::event::{Event, Report};
@@ -37,12 +38,20 @@ pub struct Options {
     pub compare: Compare,
     /// Sender: least level asked for.
     pub level: Level,
+    /// When content goes compressed; a receiver that says `Off` does not take it so.
+    pub compress: Compress,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let agent = concat!("ft-core ", env!("CARGO_PKG_VERSION")).to_owned();
-        Self { agent, overwrite: Overwrite::Default, compare: Compare::Quick, level: Level::Durable }
+        Self {
+            agent,
+            overwrite: Overwrite::Default,
+            compare: Compare::Quick,
+            level: Level::Durable,
+            compress: Compress::Off,
+        }
     }
 }
 
@@ -91,8 +100,8 @@ where
     F: Source,
     P: Pulse,
 {
-    let machine = Sender::client(options.wishes(), options.agent());
-    run(transport, Decoder::new(), &[], machine, FromSource(source), pulse, on).await
+    let machine = Sender::client(options.wishes(), options.agent()).with_features(options.compress.features());
+    run(transport, Decoder::new(), &[], machine, FromSource(source), pulse, &options.compress, on).await
 }
 
 /// Client: asks for `wants` and lands what comes in `storage`. Their `last` flags are set here.
@@ -115,8 +124,8 @@ where
     D: Storage,
     P: Pulse,
 {
-    let machine = Receiver::client(Intent::Pull, wants, options.agent());
-    run(transport, Decoder::new(), &[], machine, ToStorage(storage), pulse, on).await
+    let machine = Receiver::client(Intent::Pull, wants, options.agent()).with_features(options.compress.features(), 0);
+    run(transport, Decoder::new(), &[], machine, ToStorage(storage), pulse, &options.compress, on).await
 }
 
 /// Client: asks what is there; entries come as [`Event::Listed`].
@@ -132,7 +141,7 @@ where
     P: Pulse,
 {
     let machine = Receiver::client(Intent::List, wants, options.agent());
-    run(transport, Decoder::new(), &[], machine, ToStorage(NoStorage), pulse, on).await
+    run(transport, Decoder::new(), &[], machine, ToStorage(NoStorage), pulse, &Compress::Off, on).await
 }
 
 /// A connection whose client has said what it wants.
@@ -194,7 +203,7 @@ async fn read_hello<S: AsyncRead + Unpin>(
                     return Ok((hello, intent));
                 }
                 Item::Frame(Frame::Error(0, error)) => return Err(SessionError::PeerEnded(error)),
-                Item::Frame(_) | Item::BadOffer(..) | Item::Content(_) => {
+                Item::Frame(_) | Item::BadOffer(..) | Item::Content(_) | Item::Zdata(..) => {
                     let text = "a frame before HELLO".into();
                     return Err(SessionError::PeerViolation { offset: decoder.offset(), rule: "FT-10", text });
                 }
@@ -239,8 +248,9 @@ impl<T: Transport> Accepted<T> {
         on: impl FnMut(&Event),
     ) -> Report {
         assert_eq!(self.intent, Intent::Push, "only a push is received");
-        let machine = Receiver::server(options.agent());
-        run(self.transport, self.decoder, &self.rest, machine, ToStorage(storage), pulse, on).await
+        let features = options.compress.features();
+        let machine = Receiver::server(options.agent()).with_features(features, self.hello.features);
+        run(self.transport, self.decoder, &self.rest, machine, ToStorage(storage), pulse, &options.compress, on).await
     }
 
     /// Serves a pull or a listing.
@@ -258,8 +268,9 @@ impl<T: Transport> Accepted<T> {
         on: impl FnMut(&Event),
     ) -> Report {
         assert_ne!(self.intent, Intent::Push, "a push is received, not sent");
-        let machine = Sender::server(&self.hello, self.intent, options.wishes(), options.agent());
-        run(self.transport, self.decoder, &self.rest, machine, FromSource(source), pulse, on).await
+        let machine = Sender::server(&self.hello, self.intent, options.wishes(), options.agent())
+            .with_features(options.compress.features());
+        run(self.transport, self.decoder, &self.rest, machine, FromSource(source), pulse, &options.compress, on).await
     }
 
     /// Ends the session with an error (forbidden, busy, shutting down), so that the client is told.
@@ -268,6 +279,7 @@ impl<T: Transport> Accepted<T> {
     }
 }
 
+#[allow(clippy::too_many_arguments, reason = "each is one thing that a session consists of")]
 async fn run<T, M, F, P>(
     transport: T,
     decoder: Decoder,
@@ -275,6 +287,7 @@ async fn run<T, M, F, P>(
     machine: M,
     files: F,
     pulse: P,
+    compress: &Compress,
     on: impl FnMut(&Event),
 ) -> Report
 where
@@ -283,7 +296,7 @@ where
     F: Files<Op = M::Op, Done = M::Done>,
     P: Pulse,
 {
-    Driver::new(transport, decoder, head, machine, files, pulse, on).run().await
+    Driver::new(transport, decoder, head, machine, files, pulse, compress.clone(), on).run().await
 }
 
 /// Sender's files, as the driver wants them.

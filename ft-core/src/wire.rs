@@ -47,6 +47,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Counts what is left and passes it by.
+    pub(crate) fn rest(&mut self) -> u32 {
+        let n = self.rest.len();
+        self.rest = &[];
+        self.at += n as u64;
+        u32::try_from(n).unwrap_or(u32::MAX)
+    }
+
     fn take(&mut self, n: usize) -> Result<&'a [u8], Wrong> {
         let Some((taken, rest)) = self.rest.split_at_checked(n) else {
             return Err(self.wrong(&format!("FT-7: {n} more bytes of payload"), &self.rest.len().to_string()));

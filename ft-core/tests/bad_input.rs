@@ -125,7 +125,7 @@ fn refusals(answer: &[u8]) -> String {
             Item::Frame(Frame::Ack1(id, _, Verdict::Refused(e))) => out += &format!(" | refused {id}: {e}"),
             Item::Frame(Frame::Error(id, e)) if id > 0 => out += &format!(" | failed {id}: {e}"),
             Item::Frame(Frame::Error(_, e)) => out += &format!(" | told: {}", e.code.name()),
-            Item::Preamble(_) | Item::Frame(_) | Item::BadOffer(..) | Item::Content(_) => {}
+            Item::Preamble(_) | Item::Frame(_) | Item::BadOffer(..) | Item::Content(_) | Item::Zdata(..) => {}
         }
     }
     out

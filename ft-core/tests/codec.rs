@@ -1,6 +1,6 @@
 //! The codec against its specification: every frame there and back, in every segmentation, and nothing of it silently wrong.
 
-use ft_core::codec::{Decoder, Item, encode};
+use ft_core::codec::{Decoder, Item, encode, encode_zdata};
 use ft_core::error::{CODES, Code, FileError, Retry};
 use ft_core::frame::{
     Ack2, Compare, Frame, Hello, Intent, Kind, Level, Links, Meta, Mtime, Offer, Overwrite, Verdict, Want,
@@ -29,8 +29,13 @@ fn frames() -> Vec<Frame> {
     let error = FileError::new(Code::NoSpace, Retry::Later, "no röom").at(77);
     let bare = Meta { mode: None, mtime: None, size: None, ..meta(Kind::File) };
     let want = Want { path: RelPath::root(), depth: u16::MAX, links: Links::Follow, last: true };
-    let hello =
-        Hello { intent: Some(Intent::Pull), max_streams: 7, max_offer_bytes: 9, features: 1 << 40, agent: "x".into() };
+    let hello = Hello {
+        intent: Some(Intent::Pull),
+        max_streams: 7,
+        max_offer_bytes: 9,
+        features: 1 << 40 | 1,
+        agent: "x".into(),
+    };
     vec![
         Frame::Hello(Hello { intent: None, ..hello.clone() }),
         Frame::Hello(hello),
@@ -54,6 +59,7 @@ fn frames() -> Vec<Frame> {
         Frame::Ack2(1, Ack2 { size: 5, level: Level::Durable, root: Root([5; 32]), path: meta(Kind::File).path }),
         Frame::Alive(0, 0),
         Frame::Data { stream: 9, offset: 1, len: 5 },
+        Frame::Zdata { stream: 9, offset: 6, len: 300, packed: 6 },
         Frame::Goodbye,
     ]
 }
@@ -62,6 +68,12 @@ fn frames() -> Vec<Frame> {
 fn session() -> Vec<u8> {
     let mut bytes = Versions { min: 1, max: 1 }.encode().to_vec();
     for frame in frames() {
+        if let Frame::Zdata { stream, offset, len, .. } = frame {
+            let payload = [&len.to_be_bytes()[..], b"packed"].concat();
+            encode_zdata(stream, offset, &payload, &mut bytes);
+            bytes.extend(payload);
+            continue;
+        }
         encode(&frame, &mut bytes);
         if matches!(frame, Frame::Data { .. }) {
             bytes.extend(b"hello");
@@ -83,6 +95,10 @@ fn feed(decoder: &mut Decoder, heard: &mut Heard, mut bytes: &[u8]) {
         match decoder.next(&mut bytes) {
             Ok(Some(Item::Frame(frame))) => heard.frames.push(frame),
             Ok(Some(Item::Content(content))) => heard.content.extend(content),
+            Ok(Some(Item::Zdata(frame, packed))) => {
+                heard.frames.push(frame);
+                heard.content.extend(packed);
+            }
             Ok(Some(Item::Preamble(_))) => {}
             Ok(Some(Item::BadOffer(id, error))) => heard.error = Some(format!("offer {id}: {error}")),
             Ok(None) => return,
@@ -102,7 +118,7 @@ fn every_frame_survives_the_wire() {
     let heard = decode(&session());
     assert_eq!(heard.error, None);
     assert_eq!(heard.frames, frames());
-    assert_eq!(heard.content, b"hello");
+    assert_eq!(heard.content, b"hellopacked");
 }
 
 #[test]

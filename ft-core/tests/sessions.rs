@@ -1,7 +1,8 @@
 //! Whole sessions over an in-memory stream: what a user of the crate sees.
 
-use ft_core::event::{Event, Report};
-use ft_core::frame::{Compare, Intent, Kind, Links, Mtime, Overwrite, Want};
+use ft_core::compress::Compress;
+use ft_core::event::{Direction, Event, Report};
+use ft_core::frame::{Compare, Frame, Intent, Kind, Links, Mtime, Overwrite, Want};
 use ft_core::memory::{Entry, Memory};
 use ft_core::path::RelPath;
 use ft_core::session::{self, NoPulse, Options};
@@ -18,11 +19,15 @@ fn want(path: &str) -> Want {
 }
 
 /// Serves one connection from `memory`, whatever the client wants.
-async fn serve(stream: DuplexStream, memory: Memory, mut on: impl FnMut(&Event)) -> Report {
+async fn serve(stream: DuplexStream, memory: Memory, on: impl FnMut(&Event)) -> Report {
+    serve_with(stream, memory, Options::default(), on).await
+}
+
+async fn serve_with(stream: DuplexStream, memory: Memory, options: Options, mut on: impl FnMut(&Event)) -> Report {
     let accepted = session::accept(stream, &[]).await.expect("a client that speaks ft/1");
     match accepted.intent() {
-        Intent::Push => accepted.receive(memory.storage(), &Options::default(), NoPulse, &mut on).await,
-        Intent::Pull | Intent::List => accepted.send(memory.source(), &Options::default(), NoPulse, &mut on).await,
+        Intent::Push => accepted.receive(memory.storage(), &options, NoPulse, &mut on).await,
+        Intent::Pull | Intent::List => accepted.send(memory.source(), &options, NoPulse, &mut on).await,
     }
 }
 
@@ -47,6 +52,44 @@ async fn push_lands_files_of_every_awkward_size_through_every_window() {
         assert_eq!((client.end.clone(), client.completed), (Ok(()), sizes.len() as u64), "window {window}: {client:?}");
         assert_eq!((server.end, server.completed), (Ok(()), sizes.len() as u64));
         assert_eq!(from.tree().files, to.tree().files);
+    }
+}
+
+/// Frames of content that were sent plain, and compressed.
+fn sent(events: &[Event]) -> (usize, usize) {
+    let count = |is: fn(&Frame) -> bool| {
+        events.iter().filter(|e| matches!(e, Event::Frame(Direction::Sent, frame) if is(frame))).count()
+    };
+    (count(|f| matches!(f, Frame::Data { .. })), count(|f| matches!(f, Frame::Zdata { .. })))
+}
+
+#[tokio::test]
+async fn content_goes_compressed_where_both_sides_can_and_plain_otherwise() {
+    let (on, off) = (Compress::On, Compress::Off);
+    for (ours, theirs, compressed) in [(&on, &on, true), (&on, &off, false), (&off, &on, false)] {
+        let with = |compress: &Compress| Options { compress: compress.clone(), ..Options::default() };
+        for pull in [false, true] {
+            let (from, to) = (Memory::new(), Memory::new());
+            let text: Vec<u8> = b"again and ".iter().copied().cycle().take(3 * MIB + 7).collect();
+            from.put(Entry::file("d/text", &text));
+            from.put(Entry::file("d/short", b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+            let (a, b) = tokio::io::duplex(1 << 14);
+            let mut events = Vec::new();
+            let note = |e: &Event| events.push(e.clone());
+            let (client, server) = if pull {
+                let options = with(theirs);
+                let client = session::pull(a, vec![want("d")], to.storage(), &options, NoPulse, |_| {});
+                tokio::join!(client, serve_with(b, from.clone(), with(ours), note))
+            } else {
+                let options = with(ours);
+                let client = session::push(a, from.source(), &options, NoPulse, note);
+                tokio::join!(client, serve_with(b, to.clone(), with(theirs), |_| {}))
+            };
+            assert_eq!((client.end.clone(), server.end.clone()), (Ok(()), Ok(())), "{client:?} {server:?}");
+            assert_eq!((client.left_held, server.left_held), (0, 0), "what is held is counted");
+            assert_eq!(to.content("d/text"), Some(text));
+            assert_eq!(sent(&events), if compressed { (2, 3) } else { (5, 0) }, "the short ones are not worth it");
+        }
     }
 }
 

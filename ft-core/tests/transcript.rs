@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use ft_core::codec::{Decoder, Item, encode};
+use ft_core::codec::{Decoder, Item, encode, encode_zdata};
 use ft_core::error::CODES;
 use ft_core::frame::{Compare, Frame, Intent, Level, Verdict};
 use ft_core::hash::{Root, TreeHasher};
@@ -57,6 +57,15 @@ fn decode(mark: &str, side: &str) -> (Vec<Frame>, Vec<u8>) {
                 content.extend(piece);
             }
             Item::BadOffer(stream, error) => panic!("stream {stream}: {error}"),
+            Item::Zdata(frame, packed) => {
+                let Frame::Zdata { stream, offset, len, .. } = frame else { panic!("not ZDATA: {frame:?}") };
+                let payload = [&len.to_be_bytes()[..], &packed].concat();
+                encode_zdata(stream, offset, &payload, &mut again);
+                again.extend(payload);
+                found.push(frame.name());
+                frames.push(frame);
+                content.extend(packed);
+            }
         }
     }
     assert!(decoder.at_boundary() && input.is_empty(), "{mark} {side} ends between two frames");
@@ -98,6 +107,16 @@ fn pull_transcript_is_what_the_codec_reads_and_writes() {
     let ends = server.iter().filter(|f| matches!(f, Frame::End(_, 0, root) if *root == Root::of(b""))).count();
     assert_eq!(ends, 2, "an empty file and a folder");
     assert!(server.iter().any(|f| matches!(f, Frame::Done(1, 2, Some(error)) if error.code.name() == "permission")));
+}
+
+#[test]
+fn compressed_transcript_is_what_the_codec_reads_and_writes() {
+    let (client, packed) = decode("transcript-zdata", "c2s");
+    let [Frame::Hello(hello), Frame::Zdata { stream: 1, offset: 0, len: 200, packed: 10 }] = &client[..] else {
+        panic!("unexpected frames: {client:?}")
+    };
+    assert_eq!(hello.features, ft_core::compress::FEATURE);
+    assert_eq!(zstd::bulk::decompress(&packed, 1000).unwrap(), [b'a'; 200]);
 }
 
 /// Byte i is i mod 251.

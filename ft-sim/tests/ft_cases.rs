@@ -37,6 +37,12 @@ fn three_files_in_one_session_keep_every_promise() {
 }
 
 #[test]
+fn compressed_content_keeps_every_promise() {
+    search("ft-push-compressed", &everywhere(1_000));
+    search("ft-pull-compressed", &everywhere(1_000));
+}
+
+#[test]
 fn disk_that_fails_and_forgets_never_breaks_a_promise() {
     let plan = Plan { deviations: 0, cuts: vec![Fault::Crash(Party::Server)], runs: 2_000, ..Plan::default() };
     search("ft-push-disk", &plan);

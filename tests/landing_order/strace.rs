@@ -150,7 +150,7 @@ pub(super) fn frames(calls: &[Call], names: &[&str]) -> Vec<(Span, Frame)> {
         let mut input = &bytes[..count];
         while !input.is_empty() {
             match decoder.next(&mut input).expect("ft/1") {
-                Some(Item::Frame(frame)) => found.push((call.span, frame)),
+                Some(Item::Frame(frame) | Item::Zdata(frame, _)) => found.push((call.span, frame)),
                 Some(Item::Preamble(_) | Item::Content(_)) | None => {}
                 Some(Item::BadOffer(..)) => panic!("every name was legal"),
             }

@@ -272,9 +272,9 @@ def _meta(meta: Meta) -> bytes:
     return head + meta.target + _path(meta.path)
 
 
-def hello(intent: int, streams: int, offer_bytes: int, agent: str) -> Frame:
+def hello(intent: int, streams: int, offer_bytes: int, agent: str, features: int = 0) -> Frame:
     name = agent.encode()
-    return Frame(HELLO, payload=struct.pack(">BIIQB", intent, streams, offer_bytes, 0, len(name)) + name)
+    return Frame(HELLO, payload=struct.pack(">BIIQB", intent, streams, offer_bytes, features, len(name)) + name)
 
 
 def error(stream: int, fault: Fault, offset: int = 0) -> Frame:

@@ -13,6 +13,11 @@ import ft1_wire as w
 from ft1_hash import ROOT, UNIT, blake3, parent, subtree
 
 
+ZDATA = 0x26
+"""A frame that this peer can show and does not speak: it never announces the feature."""
+NAMES = {**w.NAMES, ZDATA: "ZDATA"}
+
+
 def line(side: str, data: bytes, comment: str) -> None:
     """Prints bytes, at most 16 a line."""
     for i in range(0, len(data), 16):
@@ -22,9 +27,9 @@ def line(side: str, data: bytes, comment: str) -> None:
 
 def header(side: str, frame: w.Frame, note: str) -> None:
     data = w.encode(frame)
-    print(f"; {w.NAMES[frame.type]}: {note}")
+    print(f"; {NAMES[frame.type]}: {note}")
     line(side, data[0:4], f"length {len(frame.payload)}")
-    line(side, data[4:8], f"type {w.NAMES[frame.type]}, flags 0, reserved 0")
+    line(side, data[4:8], f"type {NAMES[frame.type]}, flags 0, reserved 0")
     line(side, data[8:16], f"offset {frame.offset}")
     line(side, data[16:20], f"stream {frame.stream}")
     line(side, data[20:24], "CRC32C of the payload" if frame.type != w.DATA else "0: DATA has no payload checksum")
@@ -131,6 +136,19 @@ def pull() -> None:
     fields("c2s", w.goodbye(), "the receiver is done, too", [])
 
 
+def zdata() -> None:
+    """The worked example of §5.9: 200 times the letter a, as a zstd frame made by hand (RFC 8878)."""
+    preamble("c2s", "as ever")
+    hello = w.hello(w.PUSH, 0, 0, "peer.py", features=1)
+    fields("c2s", hello, "feature bit 0: this side reads ZDATA", hello_parts(hello, "1 push"))
+    zstd = bytes.fromhex("28b52ffd 20 c8 430600 61")
+    frame = w.Frame(ZDATA, 1, 0, struct.pack(">I", 200) + zstd)
+    fields("c2s", frame, "200 bytes of content in 10 (OFFER is left out here, and what the server says)", [
+        (4, "content: 200 bytes"), (4, "zstd: magic"), (1, "one segment, its length in a byte"), (1, "length 200"),
+        (3, "last block, run-length, 200 bytes"), (1, "'a'"),
+    ])  # fmt: skip
+
+
 def resume() -> None:
     """The worked example of §6.3."""
     length = 5 * UNIT + 3
@@ -160,4 +178,4 @@ def resume() -> None:
 
 
 if __name__ == "__main__":
-    {"push": push, "pull": pull, "resume": resume}[sys.argv[1]]()
+    {"push": push, "pull": pull, "zdata": zdata, "resume": resume}[sys.argv[1]]()

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ft_core::compress::Compress;
 use ft_core::error::{Code, Retry};
 use ft_core::event::Report;
 use ft_core::frame::{Compare, Level, Links, Overwrite, Want};
@@ -12,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::interrupt::{INTERRUPTED, Interrupt};
-use crate::args::{CompareArg, Connection, Durability, LinksArg, OverwriteArg, Transfer};
+use crate::args::{CompareArg, CompressArg, Connection, Durability, LinksArg, OverwriteArg, Transfer};
 use crate::disk::{Filter, Notes, Root};
 use crate::exit::{Exit, Stop};
 use crate::limits::{LEFTOVERS_SHOWN, PULSE, SETTLE};
@@ -184,13 +185,23 @@ pub(super) fn exit_for(ended: &Ended, counts: Counts) -> Exit {
     }
 }
 
-/// Wishes that travel on the wire.
-pub(super) fn options(transfer: &Transfer) -> Options {
+/// Wishes that travel on the wire; whether content is compressed depends on the connection.
+pub(super) fn options(transfer: &Transfer, stream: &Stream) -> Options {
     Options {
         agent: AGENT.into(),
         overwrite: transfer.overwrite.map_or(Overwrite::Default, overwrite),
         compare: compare(transfer),
         level: level(transfer.durability),
+        compress: compress(transfer.compress, stream),
+    }
+}
+
+/// `--compress`, for one connection.
+pub(super) fn compress(arg: CompressArg, stream: &Stream) -> Compress {
+    match arg {
+        CompressArg::Auto => Compress::While(stream.slow()),
+        CompressArg::On => Compress::On,
+        CompressArg::Off => Compress::Off,
     }
 }
 

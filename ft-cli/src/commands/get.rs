@@ -319,7 +319,7 @@ impl Job {
         let wants = lock(open).clone();
         let mut refused = Vec::new();
         let pulse = client::pulse(self.transfer.connection.timeout).until(self.interrupt.asked());
-        let options = client::options(&self.transfer);
+        let options = client::options(&self.transfer, &stream);
         let report =
             session::pull(carry::over(stream, self.transfer.copy), wants.clone(), storage, &options, pulse, |event| {
                 if let Event::WantDone(number, Some(error)) = event {

@@ -1,5 +1,6 @@
 //! `ls`: what a server has.
 
+use ft_core::compress::Compress;
 use ft_core::error::Retry;
 use ft_core::event::Event;
 use ft_core::frame::{Compare, Kind, Level, Links, Meta, Overwrite, Want};
@@ -72,6 +73,7 @@ pub(super) async fn list(
             overwrite: Overwrite::Default,
             compare: Compare::None,
             level: Level::Cached,
+            compress: Compress::Off,
         };
         let gone = Notify::new();
         let session = session::list(stream, wants.clone(), &options, client::pulse(connection.timeout), |event| {

@@ -111,6 +111,7 @@ pub(super) fn walk(args: &Plan, screen: &Screen) -> Result<WalkOptions, Stop> {
         filter: client::filter(&args.transfer)?,
         notes,
         carried: carry::CARRIES && !args.transfer.copy,
+        ..WalkOptions::default()
     })
 }
 
@@ -167,11 +168,12 @@ impl Job {
         };
         let done = self.tally.clone();
         let skip = move |path: &RelPath| done.is_done(path);
-        let disk = DiskSource::push(self.paths.clone(), self.into.clone(), self.walk.clone(), skip);
+        let options = client::options(&self.transfer, &stream);
+        let walk = WalkOptions { compress: options.compress.clone(), ..self.walk.clone() };
+        let disk = DiskSource::push(self.paths.clone(), self.into.clone(), walk, skip);
         let source = WishfulSource::new(disk, !self.transfer.no_resume);
         let mut watch = Watch::sender(self.screen.clone(), self.tally.clone(), self.number);
         let pulse = client::pulse(self.transfer.connection.timeout).until(self.interrupt.asked());
-        let options = client::options(&self.transfer);
         let transport = carry::over(stream, self.transfer.copy);
         let report = session::push(transport, source, &options, pulse, |event| watch.event(event)).await;
         watch.closed(&report);
@@ -202,7 +204,7 @@ async fn pipe(args: &Plan, screen: &Screen, tally: &Tally, interrupt: &Interrupt
     let source = DiskSource::stdin(io::stdin(), into);
     let mut watch = Watch::sender(screen.clone(), tally.clone(), 1);
     let pulse = client::pulse(args.transfer.connection.timeout).until(interrupt.asked());
-    let options = client::options(&args.transfer);
+    let options = client::options(&args.transfer, &stream);
     let report = session::push(stream, source, &options, pulse, |event| watch.event(event)).await;
     watch.closed(&report);
     if tally.wants_retry() {

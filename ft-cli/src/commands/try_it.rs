@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ft_core::compress::Compress;
 use ft_core::event::{Direction, Event, Report};
 use ft_core::frame::{Compare, Frame, Hello, Kind, Level, Links, Overwrite, Verdict};
 use ft_core::hash::Root as Hash;
@@ -147,6 +148,7 @@ async fn send(args: &TryArgs, port: u16, teller: Teller, mut watch: Watch) -> Re
         overwrite: Overwrite::Replace,
         compare: Compare::None,
         level: Level::Durable,
+        compress: Compress::Off,
     };
     let pulse = client::pulse(IDLE_TIMEOUT);
     let report = session::push(stream, source, &options, pulse, |event| {
@@ -191,6 +193,12 @@ async fn tell(mut facts: UnboundedReceiver<Seen>, screen: &Screen) -> Frames {
                 Frame::Data { len, .. } => {
                     frames.data += 1;
                     frames.bytes += u64::from(*len);
+                    content = (content.0 + 1, content.1 + u64::from(*len));
+                    continue;
+                }
+                Frame::Zdata { len, packed, .. } => {
+                    frames.data += 1;
+                    frames.bytes += u64::from(*packed);
                     content = (content.0 + 1, content.1 + u64::from(*len));
                     continue;
                 }
@@ -253,6 +261,7 @@ fn frame_words(frame: &Frame) -> String {
             Verdict::Refused(error) => format!("ACK1: refused, {error}"),
         },
         Frame::Data { .. } => "DATA".into(),
+        Frame::Zdata { .. } => "ZDATA".into(),
         Frame::Hole { .. } => "HOLE".into(),
         Frame::End(_, size, root) => format!("END: {size} bytes, BLAKE3 {}", short(root)),
         Frame::Ack2(_, ack) => {

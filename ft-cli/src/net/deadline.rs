@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,8 +14,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 
 use super::pace::{Pace, Way};
-use super::path::Fit;
-use crate::limits::PATH_LOOK;
+use super::path::{Fit, is_slow};
+use crate::limits::{COMPRESS_BELOW, PATH_LOOK};
 
 /// A stream whose reads and writes fail with [`io::ErrorKind::TimedOut`] when nothing has moved for `idle`.
 ///
@@ -27,6 +29,8 @@ use crate::limits::PATH_LOOK;
 pub struct Deadline<S> {
     stream: S,
     pace: Option<Pace>,
+    /// The path turned out slower than compression.
+    slow: Arc<AtomicBool>,
     /// What looks at the stream now and then, and when it does next.
     watch: Option<(Instant, Watch<S>)>,
     idle: Duration,
@@ -41,14 +45,23 @@ type Watch<S> = Box<dyn FnMut(&S) + Send>;
 impl<S> Deadline<S> {
     /// Wraps `stream`; `idle` is the longest silence.
     pub fn new(stream: S, idle: Duration) -> Self {
-        Self { stream, pace: None, watch: None, idle, timer: Box::pin(tokio::time::sleep(idle)), waiting: None }
+        let slow = Arc::default();
+        Self { stream, pace: None, slow, watch: None, idle, timer: Box::pin(tokio::time::sleep(idle)), waiting: None }
     }
 
     /// Holds both ways back to what `pace` allows.
     #[must_use]
     pub fn paced(mut self, pace: Option<Pace>) -> Self {
+        if pace.as_ref().is_some_and(|pace| pace.rate() < COMPRESS_BELOW) {
+            self.slow.store(true, Ordering::Relaxed);
+        }
         self.pace = pace;
         self
+    }
+
+    /// Whether what goes this way is worth compressing, as far as is known; it changes while bytes flow.
+    pub fn slow(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.slow)
     }
 
     /// Lets `look` see the stream every [`PATH_LOOK`] while it is used.
@@ -141,7 +154,14 @@ impl Deadline<TcpStream> {
     /// A connection that suits its path, now and while it is used; `idle` as in [`Deadline::new`].
     pub fn fitted(stream: TcpStream, idle: Duration) -> Self {
         let mut fit = Fit::new(&stream);
-        Self::new(stream, idle).watched(move |stream| fit.look(stream))
+        let connection = Self::new(stream, idle);
+        let slow = connection.slow();
+        connection.watched(move |stream| {
+            fit.look(stream);
+            if let Some(measured) = fit.measured() {
+                slow.store(is_slow(&measured, slow.load(Ordering::Relaxed)), Ordering::Relaxed);
+            }
+        })
     }
 }
 
@@ -253,6 +273,7 @@ impl Pulse for Beat {
 mod tests {
     use super::*;
     use crate::net::Meter;
+    use std::sync::atomic::AtomicUsize;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::{advance, sleep};
 
@@ -328,17 +349,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn watched_stream_is_looked_at_now_and_then_and_not_each_time() {
         let (near, mut far) = tokio::io::duplex(1 << 20);
-        let looks = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        let count = std::sync::Arc::clone(&looks);
+        let looks = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&looks);
         let mut near = Deadline::new(near, IDLE).watched(move |_| {
-            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            count.fetch_add(1, Ordering::Relaxed);
         });
         for _ in 0..100 {
             far.write_u8(1).await.unwrap();
             near.read_u8().await.unwrap();
             advance(Duration::from_millis(10)).await;
         }
-        assert!((8..=10).contains(&looks.load(std::sync::atomic::Ordering::Relaxed)), "{looks:?}");
+        assert!((8..=10).contains(&looks.load(Ordering::Relaxed)), "{looks:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -96,6 +96,11 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// Bytes a second of the whole meter.
+    pub fn rate(&self) -> u64 {
+        self.meter.rate
+    }
+
     /// Bytes that may go now, at least 1; pending until some may, and then the task is woken.
     ///
     /// # Cancel safety

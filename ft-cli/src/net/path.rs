@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::limits::{LONG_RTT, LOSS_SEGMENTS, LOSS_SHARE, PATH_RATE, SEND_BUFFER_MAX, SHORT_RTT};
+use crate::limits::{COMPRESS_BELOW, LONG_RTT, LOSS_SEGMENTS, LOSS_SHARE, PATH_RATE, SEND_BUFFER_MAX, SHORT_RTT};
 use crate::proxy::Measured;
 
 /// Names of congestion controls that fill a path without loss as fast as the machine can, the better first.
@@ -89,6 +89,16 @@ fn send_buffer(rtt: Duration) -> Option<usize> {
     let under_way = u64::try_from(rtt.as_micros()).ok()?.checked_mul(PATH_RATE)? / 1_000_000;
     let bytes = usize::try_from(under_way + under_way / 2).ok()?;
     (rtt >= SHORT_RTT).then_some(bytes.min(SEND_BUFFER_MAX))
+}
+
+/// Whether compression would help: the path takes less than a core can compress. `now` is the answer so far, which stands
+/// where nothing is learned: what a program limits says nothing of the path, unless it is fast all the same.
+pub(super) fn is_slow(m: &Measured, now: bool) -> bool {
+    let is_below = m.delivery_rate < COMPRESS_BELOW;
+    match m.is_program_limited || m.delivery_rate == 0 {
+        true => now && is_below,
+        false => is_below || (now && m.delivery_rate < 2 * COMPRESS_BELOW),
+    }
 }
 
 /// The path is long and loses more than a full queue now and then would.
@@ -242,6 +252,23 @@ mod tests {
         assert_eq!(long, 2 * short);
         assert!(send_buffer(100 * MS).unwrap() >= 3 * 12_500_000 / 2, "1 Gbit/s, and what wakes a program");
         assert_eq!(send_buffer(Duration::from_secs(3600)), Some(SEND_BUFFER_MAX));
+    }
+
+    #[test]
+    fn path_is_slow_when_it_takes_less_than_a_core_compresses_and_stays_so_while_nothing_is_learned() {
+        let at = |delivery_rate, is_program_limited| Measured {
+            delivery_rate,
+            is_program_limited,
+            ..measured(50 * MS, 1_000, 0)
+        };
+        assert!(is_slow(&at(1_000_000, false), false));
+        assert!(!is_slow(&at(1_000_000, true), false), "the program had nothing to send");
+        assert!(is_slow(&at(1_000_000, true), true));
+        assert!(!is_slow(&at(COMPRESS_BELOW, false), false));
+        assert!(is_slow(&at(COMPRESS_BELOW, false), true), "no flutter at the border");
+        assert!(!is_slow(&at(COMPRESS_BELOW, true), true), "compression has become what limits");
+        assert!(!is_slow(&at(2 * COMPRESS_BELOW, false), true));
+        assert!(!is_slow(&at(0, false), false), "nothing is known");
     }
 
     #[test]

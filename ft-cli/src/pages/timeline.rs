@@ -132,7 +132,7 @@ pub(crate) fn frames(bytes: &[u8]) -> Vec<Message> {
         let to = decoder.offset();
         let label = match &item {
             Item::Preamble(_) => "preamble",
-            Item::Frame(frame) => frame.name(),
+            Item::Frame(frame) | Item::Zdata(frame, _) => frame.name(),
             Item::BadOffer(..) => "OFFER",
             Item::Content(_) => {
                 // Content belongs to the DATA frame in front of it.

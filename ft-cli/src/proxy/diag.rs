@@ -138,7 +138,7 @@ impl Diag {
     ///
     /// The kernel does not answer, or not in the layout of its documentation.
     pub fn find(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<Option<Seen>> {
-        Ok(self.answer(local, remote)?.as_deref().map(seen).transpose()?)
+        self.answer(local, remote)?.as_deref().map(seen).transpose()
     }
 
     /// What the kernel has measured of the path from `local` to `remote`; `None` if there is no such socket, or the kernel

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ft_core::compress::Compress;
 use ft_core::error::SessionError;
 use ft_core::event::{Event, Report};
 use ft_core::frame::{Compare, Intent, Links, Mtime, Overwrite, Want};
@@ -63,6 +64,8 @@ pub(crate) struct FtSetup {
     pub(crate) same_time: bool,
     pub(crate) compare: Compare,
     pub(crate) overwrite: Overwrite,
+    /// Both sides compress what shrinks.
+    pub(crate) compress: bool,
     /// Bytes of room on the receiver's disk.
     pub(crate) room: Option<u64>,
     /// The receiver lands on a disk that may fail and forget, with this mistake in its landing.
@@ -87,6 +90,7 @@ impl FtSetup {
             same_time: false,
             compare: Compare::Quick,
             overwrite: Overwrite::Default,
+            compress: false,
             room: None,
             disk: None,
             window: None,
@@ -279,7 +283,8 @@ impl Game {
     }
 
     fn of(setup: Rc<FtSetup>) -> Self {
-        let options = Options { overwrite: setup.overwrite, compare: setup.compare, ..Options::default() };
+        let compress = if setup.compress { Compress::On } else { Compress::Off };
+        let options = Options { overwrite: setup.overwrite, compare: setup.compare, compress, ..Options::default() };
         Self { setup, options: Rc::new(options), benign: OnceCell::new() }
     }
 

@@ -15,6 +15,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use ft_core::compress::Compress;
 use ft_core::event::Report;
 use ft_core::frame::{Compare, Intent, Kind, Level, Links, Mtime, Overwrite, Want};
 use ft_core::limits::CONNECTION_BYTES;
@@ -320,7 +321,8 @@ impl Game {
         memory: &Memory,
     ) -> (Option<String>, Option<Heard>) {
         let (overwrite, compare, level) = (Overwrite::KeepBoth, script.compare, Level::Durable);
-        let options = Options { agent: "ours".to_owned(), overwrite, compare, level };
+        // Only a stranger who announces that it can gets or may send content compressed.
+        let options = Options { agent: "ours".to_owned(), overwrite, compare, level, compress: Compress::On };
         let (time, idle, tracer) = (ground.time(), ground.idle(), ground.world().tracer());
         let (time_there, script) = (time.clone(), Rc::clone(script));
         let stranger =

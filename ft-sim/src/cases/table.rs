@@ -118,6 +118,14 @@ fn small() -> FtSetup {
     FtSetup { files: vec![("f".to_owned(), content(1, 100))], retry: false, ..FtSetup::one(Way::Push) }
 }
 
+/// One file that shrinks, one that is too short to be tried.
+fn compressed(way: Way) -> FtSetup {
+    let mut setup = FtSetup::one(way);
+    let words = b"again and again and ".iter().copied().cycle().take(400).collect();
+    setup.files = vec![("a".to_owned(), content(1, 60)), ("f".to_owned(), words)];
+    FtSetup { compress: true, ..setup }
+}
+
 fn long() -> FtSetup {
     let mut setup = FtSetup::one(Way::Push);
     setup.files = vec![("f".to_owned(), content(1, 64 * 1024))];
@@ -150,6 +158,24 @@ pub(super) const CASES: &[Case] = &[
         worlds: WORLDS,
         stands: true,
         setup: || Setup::Ft(three()),
+        faults: all_faults,
+    },
+    Case {
+        name: "ft-push-compressed",
+        question: "Does a push keep every promise when its content goes compressed?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(compressed(Way::Push)),
+        faults: all_faults,
+    },
+    Case {
+        name: "ft-pull-compressed",
+        question: "Does a pull keep every promise when its content goes compressed?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(compressed(Way::Pull)),
         faults: all_faults,
     },
     Case {

@@ -29,6 +29,9 @@ pub(crate) fn codec(visit: &mut impl Visit) {
             visit.decoder(&format!("{mark} {side}"), &Decoder::new(), &bytes, feed_codec);
         }
     }
+    // The worked example of §5.9 shows one direction.
+    let bytes = transcript("transcript-zdata", "c2s");
+    visit.decoder("transcript-zdata c2s", &Decoder::new(), &bytes, feed_codec);
 }
 
 /// Lab A: both directions.

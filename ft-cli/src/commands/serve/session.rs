@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ft_core::compress::Compress;
 use ft_core::dialect::{Detected, detect, detect_after_quiet};
 use ft_core::error::{Code, FileError, Retry, SessionError};
 use ft_core::frame::{Compare, Intent, Level, Links, Overwrite};
@@ -122,6 +123,7 @@ async fn sniff(stream: &mut Stream, head: &mut Vec<u8>) -> Detected {
 
 /// An ft/1 session.
 async fn ft1(stream: Stream, head: &[u8], shared: &Shared, who: &Who) -> Exit {
+    let compress = client::compress(shared.args.compress, &stream);
     let accepted = match timeout(HELLO_TIMEOUT, session::accept(carry::over(stream, shared.args.copy), head)).await {
         Ok(Ok(accepted)) => accepted,
         Ok(Err(error)) => return turned_away(shared, who, &error.to_string()),
@@ -135,7 +137,7 @@ async fn ft1(stream: Stream, head: &[u8], shared: &Shared, who: &Who) -> Exit {
         let _ = timeout(BUSY_TIMEOUT, accepted.refuse(refusal)).await;
         return turned_away(shared, who, &text);
     }
-    transfer(accepted, shared, who).await
+    transfer(accepted, compress, shared, who).await
 }
 
 /// A client that never got as far as a session.
@@ -154,13 +156,14 @@ fn forbidden(shared: &Shared, intent: Intent) -> Option<FileError> {
     Some(FileError::new(Code::Forbidden, Retry::Never, text))
 }
 
-async fn transfer(accepted: Accepted<carry::Carried>, shared: &Shared, who: &Who) -> Exit {
+async fn transfer(accepted: Accepted<carry::Carried>, compress: Compress, shared: &Shared, who: &Who) -> Exit {
     let tally = Tally::default();
     let options = Options {
         agent: client::AGENT.into(),
         compare: Compare::Quick,
         // How well what is fetched must be stored is for the one to say who fetches it.
         level: Level::Cached,
+        compress,
         ..Options::default()
     };
     let pulse = client::pulse(shared.args.timeout);
@@ -180,6 +183,7 @@ async fn transfer(accepted: Accepted<carry::Carried>, shared: &Shared, who: &Who
                 filter: None,
                 notes: None,
                 carried: carry::CARRIES && !shared.args.copy,
+                compress: options.compress.clone(),
             };
             let source = shared.root.source(walk);
             accepted.send(source, &options, pulse, |event| watch.event(event)).await

@@ -17,6 +17,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Poll};
 
 use ft_core::carry::Bulk;
+use ft_core::compress::Compress;
 use ft_core::error::FileError;
 use ft_core::frame::Links;
 use ft_core::path::RelPath;
@@ -44,11 +45,13 @@ pub struct WalkOptions {
     pub notes: Option<Notes>,
     /// The transport carries content: of large files only where it is is handed over.
     pub carried: bool,
+    /// While content is wanted compressed, it is read into memory all the same.
+    pub compress: Compress,
 }
 
 impl Default for WalkOptions {
     fn default() -> Self {
-        Self { links: Links::Skip, filter: None, notes: None, carried: false }
+        Self { links: Links::Skip, filter: None, notes: None, carried: false, compress: Compress::Off }
     }
 }
 

@@ -168,8 +168,9 @@ impl Worker {
                 read_stream(reader, spare, max).map_err(|e| fault("read", &entry.path, &e))?
             }
             (Origin::File { stat, .. }, Some(file)) => {
-                // What is hashed here has to be in memory anyway.
-                let carried = self.options.carried && reading.hasher.is_none();
+                // What is hashed here, or may be compressed, has to be in memory anyway.
+                let in_memory = reading.hasher.is_some() || self.options.compress.is_wanted();
+                let carried = self.options.carried && !in_memory;
                 read_file(file, stat, &mut reading.extent, offset, max, spare, carried)
                     .map_err(|e| fault("read", &entry.path, &e))?
             }

@@ -69,6 +69,7 @@ fn stream_of(frame: &Frame) -> StreamId {
         | Frame::Error(stream, _)
         | Frame::Ack1(stream, ..)
         | Frame::Data { stream, .. }
+        | Frame::Zdata { stream, .. }
         | Frame::Hole { stream, .. }
         | Frame::End(stream, ..)
         | Frame::Ack2(stream, _)
@@ -175,6 +176,11 @@ impl Log {
             Frame::Data { stream, offset, len } => {
                 let end = offset + u64::from(*len);
                 note(NoteKind::Frame, format_args!("DATA #{stream} {offset}..{end}"));
+                self.check_agreed(*stream);
+            }
+            Frame::Zdata { stream, offset, len, packed } => {
+                let end = offset + u64::from(*len);
+                note(NoteKind::Frame, format_args!("ZDATA #{stream} {offset}..{end} in {packed}"));
                 self.check_agreed(*stream);
             }
             Frame::Hole { stream, offset, len } => {

@@ -3,8 +3,8 @@
 use super::OLD;
 use super::Script;
 use super::wire::{
-    Meta, ack1, ack2, data, data_header, done, end, error, failure, frame, goodbye, hello, kind, named, offer, patched,
-    path, preamble, root, want,
+    Meta, ack1, ack2, data, data_header, done, end, error, failure, frame, goodbye, hello, hello_with, kind, named,
+    offer, patched, path, preamble, root, run_of, want, zdata,
 };
 
 const FIVE: &[u8] = b"hello";
@@ -30,7 +30,11 @@ fn puller(name: &'static str, rule: &'static str) -> Script {
 
 /// Every one of them; the first does nothing wrong.
 pub(super) fn all() -> Vec<Script> {
-    [openings(), good_pushes(), bad_headers(), bad_payloads(), bad_names(), bad_pushes(), good_pulls(), bad_pulls()]
+    let more = [compressed(), good_pulls(), bad_pulls()];
+    [openings(), good_pushes(), bad_headers(), bad_payloads(), bad_names(), bad_pushes()]
+        .into_iter()
+        .chain(more)
+        .collect::<Vec<_>>()
         .into_iter()
         .flatten()
         .collect()
@@ -382,6 +386,50 @@ fn bad_pushes() -> Vec<Script> {
         pusher("speaks after GOODBYE", "FT-31").say(&[&goodbye(), &goodbye()]),
         pusher("offers after GOODBYE", "FT-31").say(&[&goodbye(), &offer(1, "new", 5)]),
         pusher("offers a bad name after GOODBYE", "FT-31").say(&[&goodbye(), &offer(1, "../x", 5)]),
+    ]
+}
+
+/// Who announces that it reads ZDATA, and what it makes of that.
+fn compressed() -> Vec<Script> {
+    let pusher = |name, rule| {
+        Script::new(name, rule).say(&[&preamble(1, 1), &hello_with(1, 64, 65_536, 1), &offer(1, "new", 200)]).hear(2)
+    };
+    let (all, run) = ([b'a'; 200], run_of(b'a', 200));
+    let with = |name, rule, bytes: &[u8]| pusher(name, rule).say(&[bytes]);
+    let tail = [&end(1, &all)[..], &goodbye()].concat();
+    let mut torn = zdata(1, 0, 200, &run);
+    torn[40] ^= 1;
+    vec![
+        with("pushes compressed", "", &[zdata(1, 0, 200, &run), tail.clone()].concat()),
+        pusher("pushes both ways", "").say(&[
+            &data(1, 0, &all[..50]),
+            &zdata(1, 50, 100, &run_of(b'a', 100)),
+            &data(1, 150, &all[150..]),
+            &tail,
+        ]),
+        offerer("compresses without a word", "FT-4").say(&[&zdata(1, 0, 200, &run)]),
+        with("unpacks to more than it said", "FT-76", &zdata(1, 0, 199, &run)),
+        with("unpacks to less than it said", "FT-76", &zdata(1, 0, 200, &run_of(b'a', 199))),
+        with("is longer than its content", "FT-76", &zdata(1, 0, 14, &run)),
+        with("says more than a frame unpacks to", "FT-76", &zdata(1, 0, (1 << 20) + 1, &run)),
+        with("says nothing but a length", "FT-3", &frame(kind::ZDATA, 1, 0, &[0, 0, 0, 200])),
+        with(
+            "says too much",
+            "FT-3",
+            &patched(frame(kind::ZDATA, 1, 0, &[0; 9]), 0, &((1 << 20) + 1_u32).to_be_bytes()),
+        ),
+        with("packs what is no zstd", "FT-76", &zdata(1, 0, 200, b"no zstd at all")),
+        with("packs two frames", "FT-76", &zdata(1, 0, 200, &[run_of(b'a', 100), run_of(b'a', 100)].concat())),
+        with("packs half a frame", "FT-76", &zdata(1, 0, 200, &run[..9])),
+        with("tears what it packed", "FT-6", &torn),
+        with("passes the size compressed", "FT-25", &zdata(1, 0, 201, &run_of(b'a', 201))),
+        with("leaves a gap compressed", "FT-24", &zdata(1, 3, 197, &run_of(b'a', 197))),
+        with("packs for stream 0", "FT-5", &zdata(0, 0, 200, &run)),
+        with("packs other content", "integrity", &[zdata(1, 0, 200, &run_of(b'b', 200)), tail].concat()),
+        Script::new("sends ZDATA to a sender", "FT-11")
+            .say(&[&preamble(1, 1), &hello_with(2, 64, 65_536, 1), &want(1, 1, 0, 9, &named("old"))])
+            .hear(3)
+            .say(&[&zdata(1, 0, 200, &run)]),
     ]
 }
 

@@ -17,6 +17,7 @@ pub(super) mod kind {
     pub(in super::super) const HOLE: u8 = 0x23;
     pub(in super::super) const END: u8 = 0x24;
     pub(in super::super) const ACK2: u8 = 0x25;
+    pub(in super::super) const ZDATA: u8 = 0x26;
     pub(in super::super) const ALIVE: u8 = 0x80;
 }
 
@@ -66,6 +67,21 @@ pub(super) fn data_header(stream: u32, offset: u64, len: usize) -> Vec<u8> {
     header(kind::DATA, stream, offset, u32::try_from(len).expect("a script's lengths are 32 bits"), 0)
 }
 
+/// ZDATA: the length that it states, and a zstd frame.
+pub(super) fn zdata(stream: u32, offset: u64, len: u32, zstd: &[u8]) -> Vec<u8> {
+    frame(kind::ZDATA, stream, offset, &[&len.to_be_bytes(), zstd].concat())
+}
+
+/// A zstd frame of one block (RFC 8878): this byte so many times, at most 255.
+pub(super) fn run_of(byte: u8, len: u8) -> Vec<u8> {
+    // Magic; one segment, its length in one byte; last block, run-length, its size.
+    let block = 1 | 1 << 1 | u32::from(len) << 3;
+    let mut out = vec![0x28, 0xb5, 0x2f, 0xfd, 0x20, len];
+    out.extend(&block.to_le_bytes()[..3]);
+    out.push(byte);
+    out
+}
+
 /// The same frame with other bytes at an offset of its header, and a checksum that agrees with them.
 pub(super) fn patched(mut frame: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
     frame[at..at + bytes.len()].copy_from_slice(bytes);
@@ -76,10 +92,15 @@ pub(super) fn patched(mut frame: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
 
 /// HELLO; intent 0 is a server's.
 pub(super) fn hello(intent: u8, streams: u32, offer_bytes: u32) -> Vec<u8> {
+    hello_with(intent, streams, offer_bytes, 0)
+}
+
+/// The same with features.
+pub(super) fn hello_with(intent: u8, streams: u32, offer_bytes: u32, features: u64) -> Vec<u8> {
     let mut p = vec![intent];
     p.extend(streams.to_be_bytes());
     p.extend(offer_bytes.to_be_bytes());
-    p.extend([0; 8]);
+    p.extend(features.to_be_bytes());
     p.extend(b"\x08stranger");
     frame(kind::HELLO, 0, 0, &p)
 }
@@ -266,6 +287,7 @@ impl Heard {
             kind::HOLE => "HOLE",
             kind::END => "END",
             kind::ACK2 => "ACK2",
+            kind::ZDATA => "ZDATA",
             kind::ALIVE => "ALIVE",
             _ => "SOMETHING UNKNOWN",
         };

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""1, 2, 8 and 64 clients at once against one server, over loopback: does the total hold, and does anybody starve?
+
+    cargo build --release && python3 benches/connections.py                 # push and pull, 1 GiB in all each time
+    python3 benches/connections.py --total 256M --rounds 3 --durability durable
+
+Every client moves a file of its own, all together the same number of bytes whatever their number, so that the total is
+comparable. `total` is bytes of all by the time of the last; `slowest` is the median client's time by the slowest's, both
+counted from the moment at which all were started: 1 is perfectly fair. Rounds are interleaved (1 2 8 64 1 2 8 64 ...),
+medians are shown, landings are compared byte by byte. Ends only processes that it started.
+"""
+import argparse, filecmp, os, random, shutil, statistics, subprocess, tempfile, threading, time
+
+from against_rsync import HERE, free_port, size, wait_for
+
+
+def clients(args, tmp, sources, count, pull):
+    """One run: seconds of every client."""
+    there = os.path.join(tmp, "there")
+    here = os.path.join(tmp, "here")
+    for folder in (there, here):
+        os.mkdir(folder)
+    names = [os.path.basename(s) for s in sources[count]]
+    port = free_port()
+    serve = os.path.dirname(sources[count][0]) if pull else there
+    server = subprocess.Popen([args.binary, "serve", serve, "--listen", f"127.0.0.1:{port}", "-q", "--durability", args.durability])
+    try:
+        wait_for(port)
+        at = f"127.0.0.1:{port}"
+        own = ["-q", "--durability", args.durability]
+        line = lambda i: ([args.binary, "get", f"{at}/{names[i]}", here + "/", *own] if pull
+                          else [args.binary, "put", sources[count][i], at, *own])
+        seconds = [0.0] * count
+        begin = time.perf_counter()
+        running = [subprocess.Popen(line(i)) for i in range(count)]
+
+        def wait(i):
+            if running[i].wait(timeout=300):
+                raise SystemExit(f"a client failed: {line(i)}")
+            seconds[i] = time.perf_counter() - begin
+
+        threads = [threading.Thread(target=wait, args=(i,)) for i in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        server.terminate()
+        server.wait(timeout=60)
+    landed = here if pull else there
+    for name, source in zip(names, sources[count]):
+        if not filecmp.cmp(source, os.path.join(landed, name), shallow=False):
+            raise SystemExit(f"{name}: what landed is not what was sent")
+    for folder in (there, here):
+        shutil.rmtree(folder)
+    if not all(seconds):
+        raise SystemExit("a client failed")
+    return seconds
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--binary", default=os.path.join(HERE, "../target/release/ft-cli"))
+    p.add_argument("--total", type=size, default=1 << 30, help="bytes of all clients together")
+    p.add_argument("--counts", type=int, nargs="+", default=[1, 2, 8, 64])
+    p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--durability", default="cached")
+    p.add_argument("--dir", help="scratch folder")
+    args = p.parse_args()
+    args.binary = os.path.abspath(args.binary)
+    tmp = tempfile.mkdtemp(prefix="ft-connections-", dir=args.dir)
+    try:
+        rng, sources = random.Random(1), {}
+        for count in args.counts:
+            folder = os.path.join(tmp, f"src-{count}")
+            os.mkdir(folder)
+            sources[count] = [os.path.join(folder, f"f{i}") for i in range(count)]
+            block = rng.randbytes(1 << 20)
+            for path in sources[count]:
+                with open(path, "wb") as f:
+                    for at in range(0, args.total // count, 1 << 20):
+                        f.write(at.to_bytes(8, "big") + block[8:min(1 << 20, args.total // count - at)])
+        for pull in (False, True):
+            times = {count: [] for count in args.counts}
+            for _ in range(args.rounds):
+                for count in args.counts:
+                    times[count].append(clients(args, tmp, sources, count, pull))
+            rate = {c: statistics.median([args.total / max(t) / 1e6 for t in times[c]]) for c in args.counts}
+            base = rate.get(2, rate[args.counts[0]])
+            print(f"\n{'pull' if pull else 'push'}, {args.total >> 20} MiB in all, {args.durability}, {args.rounds} rounds, medians\n"
+                  f"{'clients':>8}{'s':>8}{'MB/s':>9}{'/ of two':>10}{'slowest':>9}")
+            for count in args.counts:
+                fair = statistics.median([statistics.median(t) / max(t) for t in times[count]])
+                print(f"{count:8}{statistics.median([max(t) for t in times[count]]):8.2f}{rate[count]:9.1f}"
+                      f"{rate[count] / base:10.2f}{fair:9.2f}", flush=True)
+    finally:
+        shutil.rmtree(tmp, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
