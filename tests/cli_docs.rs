@@ -90,6 +90,7 @@ impl Sandbox {
         let path = std::env::join_paths(folders).expect("a path");
         let mut command = Command::new("sh");
         command.arg("-euc").arg(line).current_dir(self.path("")).env("PATH", path).env("TMPDIR", self.path("tmp"));
+        command.env("XDG_CONFIG_HOME", self.path("config")).env_remove("FT_IDENTITY");
         command.stdin(Stdio::null()).output().expect("sh runs")
     }
 }

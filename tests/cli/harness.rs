@@ -60,6 +60,7 @@ impl Sandbox {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ft-cli"));
         command.args(line.split_whitespace()).current_dir(self.dir.path());
         command.env("TMPDIR", self.path("tmp")).env_remove("FT_LOG").env("COLUMNS", "100").env_remove("RUST_BACKTRACE");
+        command.env("XDG_CONFIG_HOME", self.path("config")).env_remove("FT_IDENTITY");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -79,6 +80,12 @@ impl Sandbox {
         let ran = finish(child, line);
         writer.join().expect("the writer ends");
         ran
+    }
+
+    /// Runs a command line of an installation whose settings are in that folder.
+    pub(crate) fn run_at(&self, home: &str, line: &str) -> Ran {
+        let child = self.command(line).env("XDG_CONFIG_HOME", self.path(home)).spawn().expect("the program starts");
+        finish(child, line)
     }
 
     /// Starts a command that reads a pipe which the test holds.
@@ -111,6 +118,13 @@ impl Sandbox {
 
     fn serve_as(&self, line: &str) -> Server {
         Self::listening(self.command(line))
+    }
+
+    /// As [`Sandbox::serve`], for an installation of its own, whose settings are in that folder.
+    pub(crate) fn serve_at(&self, home: &str, args: &str) -> Server {
+        let mut command = self.command(&format!("serve {args} --listen 127.0.0.1:0"));
+        command.env("XDG_CONFIG_HOME", self.path(home));
+        Self::listening(command)
     }
 
     fn listening(mut command: Command) -> Server {

@@ -8,6 +8,7 @@ mod get;
 #[cfg(target_os = "linux")]
 mod grade;
 mod interrupt;
+mod key;
 mod lab;
 mod ls;
 mod man;
@@ -41,6 +42,7 @@ pub fn run(cli: Cli) -> Exit {
         Verb::Get(args) if args.transfer.jobs > 1 => together(get::run(args, screen)),
         Verb::Get(args) => alone(get::run(args, screen)),
         Verb::Ls(args) => alone(ls::run(args, screen)),
+        Verb::Key(args) => key::run(&args, &screen),
         Verb::Sim(args) => sim::run(args.verb, &screen),
         Verb::Proxy(args) => alone(proxy::run(args, screen)),
         #[cfg(target_os = "linux")]

@@ -27,6 +27,7 @@ use crate::exit::{Exit, Stop};
 use crate::limits::{ACCEPT_PAUSE, BUSY_ANSWERS, DEFAULT_PORT, GRACE};
 use crate::net::{Endpoint, accept, listen};
 use crate::render::{Fact, Screen, files};
+use crate::trust::{Door, is_local};
 pub(in crate::commands) use session::Who;
 
 /// What all sessions share.
@@ -34,6 +35,7 @@ struct Shared {
     args: ServeArgs,
     root: Arc<Root>,
     screen: Screen,
+    door: Door,
 }
 
 /// Serves until a signal comes, or one connection was served.
@@ -41,11 +43,13 @@ pub(super) async fn run(args: ServeArgs, screen: Screen) -> Result<Exit, Stop> {
     let root = open_existing(&args.dir)?;
     let mut signals = Signals::new().map_err(|e| Stop::failed(format_args!("cannot hear signals: {e}")))?;
     let listeners = listeners(&args).await?;
+    let door = door(&args, &listeners)?;
     for listener in &listeners {
         let address = listener.local_addr().map_err(|e| Stop::failed(format_args!("cannot listen: {e}")))?;
         announce(&screen, args.dialect, address);
     }
-    let shared = Arc::new(Shared { args, root: Arc::clone(&root), screen: screen.clone() });
+    door.announce(&screen);
+    let shared = Arc::new(Shared { args, root: Arc::clone(&root), screen: screen.clone(), door });
     let mut server =
         Server { shared, sessions: JoinSet::new(), busy: JoinSet::new(), worst: Exit::Completed, count: 0 };
     let stopped_by_signal = server.accept(&listeners, &mut signals).await;
@@ -77,6 +81,17 @@ async fn listeners(args: &ServeArgs) -> Result<Vec<TcpListener>, Stop> {
         all.extend(listen(&loopback("::1")).await.unwrap_or_default());
     }
     Ok(all)
+}
+
+/// Whom to let in at these addresses.
+fn door(args: &ServeArgs, listeners: &[TcpListener]) -> Result<Door, Stop> {
+    let local = listeners.iter().all(|listener| listener.local_addr().is_ok_and(|address| is_local(address.ip())));
+    let lab = matches!(args.dialect, ServeDialect::Pipe | ServeDialect::Addfile);
+    if lab && !local && !args.door.insecure {
+        let hint = "--insecure allows it; on this machine alone it needs no allowing";
+        return Err(Stop::usage("a lab dialect cannot be encrypted, and other machines could reach it").hint(hint));
+    }
+    Door::new(args.door.clone(), local).map_err(Stop::failed)
 }
 
 /// Says where we listen, in the words of the lab if one lab is all that is spoken.
@@ -131,7 +146,7 @@ impl Server {
         if self.sessions.len() >= shared.args.max_connections {
             tracing::warn!(%peer, "busy");
             if self.busy.len() < BUSY_ANSWERS {
-                self.busy.spawn(session::refuse_busy(stream, shared));
+                self.busy.spawn(session::refuse_busy(stream, peer, shared));
             }
             return;
         }

@@ -22,6 +22,7 @@ use crate::exit::Exit;
 use crate::limits::{BUSY_TIMEOUT, HEAD_MAX, HELLO_TIMEOUT, QUIET};
 use crate::net::Deadline;
 use crate::render::{Fact, Tally, Watch, sentence};
+use crate::trust::{Fingerprint, must_encrypt};
 
 /// Serves one connection to its end.
 pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, number: u64) -> Exit {
@@ -30,15 +31,28 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>
     }
     let begun = Instant::now();
     shared.screen.fact(Some(number), &Fact::Connected { peer: peer.to_string() });
-    let mut stream = Deadline::new(stream, shared.args.timeout);
-    let who = Who { peer, number, begun };
+    let mut who = Who { peer, number, begun, key: None, refused: None };
+    let lab = matches!(shared.args.dialect, ServeDialect::Pipe | ServeDialect::Addfile);
+    let visitor = match shared.door.enter(stream, peer, lab).await {
+        Ok(visitor) => visitor,
+        Err(why) => return turned_away(&shared, &who, &why),
+    };
+    who.key = visitor.key;
+    who.refused = visitor.refused.then(must_encrypt);
+    let mut stream = Deadline::new(visitor.conn, shared.args.timeout);
     match shared.args.dialect {
+        // Inside TLS only ft/1 is spoken: both sides have said so in the handshake.
+        _ if who.key.is_some() => ft1(stream, &[], &shared, &who).await,
         ServeDialect::Ft1 => ft1(stream, &[], &shared, &who).await,
         ServeDialect::Pipe => lab::serve_pipe(stream, Vec::new(), &shared.lab(), &who).await,
         ServeDialect::Addfile => lab::serve_addfile(stream, Vec::new(), &shared.lab(), &who).await,
         ServeDialect::Auto => {
             let mut head = Vec::with_capacity(HEAD_MAX);
             match sniff(&mut stream, &mut head).await {
+                // A lab's program has no words for it, and sees the end of the stream.
+                Detected::Pipe | Detected::Addfile if who.refused.is_some() => {
+                    turned_away(&shared, &who, "a lab's program on another machine: --insecure would let it in")
+                }
                 Detected::Pipe => lab::serve_pipe(stream, head, &shared.lab(), &who).await,
                 Detected::Addfile => lab::serve_addfile(stream, head, &shared.lab(), &who).await,
                 // What is none of ours gets the answer of ft/1, which names what it looks like.
@@ -56,6 +70,10 @@ pub(in crate::commands) struct Who {
     pub(in crate::commands) number: u64,
     /// When it connected.
     pub(in crate::commands) begun: Instant,
+    /// Its key, if it has shown one.
+    pub(in crate::commands) key: Option<Fingerprint>,
+    /// Why it is only heard to be told no.
+    pub(in crate::commands) refused: Option<FileError>,
 }
 
 impl Shared {
@@ -127,7 +145,7 @@ async fn ft1(stream: Stream, head: &[u8], shared: &Shared, who: &Who) -> Exit {
     };
     let intent = accepted.intent();
     tracing::info!(peer = %who.peer, agent = %escape(accepted.agent().as_bytes()), ?intent, "session");
-    if let Some(refusal) = forbidden(shared, intent) {
+    if let Some(refusal) = who.refused.clone().or_else(|| forbidden(shared, intent)) {
         let text = refusal.to_string();
         // Telling it is bounded as a whole: the client may be slow to hear it.
         let _ = timeout(BUSY_TIMEOUT, accepted.refuse(refusal)).await;
@@ -193,13 +211,14 @@ async fn transfer(accepted: Accepted<Stream>, shared: &Shared, who: &Who) -> Exi
 }
 
 /// Tells an ft/1 client that there is no room for it. A lab client has no word for that and sees the end of the stream.
-pub(super) async fn refuse_busy(stream: TcpStream, shared: Arc<Shared>) {
+pub(super) async fn refuse_busy(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     match shared.args.dialect {
         ServeDialect::Pipe | ServeDialect::Addfile => return,
         ServeDialect::Auto | ServeDialect::Ft1 => {}
     }
-    let stream = Deadline::new(stream, BUSY_TIMEOUT);
     let _ = timeout(BUSY_TIMEOUT, async {
+        let Ok(visitor) = shared.door.enter(stream, peer, false).await else { return };
+        let stream = Deadline::new(visitor.conn, BUSY_TIMEOUT);
         if let Ok(accepted) = session::accept(stream, &[]).await {
             let text = format!("{} sessions are open", shared.args.max_connections);
             accepted.refuse(FileError::new(Code::Busy, Retry::Later, text)).await;

@@ -1,0 +1,60 @@
+//! Questions that only a person may answer, and answers that nobody may see: on the terminal itself, never on standard
+//! input, which may be the file to send.
+
+use std::io;
+
+/// Whether there is somebody to ask: standard error is a terminal, and it can be spoken to.
+pub(super) fn somebody_is_there() -> bool {
+    use io::IsTerminal as _;
+    io::stderr().is_terminal() && terminal::can_be_opened()
+}
+
+/// Shows a question and returns the line that is typed, at most [`super::limits::ANSWER_TIME`] later. `None` if nobody
+/// answered.
+pub(super) async fn ask(question: String) -> Option<String> {
+    // A thread that still waits for a key does not hold up the end of the program.
+    let answer = tokio::task::spawn_blocking(move || terminal::ask(&question));
+    tokio::time::timeout(super::limits::ANSWER_TIME, answer).await.ok()?.ok()?.ok()
+}
+
+#[cfg(unix)]
+mod terminal {
+    use std::fs::{File, OpenOptions};
+    use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+
+    /// Longest answer, bytes.
+    const ANSWER: u64 = 1024;
+
+    fn open() -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open("/dev/tty")
+    }
+
+    pub(super) fn can_be_opened() -> bool {
+        open().is_ok()
+    }
+
+    pub(super) fn ask(question: &str) -> io::Result<String> {
+        let mut terminal = open()?;
+        terminal.write_all(question.as_bytes())?;
+        let mut answer = String::new();
+        BufReader::new(terminal.take(ANSWER)).read_line(&mut answer)?;
+        Ok(answer.trim().to_owned())
+    }
+}
+
+#[cfg(not(unix))]
+mod terminal {
+    use std::io;
+
+    pub(super) fn can_be_opened() -> bool {
+        use io::IsTerminal as _;
+        io::stdin().is_terminal()
+    }
+
+    pub(super) fn ask(question: &str) -> io::Result<String> {
+        eprint!("{question}");
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(answer.trim().to_owned())
+    }
+}
