@@ -11,6 +11,8 @@ mod keys;
 #[cfg(target_os = "linux")]
 #[path = "trust/outside.rs"]
 mod outside;
+#[path = "trust/rights.rs"]
+mod rights;
 #[cfg(target_os = "linux")]
 #[path = "trust/tools.rs"]
 mod tools;

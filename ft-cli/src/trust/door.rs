@@ -1,8 +1,10 @@
 //! A server's side: who comes in, how, and what they may do.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use ft_core::error::{Code, FileError, Retry};
 use rustls::ServerConfig;
@@ -13,8 +15,10 @@ use super::args::DoorArgs;
 use super::conn::Conn;
 use super::fingerprint::Fingerprint;
 use super::identity::Identity;
-use super::is_local;
+use super::quota::{Ledger, measure};
+use super::rights::{Book, Rights};
 use super::tls::{self, ALPN};
+use super::{folder, is_local};
 use crate::limits::HELLO_TIMEOUT;
 use crate::render::{Fact, Screen};
 
@@ -29,6 +33,12 @@ pub struct Door {
     keys: Option<(Arc<ServerConfig>, Fingerprint)>,
     /// Somebody needs to know the key.
     announced: bool,
+    /// Where the book is, if one is read.
+    path: Option<PathBuf>,
+    /// What each key may do, as last read.
+    book: RwLock<Arc<Book>>,
+    /// Books of keys with a quota that have a session.
+    ledgers: Mutex<BTreeMap<Fingerprint, Weak<Ledger>>>,
 }
 
 /// A connection that has come in, and what is known about the other side.
@@ -58,7 +68,76 @@ impl Door {
                 Some((tls::server_config(&identity, ALPN)?, identity.fingerprint()))
             }
         };
-        Ok(Self { args, keys, announced: wanted })
+        let path = match (&keys, args.anyone, &args.authorized) {
+            (None, ..) | (_, true, _) => None,
+            (_, _, Some(path)) => Some(path.clone()),
+            (_, _, None) => Some(folder::config()?.join("authorized_peers")),
+        };
+        let door = Self { args, keys, announced: wanted, path, book: RwLock::default(), ledgers: Mutex::default() };
+        door.reload()?;
+        Ok(door)
+    }
+
+    /// Reads again what each key may do. Sessions that are open keep the rights that they began with. If the file cannot
+    /// be understood, what was read before stays.
+    ///
+    /// # Errors
+    /// Which line, and why; the text names the file.
+    pub fn reload(&self) -> io::Result<usize> {
+        let Some(path) = &self.path else { return Ok(0) };
+        let named = |text: String| {
+            let path = ft_core::path::escape(path.as_os_str().as_encoded_bytes());
+            io::Error::new(io::ErrorKind::InvalidData, format!("{path}: {text}"))
+        };
+        let text = folder::read(path).map_err(|e| named(e.to_string()))?;
+        let book = Book::parse(text.as_ref().map_or("", |text| text)).map_err(named)?;
+        let keys = book.len();
+        *self.book.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(book);
+        Ok(keys)
+    }
+
+    /// What a visitor may do. Whoever needed no key may do what the server allows anybody.
+    ///
+    /// # Errors
+    /// It may do nothing here: what to tell it.
+    pub fn admit(&self, visitor: &Visitor) -> Result<Rights, FileError> {
+        if visitor.refused {
+            return Err(must_encrypt());
+        }
+        let Some(key) = visitor.key.filter(|_| !self.args.anyone) else { return Ok(Rights::all()) };
+        let book = Arc::clone(&self.book.read().unwrap_or_else(PoisonError::into_inner));
+        book.of(&key).cloned().ok_or_else(|| {
+            let text = format!("the key {key} may not come in; whoever runs this server can authorise it");
+            FileError::new(Code::Forbidden, Retry::Never, text)
+        })
+    }
+
+    /// The books of a key with a quota, over what is beneath its folder. Reads the whole folder for its first session.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    ///
+    /// # Cancel safety
+    /// Nothing is kept of an unfinished count.
+    pub async fn ledger(
+        &self,
+        key: Option<Fingerprint>,
+        rights: &Rights,
+        root: &Path,
+    ) -> io::Result<Option<Arc<Ledger>>> {
+        let (Some(key), Some(quota)) = (key, rights.quota) else { return Ok(None) };
+        let open = |ledgers: &BTreeMap<Fingerprint, Weak<Ledger>>| ledgers.get(&key).and_then(Weak::upgrade);
+        if let Some(ledger) = open(&self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(Some(ledger));
+        }
+        let root = root.to_owned();
+        let stored = tokio::task::spawn_blocking(move || measure(&root)).await.map_err(io::Error::other)??;
+        let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another session of the key may have counted meanwhile; the first one's books are kept.
+        let ledger = open(&ledgers).unwrap_or_else(|| Ledger::new(quota, stored));
+        ledgers.retain(|_, ledger| ledger.strong_count() > 0);
+        ledgers.insert(key, Arc::downgrade(&ledger));
+        Ok(Some(ledger))
     }
 
     /// The server's key, if it has one.
@@ -70,6 +149,12 @@ impl Door {
     pub fn announce(&self, screen: &Screen) {
         if let Some(key) = self.key().filter(|_| self.announced) {
             screen.fact(None, &Fact::Note { text: format!("this server's key is {key}") });
+        }
+        let empty = self.book.read().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if let Some(path) = self.path.as_ref().filter(|_| self.announced && empty) {
+            let path = ft_core::path::escape(path.as_os_str().as_encoded_bytes());
+            let text = format!("nobody is authorised yet: {path} needs a line such as ftk1... read write");
+            screen.fact(None, &Fact::Note { text });
         }
     }
 

@@ -113,7 +113,7 @@ fn new_key() -> io::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::with_capacity(256));
     text.push_str("-----BEGIN PRIVATE KEY-----\n");
     // 48 bytes are one line.
-    BASE64.encode_string(&*der, &mut text);
+    BASE64.encode_string(der.as_slice(), &mut text);
     text.push_str("\n-----END PRIVATE KEY-----\n");
     Ok(text)
 }

@@ -1,5 +1,6 @@
-//! Trust: who is at the other end, who may listen, and what a key may do. Reading order: [`fingerprint`] (how a key is
-//! named), `identity` (ours), `tls` (what a handshake proves), `client` and `door` (what each side makes of it).
+//! Trust: who is at the other end, who may listen, and what a key may do. Reading order: `fingerprint` (how a key is
+//! named), `identity` (ours), `tls` (what a handshake proves), `client` and `door` (what each side makes of it),
+//! `rights` (what a key may do).
 //!
 //! Cryptography is the libraries' business; here it is only put together. What is promised, and what is not, is in
 //! docs/SECURITY.md.
@@ -15,6 +16,8 @@ mod folder;
 mod identity;
 mod known;
 mod limits;
+mod quota;
+mod rights;
 mod tls;
 
 use std::net::IpAddr;
@@ -26,6 +29,8 @@ pub use door::{Door, Visitor, must_encrypt};
 pub use fingerprint::{BadFingerprint, Fingerprint};
 pub use identity::Identity;
 pub use known::{KnownPeers, Pin};
+pub use quota::{Bounded, Ledger};
+pub use rights::{Book, Rights};
 
 /// Whether an address is this machine's own, so that what is sent there passes no wire.
 pub fn is_local(address: IpAddr) -> bool {

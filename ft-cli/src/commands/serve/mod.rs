@@ -8,6 +8,7 @@
 //!
 //! Sessions share nothing but the folder: an error or a panic of one is a line in the log of the others.
 
+mod roots;
 mod session;
 
 use std::io;
@@ -28,6 +29,7 @@ use crate::limits::{ACCEPT_PAUSE, BUSY_ANSWERS, DEFAULT_PORT, GRACE};
 use crate::net::{Endpoint, accept, listen};
 use crate::render::{Fact, Screen, files};
 use crate::trust::{Door, is_local};
+use roots::Roots;
 pub(in crate::commands) use session::Who;
 
 /// What all sessions share.
@@ -36,6 +38,7 @@ struct Shared {
     root: Arc<Root>,
     screen: Screen,
     door: Door,
+    roots: Roots,
 }
 
 /// Serves until a signal comes, or one connection was served.
@@ -49,13 +52,19 @@ pub(super) async fn run(args: ServeArgs, screen: Screen) -> Result<Exit, Stop> {
         announce(&screen, args.dialect, address);
     }
     door.announce(&screen);
-    let shared = Arc::new(Shared { args, root: Arc::clone(&root), screen: screen.clone(), door });
+    let shared =
+        Arc::new(Shared { args, root: Arc::clone(&root), screen: screen.clone(), door, roots: Roots::default() });
     let mut server =
         Server { shared, sessions: JoinSet::new(), busy: JoinSet::new(), worst: Exit::Completed, count: 0 };
     let stopped_by_signal = server.accept(&listeners, &mut signals).await;
     // From here on a connection is refused by the system itself.
     drop(listeners);
+    let roots = Arc::clone(&server.shared);
     let exit = server.finish(stopped_by_signal, &mut signals).await;
+    for beneath in roots.roots.take() {
+        client::release(beneath).await;
+    }
+    drop(roots);
     client::release(root).await;
     exit
 }

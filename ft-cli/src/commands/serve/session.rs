@@ -17,12 +17,12 @@ use super::Shared;
 use crate::args::ServeDialect;
 use crate::commands::client::{self, Stream};
 use crate::commands::lab;
-use crate::disk::{Policy, WalkOptions};
+use crate::disk::{Policy, Root, WalkOptions};
 use crate::exit::Exit;
 use crate::limits::{BUSY_TIMEOUT, HEAD_MAX, HELLO_TIMEOUT, QUIET};
 use crate::net::Deadline;
 use crate::render::{Fact, Tally, Watch, sentence};
-use crate::trust::{Fingerprint, must_encrypt};
+use crate::trust::{Bounded, Fingerprint, Ledger, Rights};
 
 /// Serves one connection to its end.
 pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, number: u64) -> Exit {
@@ -31,14 +31,14 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>
     }
     let begun = Instant::now();
     shared.screen.fact(Some(number), &Fact::Connected { peer: peer.to_string() });
-    let mut who = Who { peer, number, begun, key: None, refused: None };
+    let mut who = Who { peer, number, begun, key: None, rights: Ok(Rights::all()) };
     let lab = matches!(shared.args.dialect, ServeDialect::Pipe | ServeDialect::Addfile);
     let visitor = match shared.door.enter(stream, peer, lab).await {
         Ok(visitor) => visitor,
         Err(why) => return turned_away(&shared, &who, &why),
     };
     who.key = visitor.key;
-    who.refused = visitor.refused.then(must_encrypt);
+    who.rights = shared.door.admit(&visitor);
     let mut stream = Deadline::new(visitor.conn, shared.args.timeout);
     match shared.args.dialect {
         // Inside TLS only ft/1 is spoken: both sides have said so in the handshake.
@@ -50,7 +50,7 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>
             let mut head = Vec::with_capacity(HEAD_MAX);
             match sniff(&mut stream, &mut head).await {
                 // A lab's program has no words for it, and sees the end of the stream.
-                Detected::Pipe | Detected::Addfile if who.refused.is_some() => {
+                Detected::Pipe | Detected::Addfile if who.rights.is_err() => {
                     turned_away(&shared, &who, "a lab's program on another machine: --insecure would let it in")
                 }
                 Detected::Pipe => lab::serve_pipe(stream, head, &shared.lab(), &who).await,
@@ -72,8 +72,8 @@ pub(in crate::commands) struct Who {
     pub(in crate::commands) begun: Instant,
     /// Its key, if it has shown one.
     pub(in crate::commands) key: Option<Fingerprint>,
-    /// Why it is only heard to be told no.
-    pub(in crate::commands) refused: Option<FileError>,
+    /// What it may do, or why it is only heard to be told no.
+    pub(in crate::commands) rights: Result<Rights, FileError>,
 }
 
 impl Shared {
@@ -145,7 +145,7 @@ async fn ft1(stream: Stream, head: &[u8], shared: &Shared, who: &Who) -> Exit {
     };
     let intent = accepted.intent();
     tracing::info!(peer = %who.peer, agent = %escape(accepted.agent().as_bytes()), ?intent, "session");
-    if let Some(refusal) = who.refused.clone().or_else(|| forbidden(shared, intent)) {
+    if let Err(refusal) = allowed(shared, who, intent) {
         let text = refusal.to_string();
         // Telling it is bounded as a whole: the client may be slow to hear it.
         let _ = timeout(BUSY_TIMEOUT, accepted.refuse(refusal)).await;
@@ -161,13 +161,44 @@ fn turned_away(shared: &Shared, who: &Who, why: &str) -> Exit {
     Exit::Failed
 }
 
-fn forbidden(shared: &Shared, intent: Intent) -> Option<FileError> {
+/// What the server allows anybody, and what it allows this client.
+fn allowed(shared: &Shared, who: &Who, intent: Intent) -> Result<(), FileError> {
+    let rights = who.rights.as_ref().map_err(Clone::clone)?;
     let text = match intent {
         Intent::Push if shared.args.read_only => "this server is read-only",
         Intent::Pull | Intent::List if shared.args.drop_only => "this server takes files and shows none",
-        Intent::Push | Intent::Pull | Intent::List => return None,
+        Intent::Push | Intent::Pull | Intent::List => match rights.refuses(intent) {
+            Some(text) => text,
+            None => return Ok(()),
+        },
     };
-    Some(FileError::new(Code::Forbidden, Retry::Never, text))
+    Err(FileError::new(Code::Forbidden, Retry::Never, text))
+}
+
+/// Where a client's files are, and on what terms.
+struct Place {
+    root: Arc<Root>,
+    policy: Policy,
+    ledger: Option<Arc<Ledger>>,
+}
+
+async fn place(shared: &Shared, who: &Who) -> Result<Place, FileError> {
+    let rights = who.rights.as_ref().map_err(Clone::clone)?;
+    let failed = |e: std::io::Error| {
+        tracing::warn!(peer = %who.peer, error = %e, "no place for this key");
+        FileError::new(Code::Internal, Retry::Later, "the folder of this key cannot be used")
+    };
+    let root = match rights.folder.is_root() {
+        true => Arc::clone(&shared.root),
+        false => shared.roots.beneath(&shared.root, &rights.folder).map_err(failed)?,
+    };
+    let mut policy = shared.policy();
+    if rights.drop_only {
+        // What others dropped is not theirs to replace.
+        policy.overwrite = Overwrite::KeepBoth;
+    }
+    let ledger = shared.door.ledger(who.key, rights, root.path()).await.map_err(failed)?;
+    Ok(Place { root, policy, ledger })
 }
 
 async fn transfer(accepted: Accepted<Stream>, shared: &Shared, who: &Who) -> Exit {
@@ -180,18 +211,26 @@ async fn transfer(accepted: Accepted<Stream>, shared: &Shared, who: &Who) -> Exi
     };
     let pulse = client::pulse(shared.args.timeout);
     let intent = accepted.intent();
+    let place = match place(shared, who).await {
+        Ok(place) => place,
+        Err(refusal) => {
+            let text = refusal.to_string();
+            let _ = timeout(BUSY_TIMEOUT, accepted.refuse(refusal)).await;
+            return turned_away(shared, who, &text);
+        }
+    };
     let mut watch = match intent {
         Intent::Push => Watch::receiver(shared.screen.clone(), tally.clone(), who.number),
         Intent::Pull | Intent::List => Watch::server(shared.screen.clone(), tally.clone(), who.number),
     };
     let report = match intent {
         Intent::Push => {
-            let storage = shared.root.storage(shared.policy());
+            let storage = Bounded::new(place.root.storage(place.policy), place.ledger);
             accepted.receive(storage, &options, pulse, |event| watch.event(event)).await
         }
         Intent::Pull | Intent::List => {
             let walk = WalkOptions { links: Links::Skip, filter: None, notes: None };
-            let source = shared.root.source(walk);
+            let source = place.root.source(walk);
             accepted.send(source, &options, pulse, |event| watch.event(event)).await
         }
     };
