@@ -3,6 +3,8 @@
 //! docs/SECURITY.md promises; these tests hold it to that. Addresses of "other machines" are in network namespaces that a
 //! test makes.
 
+#[path = "trust/code.rs"]
+mod code;
 #[path = "cli/harness.rs"]
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]
 mod harness;

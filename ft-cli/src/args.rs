@@ -16,7 +16,7 @@ use clap_complete::Shell;
 
 use crate::limits;
 use crate::net::{Endpoint, Target};
-use crate::trust::{DoorArgs, KeyArgs, TrustArgs};
+use crate::trust::{DoorArgs, KeyArgs, RecvArgs, SendArgs, TrustArgs};
 
 pub use demo::DemoArgs;
 #[cfg(target_os = "linux")]
@@ -78,6 +78,10 @@ pub enum Verb {
     Get(GetArgs),
     /// List what a server has
     Ls(LsArgs),
+    /// Send files to somebody who has told you a one-time code
+    Send(SendArgs),
+    /// Show a one-time code, and receive from whoever knows it
+    Recv(RecvArgs),
     /// Print the key by which others know this installation
     Key(KeyArgs),
     /// Prove, explore, shrink and replay in a simulated network
@@ -436,7 +440,7 @@ fn target() -> ValueParser {
     ValueParser::from(OsStringValueParser::new().try_map(|text: OsString| Target::parse(OsStr::new(&text))))
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let expected = || "expected a number of seconds above 0, such as 30 or 0.5".to_string();
     let number: f64 = text.parse().map_err(|_| expected())?;
     // A day bounds it: longer waits are typing errors.

@@ -1,10 +1,14 @@
 //! What the command line says about trust.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
 use super::Fingerprint;
+use crate::args::seconds;
+use crate::net::Endpoint;
 
 /// Options of verbs that connect.
 #[derive(Args, Clone, Debug, Default)]
@@ -52,6 +56,59 @@ pub struct DoorArgs {
     /// The private key of --cert, PEM
     #[arg(long, value_name = "FILE", requires = "cert", value_hint = ValueHint::FilePath)]
     pub key: Option<PathBuf>,
+}
+
+/// `send`
+#[derive(Args, Debug)]
+#[command(
+    override_usage = "ft-cli send [OPTIONS] PATH... [CODE@]HOST[:PORT]",
+    after_help = "\
+Examples:
+  ft-cli send photos box                         asks for the code
+  ft-cli send notes.txt 7-crossover-clockwork@box
+
+The other side runs `ft-cli recv`, which shows the code. It is good for one sender and three tries."
+)]
+pub struct SendArgs {
+    /// What to send, and last where to
+    #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub args: Vec<OsString>,
+    /// Read the code from this open descriptor, such as 0
+    #[arg(long, value_name = "N")]
+    pub code_fd: Option<u16>,
+    /// Time to find and reach the receiver, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub connect_timeout: Duration,
+    /// The key of this installation, made if missing [default: identity in the folder of ft-cli's settings]
+    #[arg(long, value_name = "FILE", env = "FT_IDENTITY", hide_env_values = true, value_hint = ValueHint::FilePath)]
+    pub identity: Option<PathBuf>,
+}
+
+/// `recv`
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ft-cli recv                    into this folder
+  ft-cli recv inbox --expires 60
+
+It shows a code, which you tell the sender on the phone, and ends when the files are here. Nobody else gets in:
+after three wrong tries, or when its time is over, the code is worth nothing.")]
+pub struct RecvArgs {
+    /// The folder to receive into; made if missing
+    #[arg(default_value = ".", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// Where to listen; may be repeated [default: every address of this machine, port 65432]
+    #[arg(long, value_name = "ADDR", value_parser = Endpoint::parse_listen)]
+    pub listen: Vec<Endpoint>,
+    /// How long the code is good for, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
+    pub expires: Duration,
+    /// Replace files that are here already; otherwise a new one gets another name
+    #[arg(long)]
+    pub replace: bool,
+    /// The key of this installation, made if missing [default: identity in the folder of ft-cli's settings]
+    #[arg(long, value_name = "FILE", env = "FT_IDENTITY", hide_env_values = true, value_hint = ValueHint::FilePath)]
+    pub identity: Option<PathBuf>,
 }
 
 /// `key`

@@ -3,15 +3,17 @@
 
 use std::io;
 
+use zeroize::Zeroizing;
+
 /// Whether there is somebody to ask: standard error is a terminal, and it can be spoken to.
-pub(super) fn somebody_is_there() -> bool {
+pub fn somebody_is_there() -> bool {
     use io::IsTerminal as _;
     io::stderr().is_terminal() && terminal::can_be_opened()
 }
 
 /// Shows a question and returns the line that is typed, at most [`super::limits::ANSWER_TIME`] later. `None` if nobody
 /// answered.
-pub(super) async fn ask(question: String) -> Option<String> {
+pub async fn ask(question: String) -> Option<Zeroizing<String>> {
     // A thread that still waits for a key does not hold up the end of the program.
     let answer = tokio::task::spawn_blocking(move || terminal::ask(&question));
     tokio::time::timeout(super::limits::ANSWER_TIME, answer).await.ok()?.ok()?.ok()
@@ -21,6 +23,8 @@ pub(super) async fn ask(question: String) -> Option<String> {
 mod terminal {
     use std::fs::{File, OpenOptions};
     use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+
+    use zeroize::Zeroizing;
 
     /// Longest answer, bytes.
     const ANSWER: u64 = 1024;
@@ -33,12 +37,13 @@ mod terminal {
         open().is_ok()
     }
 
-    pub(super) fn ask(question: &str) -> io::Result<String> {
+    pub(super) fn ask(question: &str) -> io::Result<Zeroizing<String>> {
         let mut terminal = open()?;
         terminal.write_all(question.as_bytes())?;
-        let mut answer = String::new();
+        // Room for all of it: a growing text would leave copies behind.
+        let mut answer = Zeroizing::new(String::with_capacity(1024));
         BufReader::new(terminal.take(ANSWER)).read_line(&mut answer)?;
-        Ok(answer.trim().to_owned())
+        Ok(Zeroizing::new(answer.trim().to_owned()))
     }
 }
 
@@ -46,15 +51,17 @@ mod terminal {
 mod terminal {
     use std::io;
 
+    use zeroize::Zeroizing;
+
     pub(super) fn can_be_opened() -> bool {
         use io::IsTerminal as _;
         io::stdin().is_terminal()
     }
 
-    pub(super) fn ask(question: &str) -> io::Result<String> {
+    pub(super) fn ask(question: &str) -> io::Result<Zeroizing<String>> {
         eprint!("{question}");
-        let mut answer = String::new();
+        let mut answer = Zeroizing::new(String::with_capacity(1024));
         io::stdin().read_line(&mut answer)?;
-        Ok(answer.trim().to_owned())
+        Ok(Zeroizing::new(answer.trim().to_owned()))
     }
 }

@@ -24,12 +24,13 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
 
 use super::args::TrustArgs;
+use super::ask::{ask, somebody_is_there};
 use super::conn::Conn;
 use super::fingerprint::Fingerprint;
 use super::identity::Identity;
 use super::known::{self, KnownPeers};
 use super::tls::{self, ALPN, Unproven};
-use super::{ask, folder, is_local};
+use super::{folder, is_local};
 use crate::net::Endpoint;
 
 /// Makes a connection what the options ask for. `limit` bounds the handshake.
@@ -92,12 +93,12 @@ pub async fn secure(stream: TcpStream, endpoint: &Endpoint, args: &TrustArgs, li
 /// Nobody knows this server yet: a person decides, or nobody does.
 async fn meet(unproven: Unproven, endpoint: &Endpoint, known: &KnownPeers) -> Result<Conn, String> {
     let key = unproven.key;
-    if ask::somebody_is_there() {
+    if somebody_is_there() {
         let question = format!(
             "{endpoint} has a key that is not known here:\n  {key}\nAsk for `ft-cli key` there, by another way. \
              Is it the same, and shall it be remembered? (y/n) "
         );
-        if ask::ask(question).await.is_some_and(|answer| answer.eq_ignore_ascii_case("y")) {
+        if ask(question).await.is_some_and(|answer| answer.eq_ignore_ascii_case("y")) {
             known.pin(endpoint, key).map_err(|e| e.to_string())?;
             return Ok(unproven.trusted());
         }

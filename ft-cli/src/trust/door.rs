@@ -65,7 +65,7 @@ impl Door {
                     (Some(cert), Some(key)) => Identity::chain(cert, key)?,
                     _ => Identity::open(args.identity.as_deref())?,
                 };
-                Some((tls::server_config(&identity, ALPN)?, identity.fingerprint()))
+                Some((tls::server_config(&identity, &[ALPN])?, identity.fingerprint()))
             }
         };
         let path = match (&keys, args.anyone, &args.authorized) {

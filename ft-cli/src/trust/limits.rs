@@ -2,6 +2,19 @@
 
 use std::time::Duration;
 
+/// Wrong codes that a receiver takes before its code is burnt. With a code of 28 bits, a stranger's chance is one in
+/// hundred million.
+pub(super) const TRIES: u32 = 3;
+
+/// Time for the whole exchange about a code, from the first byte on.
+pub(super) const CODE_EXCHANGE: Duration = Duration::from_secs(10);
+
+/// Longest code that is read, bytes: a number and two words have at most 20.
+pub(super) const CODE_MAX: usize = 64;
+
+/// Exchanges about a code at a time; more connections are closed at once.
+pub(super) const EXCHANGES: usize = 16;
+
 /// Bytes read from a socket at once for TLS. The library asks for 4 KiB at a time, which would be a system call for a
 /// quarter of a record; this is sixteen records.
 pub(super) const READ_AHEAD: usize = 256 * 1024;

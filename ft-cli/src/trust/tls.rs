@@ -156,14 +156,14 @@ impl ClientCertVerifier for AnyKey {
 }
 
 /// How a server shakes hands: it always asks for the client's key. No tickets, no early data: each connection proves anew.
-pub(super) fn server_config(identity: &Identity, alpn: &[u8]) -> io::Result<Arc<ServerConfig>> {
+pub(super) fn server_config(identity: &Identity, alpn: &[&[u8]]) -> io::Result<Arc<ServerConfig>> {
     let own: Arc<dyn ResolvesServerCert> = Arc::new(SingleCertAndKey::from(Arc::clone(&identity.certified)));
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&TLS13])
         .map_err(io::Error::other)?
         .with_client_cert_verifier(AnyKey::new())
         .with_cert_resolver(own);
-    config.alpn_protocols = vec![alpn.to_vec()];
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
 }
@@ -188,6 +188,8 @@ pub(super) struct Unproven {
     stream: TlsStream<ReadAhead<TcpStream>>,
     /// The other side's key.
     pub(super) key: Fingerprint,
+    /// What both have said they will speak.
+    pub(super) alpn: Vec<u8>,
     /// Its certificates, end entity first.
     pub(super) chain: Vec<CertificateDer<'static>>,
 }
@@ -225,17 +227,19 @@ impl Unproven {
         material.map_err(io::Error::other)
     }
 
-    fn new(stream: TlsStream<ReadAhead<TcpStream>>, alpn: &[u8]) -> io::Result<Self> {
+    fn new(stream: TlsStream<ReadAhead<TcpStream>>, spoken: &[Vec<u8>]) -> io::Result<Self> {
         let bad = |text: &str| io::Error::new(io::ErrorKind::InvalidData, text.to_owned());
         let (_, session) = stream.get_ref();
-        if session.alpn_protocol() != Some(alpn) {
+        // The library lets through who offers no protocol at all.
+        let alpn = session.alpn_protocol().unwrap_or_default().to_vec();
+        if !spoken.contains(&alpn) {
             return Err(bad("the other side speaks TLS, but not ft/1 in it"));
         }
         let chain: Vec<CertificateDer<'static>> =
             session.peer_certificates().unwrap_or_default().iter().map(|cert| cert.clone().into_owned()).collect();
         let key = chain.first().ok_or_else(|| bad("the other side showed no key"))?;
         let key = fingerprint(key).map_err(io::Error::other)?;
-        Ok(Self { stream, key, chain })
+        Ok(Self { stream, key, alpn, chain })
     }
 }
 
@@ -252,7 +256,7 @@ pub(super) async fn connect(
 ) -> io::Result<Unproven> {
     let connector = TlsConnector::from(client_config(identity, alpn)?);
     match timeout(limit, connector.connect(name, ReadAhead::new(stream))).await {
-        Ok(result) => Unproven::new(TlsStream::Client(result?), alpn),
+        Ok(result) => Unproven::new(TlsStream::Client(result?), &[alpn.to_vec()]),
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long")),
     }
 }
@@ -262,9 +266,9 @@ pub(super) async fn connect(
 /// # Errors
 /// As [`connect`].
 pub(super) async fn accept(stream: TcpStream, config: Arc<ServerConfig>, limit: Duration) -> io::Result<Unproven> {
-    let alpn = config.alpn_protocols.first().cloned().unwrap_or_default();
+    let spoken = config.alpn_protocols.clone();
     match timeout(limit, TlsAcceptor::from(config).accept(ReadAhead::new(stream))).await {
-        Ok(result) => Unproven::new(TlsStream::Server(result?), &alpn),
+        Ok(result) => Unproven::new(TlsStream::Server(result?), &spoken),
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long")),
     }
 }
