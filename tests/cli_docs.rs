@@ -1,7 +1,7 @@
 //! The documents say what is true: every `sh` block of README.md, docs/CLI.md and docs/SIMULATOR.md is run.
 //!
 //! Blocks of one document share a folder and run in order, each line by `sh`. `ft-cli serve` is started on a free port and
-//! goes on; `localhost` in later lines is the newest server. `ft-cli proxy :7000` listens on a free port, and Ctrl-C is pressed once it does.
+//! goes on; `localhost` in later lines is the newest server. `ft-cli recv` likewise, and `7-crossover-clockwork` is the code that it shows. `ft-cli proxy :7000` listens on a free port, and Ctrl-C is pressed once it does.
 //! A line must exit with 0, or with N if it ends in `# exit N`.
 
 #[path = "cli/harness.rs"]
@@ -55,11 +55,21 @@ fn run_all(lines: &[String]) {
 
 fn run_lines(sandbox: &Sandbox, lines: &[String]) {
     let mut server: Option<Server> = None;
+    let mut secret: Option<String> = None;
     for line in lines {
         if let Some(args) = line.strip_prefix("ft-cli serve ") {
             server = Some(sandbox.serve(args));
             continue;
         }
+        if let Some(args) = line.strip_prefix("ft-cli recv ") {
+            let (receiver, shown) = sandbox.recv_at("config", args);
+            (server, secret) = (Some(receiver), Some(shown));
+            continue;
+        }
+        let line = &match &secret {
+            Some(secret) => line.replace("7-crossover-clockwork", secret),
+            None => line.to_owned(),
+        };
         let (line, code) = match line.split_once("# exit ") {
             Some((line, code)) => (line.trim_end(), code.trim().parse().expect("a number")),
             None => (line.as_str(), 0),
@@ -90,6 +100,7 @@ impl Sandbox {
         let path = std::env::join_paths(folders).expect("a path");
         let mut command = Command::new("sh");
         command.arg("-euc").arg(line).current_dir(self.path("")).env("PATH", path).env("TMPDIR", self.path("tmp"));
+        command.env("XDG_CONFIG_HOME", self.path("config")).env_remove("FT_IDENTITY");
         command.stdin(Stdio::null()).output().expect("sh runs")
     }
 }

@@ -16,6 +16,7 @@ use clap_complete::Shell;
 
 use crate::limits;
 use crate::net::{Endpoint, Meter, Target};
+use crate::trust::{DoorArgs, KeyArgs, RecvArgs, SendArgs, TrustArgs};
 
 pub use demo::DemoArgs;
 #[cfg(target_os = "linux")]
@@ -77,6 +78,12 @@ pub enum Verb {
     Get(GetArgs),
     /// List what a server has
     Ls(LsArgs),
+    /// Send files to somebody who has told you a one-time code
+    Send(SendArgs),
+    /// Show a one-time code, and receive from whoever knows it
+    Recv(RecvArgs),
+    /// Print the key by which others know this installation
+    Key(KeyArgs),
     /// Prove, explore, shrink and replay in a simulated network
     Sim(SimArgs),
     /// Put anybody's client and server through the schedules, and name the pitfalls
@@ -115,10 +122,10 @@ const LISTEN_HELP: &str = "Address to listen on, port 0 for any free one; may be
 Examples:
   ft-cli serve                              this folder, to programs on this machine
   ft-cli serve inbox --drop-only            others may put, and neither list nor get
-  ft-cli serve pub --read-only --listen 0.0.0.0:65432     to everybody who can reach this machine
+  ft-cli serve pub --read-only --anyone --listen 0.0.0.0:65432     to everybody who can reach this machine
   ft-cli serve inbox --dialect pipe         for programs written for lab A
 
-The server asks nobody who they are. It listens on this machine alone unless told otherwise.
+On this machine the server asks nobody who they are. Other machines need TLS and a key that is authorised.
 The first SIGINT or SIGTERM stops accepting and lets transfers finish, the second ends them.")]
 pub struct ServeArgs {
     /// The folder to receive into and serve from
@@ -166,6 +173,9 @@ pub struct ServeArgs {
     /// How the texts of a naive lab B end; careful answers as it was asked
     #[arg(long, value_enum, help_heading = "Dialect", default_value_t = TextStyle::Bare)]
     pub text: TextStyle,
+    /// Who may come in.
+    #[command(flatten)]
+    pub door: DoorArgs,
 }
 
 /// Options of every verb that connects.
@@ -181,6 +191,9 @@ pub struct Connection {
     /// New connections to try when one breaks; only what is not done yet is sent again
     #[arg(long, value_name = "N", default_value_t = limits::RETRIES)]
     pub retries: u32,
+    /// Encryption and keys.
+    #[command(flatten)]
+    pub trust: TrustArgs,
 }
 
 /// Options of `put` and `get` alike.
@@ -456,7 +469,7 @@ fn target() -> ValueParser {
     ValueParser::from(OsStringValueParser::new().try_map(|text: OsString| Target::parse(OsStr::new(&text))))
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let expected = || "expected a number of seconds above 0, such as 30 or 0.5".to_string();
     let number: f64 = text.parse().map_err(|_| expected())?;
     // A day bounds it: longer waits are typing errors.

@@ -1,6 +1,6 @@
 //! What the `ft-cli` program is made of. Reading order: [`args`] (what can be asked), [`exit`] (how it ends), [`net`] (real
-//! TCP), [`disk`] (real files), [`carry`] (content that the
-//! kernel moves between the two), [`wishes`] (options that sit between a session and a disk), [`render`] (what is shown), `pages`
+//! TCP), [`trust`] (encryption, keys, rights), [`disk`] (real files), [`carry`] (content that the kernel moves between the two),
+//! [`wishes`] (options that sit between a session and a disk), [`render`] (what is shown), `pages`
 //! (what a browser shows), [`loopback`] (the simulator's cases over real TCP), [`jail`] (somebody
 //! else's program, contained), [`commands`] (one file per verb).
 //!
@@ -21,6 +21,7 @@ pub mod net;
 mod pages;
 pub mod proxy;
 pub mod render;
+pub mod trust;
 pub mod wishes;
 
 use std::io::Write as _;

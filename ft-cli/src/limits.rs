@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Port that both labs' texts and this program use when none is given.
 pub const DEFAULT_PORT: u16 = 65432;
 
+/// Time for a sender who knew the code to begin, or to come back after its connection broke.
+pub const PAIRED_PATIENCE: Duration = Duration::from_secs(60);
+
 /// Silence of a peer, in both directions, after which a connection is given up. Six times the pulse: one lost and a few
 /// late ALIVE frames do not end a session.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);

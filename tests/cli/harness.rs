@@ -60,6 +60,7 @@ impl Sandbox {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ft-cli"));
         command.args(line.split_whitespace()).current_dir(self.dir.path());
         command.env("TMPDIR", self.path("tmp")).env_remove("FT_LOG").env("COLUMNS", "100").env_remove("RUST_BACKTRACE");
+        command.env("XDG_CONFIG_HOME", self.path("config")).env_remove("FT_IDENTITY");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -79,6 +80,28 @@ impl Sandbox {
         let ran = finish(child, line);
         writer.join().expect("the writer ends");
         ran
+    }
+
+    /// Starts `recv` on a free port, for an installation of its own; it, and the code that it shows.
+    pub(crate) fn recv_at(&self, home: &str, args: &str) -> (Server, String) {
+        let mut command = self.command(&format!("recv {args} --listen 127.0.0.1:0"));
+        command.env("XDG_CONFIG_HOME", self.path(home)).env("FT_LOG", "trace");
+        let mut server = Self::listening(command);
+        let end = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < end, "a code is shown");
+            let is_code = |line: &&String| line.matches('-').count() == 2 && !line.contains(' ');
+            if let Some(code) = server.stdout_lines().iter().find(is_code) {
+                return (server, code.clone());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Runs a command line of an installation whose settings are in that folder.
+    pub(crate) fn run_at(&self, home: &str, line: &str) -> Ran {
+        let child = self.command(line).env("XDG_CONFIG_HOME", self.path(home)).spawn().expect("the program starts");
+        finish(child, line)
     }
 
     /// Starts a command that reads a pipe which the test holds.
@@ -111,6 +134,13 @@ impl Sandbox {
 
     fn serve_as(&self, line: &str) -> Server {
         Self::listening(self.command(line))
+    }
+
+    /// As [`Sandbox::serve`], for an installation of its own, whose settings are in that folder.
+    pub(crate) fn serve_at(&self, home: &str, args: &str) -> Server {
+        let mut command = self.command(&format!("serve {args} --listen 127.0.0.1:0"));
+        command.env("XDG_CONFIG_HOME", self.path(home));
+        Self::listening(command)
     }
 
     fn listening(mut command: Command) -> Server {
@@ -259,6 +289,17 @@ impl Server {
             assert!(Instant::now() < end, "the server says \"{words}\"; it said {:#?}", self.seen);
             thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// What it said on standard error so far.
+    pub(crate) fn stderr_lines(&mut self) -> Vec<String> {
+        self.drain();
+        self.seen[1].clone()
+    }
+
+    /// Waits for its end; returns the exit code.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        wait(&mut self.child, "serve").code()
     }
 
     /// Waits for its end; returns the exit code.

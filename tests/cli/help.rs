@@ -2,7 +2,8 @@
 
 use crate::harness::{Sandbox, snapshot};
 
-const VERBS: [&str; 10] = ["try", "demo", "serve", "put", "get", "ls", "sim", "proxy", "completions", "man"];
+const VERBS: [&str; 13] =
+    ["try", "demo", "serve", "put", "get", "ls", "send", "recv", "key", "sim", "proxy", "completions", "man"];
 
 #[test]
 fn help_of_every_verb_reads_as_its_snapshot() {

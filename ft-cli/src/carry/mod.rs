@@ -18,19 +18,20 @@ pub use range::FileRange;
 #[cfg(target_os = "linux")]
 pub use transport::Carried;
 
-use tokio::net::TcpStream;
-
 use crate::net::Deadline;
-
-/// Whether this system carries content.
-pub const CARRIES: bool = cfg!(target_os = "linux");
+use crate::trust::Conn;
 
 /// No system call moves content here.
 #[cfg(not(target_os = "linux"))]
-pub type Carried = Deadline<TcpStream>;
+pub type Carried = Deadline<Conn>;
 
-/// A connection that carries content, unless it is to be copied through memory.
-pub fn over(stream: Deadline<TcpStream>, copy: bool) -> Carried {
+/// Whether the content that is sent over `stream` can stay in its file.
+pub fn carries(stream: &Deadline<Conn>, copy: bool) -> bool {
+    cfg!(target_os = "linux") && !copy && stream.get_ref().plain().is_some()
+}
+
+/// A connection that carries content, unless it is encrypted or content is to be copied through memory.
+pub fn over(stream: Deadline<Conn>, copy: bool) -> Carried {
     #[cfg(target_os = "linux")]
     return Carried::over(stream, copy);
     #[cfg(not(target_os = "linux"))]

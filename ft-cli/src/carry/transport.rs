@@ -13,10 +13,11 @@ use super::pipe::{Filled, Pipe};
 use super::range::{FileRange, Sent};
 use crate::limits::{CARRY_LEAST, PIPE_LEAST, PIPES};
 use crate::net::{Deadline, Way};
+use crate::trust::Conn;
 
 /// A connection whose large content the kernel moves. Small content and frames go through memory.
 pub struct Carried {
-    stream: Deadline<TcpStream>,
+    stream: Deadline<Conn>,
     filling: Option<Pipe>,
     idle: Vec<Pipe>,
     /// Content that comes is read into memory: it was asked for, or the system has no pipes for us.
@@ -26,9 +27,10 @@ pub struct Carried {
 }
 
 impl Carried {
-    /// Content of `stream` is carried from now on; with `copy`, none is that comes in.
-    pub fn over(stream: Deadline<TcpStream>, copy: bool) -> Self {
-        Self { stream, filling: None, idle: Vec::new(), no_pipes: copy, scratch: Vec::new() }
+    /// Content of `stream` is carried from now on; with `copy`, or through TLS, none is that comes in.
+    pub fn over(stream: Deadline<Conn>, copy: bool) -> Self {
+        let encrypted = stream.get_ref().plain().is_none();
+        Self { stream, filling: None, idle: Vec::new(), no_pipes: copy || encrypted, scratch: Vec::new() }
     }
 
     /// Sends what the kernel cannot send from its file, through memory; zeros where the file has nothing any more.
@@ -53,9 +55,9 @@ impl Carried {
 }
 
 impl Transport for Carried {
-    type Stream = Deadline<TcpStream>;
+    type Stream = Deadline<Conn>;
 
-    fn stream(&mut self) -> &mut Deadline<TcpStream> {
+    fn stream(&mut self) -> &mut Deadline<Conn> {
         &mut self.stream
     }
 
@@ -68,10 +70,11 @@ impl Transport for Carried {
             return Poll::Ready(Err(io::Error::other("a parcel that is no range of a file")));
         };
         let left = parcel.len - from;
-        let attempt = |tcp: &mut TcpStream, cx: &mut Context<'_>, allowed: usize| {
+        let attempt = |conn: &mut Conn, cx: &mut Context<'_>, allowed: usize| {
+            let tcp = plain(conn)?;
             loop {
                 ready!(tcp.poll_write_ready(cx))?;
-                match tcp.try_io(Interest::WRITABLE, || range.send(&*tcp, from, left.min(allowed as u64))) {
+                match tcp.try_io(Interest::WRITABLE, || range.send(tcp, from, left.min(allowed as u64))) {
                     Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                     other => return Poll::Ready(other),
                 }
@@ -97,10 +100,11 @@ impl Transport for Carried {
                 return Poll::Ready(Ok(Taken::Full));
             }
         };
-        let attempt = |tcp: &mut TcpStream, cx: &mut Context<'_>, allowed: usize| {
+        let attempt = |conn: &mut Conn, cx: &mut Context<'_>, allowed: usize| {
+            let tcp = plain(conn)?;
             loop {
                 ready!(tcp.poll_read_ready(cx))?;
-                match tcp.try_io(Interest::READABLE, || pipe.fill(&*tcp, max.min(allowed as u64))) {
+                match tcp.try_io(Interest::READABLE, || pipe.fill(tcp, max.min(allowed as u64))) {
                     Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                     Err(e) => return Poll::Ready(Err(e)),
                     Ok(Filled::Bytes(n)) => return Poll::Ready(Ok(Taken::Bytes(n))),
@@ -127,4 +131,9 @@ impl Transport for Carried {
             self.idle.push(*pipe);
         }
     }
+}
+
+/// The socket: what is encrypted is encrypted here, in memory.
+fn plain(conn: &Conn) -> io::Result<&TcpStream> {
+    conn.plain().ok_or_else(|| io::Error::other("content to be carried through TLS"))
 }

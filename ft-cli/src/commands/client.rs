@@ -9,7 +9,6 @@ use ft_core::error::{Code, Retry};
 use ft_core::event::Report;
 use ft_core::frame::{Compare, Level, Links, Overwrite, Want};
 use ft_core::session::Options;
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::interrupt::{INTERRUPTED, Interrupt};
@@ -19,12 +18,13 @@ use crate::exit::{Exit, Stop};
 use crate::limits::{LEFTOVERS_SHOWN, PULSE, SETTLE};
 use crate::net::{Backoff, Beat, Deadline, Endpoint, Meter, connect};
 use crate::render::{Counts, Fact, Mode, Screen, Tally};
+use crate::trust::{self, Conn};
 
 /// The name of this program towards peers.
 pub(super) const AGENT: &str = concat!("ft-cli/", env!("CARGO_PKG_VERSION"));
 
-/// A connection with its idle time-out.
-pub(super) type Stream = Deadline<TcpStream>;
+/// A connection, plain or encrypted, with its idle time-out.
+pub(super) type Stream = Deadline<Conn>;
 
 /// How one attempt went.
 pub(super) enum Attempt {
@@ -112,10 +112,24 @@ pub(super) async fn dial_until(
 
 /// Connects, as the options say.
 pub(super) async fn dial(endpoint: &Endpoint, options: &Connection, rate: Option<&Meter>) -> Result<Stream, String> {
-    match connect(endpoint, options.connect_timeout).await {
-        Ok(stream) => Ok(Deadline::fitted(stream, options.timeout).paced(rate.map(Meter::pace))),
-        Err(e) => Err(format!("cannot connect to {endpoint}: {e}")),
-    }
+    let stream = reach(endpoint, options).await?;
+    let conn = trust::secure(stream, endpoint, &options.trust, options.connect_timeout).await?;
+    Ok(Deadline::fitted(conn, options.timeout).paced(rate.map(Meter::pace)))
+}
+
+/// The same for a lab dialect, which is plain by nature.
+pub(super) async fn dial_lab(
+    endpoint: &Endpoint,
+    options: &Connection,
+    rate: Option<&Meter>,
+) -> Result<Stream, String> {
+    let stream = reach(endpoint, options).await?;
+    let conn = trust::plain(stream, &options.trust)?;
+    Ok(Deadline::fitted(conn, options.timeout).paced(rate.map(Meter::pace)))
+}
+
+async fn reach(endpoint: &Endpoint, options: &Connection) -> Result<tokio::net::TcpStream, String> {
+    connect(endpoint, options.connect_timeout).await.map_err(|e| format!("cannot connect to {endpoint}: {e}"))
 }
 
 /// A pulse for one session: several signs of life within the time that the other side may have.

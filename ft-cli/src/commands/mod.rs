@@ -8,11 +8,14 @@ mod get;
 #[cfg(target_os = "linux")]
 mod grade;
 mod interrupt;
+mod key;
 mod lab;
 mod ls;
 mod man;
 mod proxy;
 mod put;
+mod recv;
+mod send;
 mod serve;
 mod signals;
 mod sim;
@@ -29,7 +32,7 @@ use crate::render::Screen;
 /// Runs a verb to its end and says, once, why it could not.
 pub fn run(cli: Cli) -> Exit {
     let Cli { talk, verb } = cli;
-    let bars = matches!(verb, Verb::Put(_) | Verb::Get(_));
+    let bars = matches!(verb, Verb::Put(_) | Verb::Get(_) | Verb::Send(_));
     let screen = Screen::new(talk, bars);
     let shown = screen.clone();
     let result = match verb {
@@ -41,6 +44,9 @@ pub fn run(cli: Cli) -> Exit {
         Verb::Get(args) if args.transfer.jobs > 1 => together(get::run(args, screen)),
         Verb::Get(args) => alone(get::run(args, screen)),
         Verb::Ls(args) => alone(ls::run(args, screen)),
+        Verb::Send(args) => alone(send::run(args, screen)),
+        Verb::Recv(args) => together(recv::run(args, screen)),
+        Verb::Key(args) => key::run(&args, &screen),
         Verb::Sim(args) => sim::run(args.verb, &screen),
         Verb::Proxy(args) => alone(proxy::run(args, screen)),
         #[cfg(target_os = "linux")]

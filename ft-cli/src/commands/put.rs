@@ -110,7 +110,6 @@ pub(super) fn walk(args: &Plan, screen: &Screen) -> Result<WalkOptions, Stop> {
         links: client::links(args.transfer.links),
         filter: client::filter(&args.transfer)?,
         notes,
-        carried: carry::CARRIES && !args.transfer.copy,
         ..WalkOptions::default()
     })
 }
@@ -169,7 +168,8 @@ impl Job {
         let done = self.tally.clone();
         let skip = move |path: &RelPath| done.is_done(path);
         let options = client::options(&self.transfer, &stream);
-        let walk = WalkOptions { compress: options.compress.clone(), ..self.walk.clone() };
+        let carried = carry::carries(&stream, self.transfer.copy);
+        let walk = WalkOptions { compress: options.compress.clone(), carried, ..self.walk.clone() };
         let disk = DiskSource::push(self.paths.clone(), self.into.clone(), walk, skip);
         let source = WishfulSource::new(disk, !self.transfer.no_resume);
         let mut watch = Watch::sender(self.screen.clone(), self.tally.clone(), self.number);

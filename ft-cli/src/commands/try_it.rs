@@ -24,6 +24,7 @@ use crate::exit::{Exit, Stop};
 use crate::limits::{CONNECT_TIMEOUT, IDLE_TIMEOUT};
 use crate::net::{Deadline, Endpoint, listen};
 use crate::render::{Mode, Screen, Tally, Watch, amount};
+use crate::trust::TrustArgs;
 
 /// Which side an event happened at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +139,8 @@ async fn receive(listener: tokio::net::TcpListener, root: Arc<Root>, teller: Tel
 
 async fn send(args: &TryArgs, port: u16, teller: Teller, mut watch: Watch) -> Result<(Report, Tally), Stop> {
     let endpoint = Endpoint { host: "127.0.0.1".into(), port };
-    let connection = Connection { timeout: IDLE_TIMEOUT, connect_timeout: CONNECT_TIMEOUT, retries: 0 };
+    let connection =
+        Connection { timeout: IDLE_TIMEOUT, connect_timeout: CONNECT_TIMEOUT, retries: 0, trust: TrustArgs::default() };
     let stream = client::dial(&endpoint, &connection, None).await.map_err(Stop::failed)?;
     // A link is followed: whoever names one means the file.
     let walk = WalkOptions { links: Links::Follow, ..WalkOptions::default() };

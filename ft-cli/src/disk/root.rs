@@ -13,7 +13,7 @@ use super::land::DiskStorage;
 use super::limits::{SPACE_AGE, SPACE_MARGIN};
 use super::source::{DiskSource, WalkOptions};
 use super::staging::Staging;
-use super::sys::{self, Dir};
+use super::sys::{self, Dir, Through};
 use super::{Policy, fault};
 
 /// An opened destination or served folder. Held by descriptor: renaming or replacing it while it is open leads nobody
@@ -55,17 +55,38 @@ impl Root {
     /// # Errors
     /// As the system says: it is missing, no folder, or may not be read.
     pub fn open(dir: &Path) -> io::Result<Arc<Self>> {
-        let opened = Dir::open_ambient(dir)?;
+        Self::of(Dir::open_ambient(dir)?, dir.to_owned())
+    }
+
+    fn of(dir: Dir, path: PathBuf) -> io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
-            device: opened.stat_self()?.device,
-            dir: opened,
-            path: dir.to_owned(),
+            device: dir.stat_self()?.device,
+            dir,
+            path,
             staging: Mutex::default(),
             busy: Mutex::default(),
             umask: sys::umask(),
             space: Mutex::default(),
             activity: Arc::default(),
         }))
+    }
+
+    /// A folder beneath this one as a root of its own, made if it is missing. No link is followed on the way.
+    ///
+    /// # Errors
+    /// Something else is there, or it cannot be made.
+    pub fn beneath(&self, path: &RelPath) -> io::Result<Arc<Self>> {
+        let mut dir = self.dir.folder(&[], Through::NoLinks)?;
+        for component in path.components() {
+            match dir.make_folder(component, false) {
+                Ok(()) => dir.sync()?,
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(e),
+            }
+            dir = dir.folder(std::slice::from_ref(component), Through::NoLinks)?;
+        }
+        let shown = path.components().iter().fold(self.path.clone(), |at, name| at.join(sys::to_path(name)));
+        Self::of(dir, shown)
     }
 
     /// The path by which it was opened, for showing.

@@ -150,14 +150,26 @@ impl<S> Deadline<S> {
     }
 }
 
-impl Deadline<TcpStream> {
+/// What goes through a TCP socket, as it is or wrapped in something.
+pub trait OnTcp {
+    /// The socket underneath, to ask it things and to set its options.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl OnTcp for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl<S: OnTcp> Deadline<S> {
     /// A connection that suits its path, now and while it is used; `idle` as in [`Deadline::new`].
-    pub fn fitted(stream: TcpStream, idle: Duration) -> Self {
-        let mut fit = Fit::new(&stream);
+    pub fn fitted(stream: S, idle: Duration) -> Self {
+        let mut fit = Fit::new(stream.socket());
         let connection = Self::new(stream, idle);
         let slow = connection.slow();
         connection.watched(move |stream| {
-            fit.look(stream);
+            fit.look(stream.socket());
             if let Some(measured) = fit.measured() {
                 slow.store(is_slow(&measured, slow.load(Ordering::Relaxed)), Ordering::Relaxed);
             }

@@ -8,7 +8,7 @@ mod target;
 mod tcp;
 
 pub use backoff::Backoff;
-pub use deadline::{Beat, Deadline};
+pub use deadline::{Beat, Deadline, OnTcp};
 pub use pace::{Meter, Pace, Way};
 pub use path::Fit;
 pub use target::{BadTarget, Endpoint, Target};

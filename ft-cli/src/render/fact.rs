@@ -22,6 +22,11 @@ pub enum Fact {
         /// What it speaks there.
         dialect: String,
     },
+    /// A one-time code that a sender needs, for the person who asked for it.
+    Code {
+        /// The code.
+        code: String,
+    },
     /// A connection was accepted (server) or made (client).
     Connected {
         /// Address of the peer.
@@ -286,6 +291,7 @@ mod tests {
         let mode = Some(text());
         vec![
             Fact::Listening { address: text(), dialect: text() },
+            Fact::Code { code: text() },
             Fact::Connected { peer: text() },
             Fact::Offered { stream, path: path.clone(), kind: "file", size },
             Fact::Started { stream, path: path.clone(), offset: 0, size },

@@ -137,6 +137,7 @@ impl Screen {
                 self.say(&format!("listening on {address} ({dialect})"));
             }
             Fact::Listening { address, dialect } => self.line(&format!("listening on {address} ({dialect})")),
+            Fact::Code { code } => self.print(code),
             Fact::Error { text, hint } => {
                 self.complain(&format!("error: {text}"));
                 if let Some(hint) = hint {

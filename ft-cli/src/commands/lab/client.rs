@@ -95,7 +95,7 @@ async fn put_one(path: &Path, args: &put::Plan, screen: &Screen) -> Result<(u64,
     let raw = path.file_name().unwrap_or_default().as_encoded_bytes();
     let name = LabName::new(raw).map_err(|e| Failure::Setup(format!("{}: {e}", shown(path))))?;
     let transfer = &args.transfer;
-    let stream = client::dial(&args.target.endpoint, &transfer.connection, transfer.rate.as_ref())
+    let stream = client::dial_lab(&args.target.endpoint, &transfer.connection, transfer.rate.as_ref())
         .await
         .map_err(Failure::Setup)?;
     let mut observer = |event: &LabEvent| log(screen, Some(1), event);
@@ -162,7 +162,7 @@ pub(in crate::commands) async fn get(plan: &Plan, transfer: &Transfer, screen: &
         let bad = |e| Stop::usage(format_args!("/{}: {e}", want.path));
         let name = LabName::new(want.path.to_bytes()).map_err(bad)?;
         let store_as = LabName::new(rename.unwrap_or(name.as_bytes())).map_err(bad)?;
-        let stream = match client::dial(&plan.endpoint, &transfer.connection, transfer.rate.as_ref()).await {
+        let stream = match client::dial_lab(&plan.endpoint, &transfer.connection, transfer.rate.as_ref()).await {
             Ok(stream) => stream,
             Err(text) => return conclude(screen, "received", Err(text), counts),
         };

@@ -8,6 +8,7 @@
 //!
 //! Sessions share nothing but the folder: an error or a panic of one is a line in the log of the others.
 
+mod roots;
 mod session;
 
 use std::io;
@@ -27,6 +28,8 @@ use crate::exit::{Exit, Stop};
 use crate::limits::{ACCEPT_PAUSE, BUSY_ANSWERS, DEFAULT_PORT, GRACE};
 use crate::net::{Endpoint, accept, listen};
 use crate::render::{Fact, Screen, files};
+use crate::trust::{Door, is_local};
+use roots::Roots;
 pub(in crate::commands) use session::Who;
 
 /// What all sessions share.
@@ -34,6 +37,8 @@ struct Shared {
     args: ServeArgs,
     root: Arc<Root>,
     screen: Screen,
+    door: Door,
+    roots: Roots,
 }
 
 /// Serves until a signal comes, or one connection was served.
@@ -41,17 +46,25 @@ pub(super) async fn run(args: ServeArgs, screen: Screen) -> Result<Exit, Stop> {
     let root = open_existing(&args.dir)?;
     let mut signals = Signals::new().map_err(|e| Stop::failed(format_args!("cannot hear signals: {e}")))?;
     let listeners = listeners(&args).await?;
+    let door = door(&args, &listeners)?;
     for listener in &listeners {
         let address = listener.local_addr().map_err(|e| Stop::failed(format_args!("cannot listen: {e}")))?;
         announce(&screen, args.dialect, address);
     }
-    let shared = Arc::new(Shared { args, root: Arc::clone(&root), screen: screen.clone() });
+    door.announce(&screen);
+    let shared =
+        Arc::new(Shared { args, root: Arc::clone(&root), screen: screen.clone(), door, roots: Roots::default() });
     let mut server =
         Server { shared, sessions: JoinSet::new(), busy: JoinSet::new(), worst: Exit::Completed, count: 0 };
     let stopped_by_signal = server.accept(&listeners, &mut signals).await;
     // From here on a connection is refused by the system itself.
     drop(listeners);
+    let roots = Arc::clone(&server.shared);
     let exit = server.finish(stopped_by_signal, &mut signals).await;
+    for beneath in roots.roots.take() {
+        client::release(beneath).await;
+    }
+    drop(roots);
     client::release(root).await;
     exit
 }
@@ -77,6 +90,17 @@ async fn listeners(args: &ServeArgs) -> Result<Vec<TcpListener>, Stop> {
         all.extend(listen(&loopback("::1")).await.unwrap_or_default());
     }
     Ok(all)
+}
+
+/// Whom to let in at these addresses.
+fn door(args: &ServeArgs, listeners: &[TcpListener]) -> Result<Door, Stop> {
+    let local = listeners.iter().all(|listener| listener.local_addr().is_ok_and(|address| is_local(address.ip())));
+    let lab = matches!(args.dialect, ServeDialect::Pipe | ServeDialect::Addfile);
+    if lab && !local && !args.door.insecure {
+        let hint = "--insecure allows it; on this machine alone it needs no allowing";
+        return Err(Stop::usage("a lab dialect cannot be encrypted, and other machines could reach it").hint(hint));
+    }
+    Door::new(args.door.clone(), local).map_err(Stop::failed)
 }
 
 /// Says where we listen, in the words of the lab if one lab is all that is spoken.
@@ -131,7 +155,7 @@ impl Server {
         if self.sessions.len() >= shared.args.max_connections {
             tracing::warn!(%peer, "busy");
             if self.busy.len() < BUSY_ANSWERS {
-                self.busy.spawn(session::refuse_busy(stream, shared));
+                self.busy.spawn(session::refuse_busy(stream, peer, shared));
             }
             return;
         }

@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ft_core::compress::Compress;
 use ft_core::dialect::{Detected, detect, detect_after_quiet};
 use ft_core::error::{Code, FileError, Retry, SessionError};
-use ft_core::frame::{Compare, Intent, Level, Links, Overwrite};
+use ft_core::frame::{Compare, Intent, Level, Overwrite};
 use ft_core::path::escape;
 use ft_core::session::{self, Accepted, Options};
 use tokio::io::AsyncReadExt as _;
@@ -19,11 +18,12 @@ use crate::args::ServeDialect;
 use crate::carry;
 use crate::commands::client::{self, Stream};
 use crate::commands::lab;
-use crate::disk::{Policy, WalkOptions};
+use crate::disk::{Policy, Root, WalkOptions};
 use crate::exit::Exit;
 use crate::limits::{BUSY_TIMEOUT, HEAD_MAX, HELLO_TIMEOUT, QUIET};
 use crate::net::{Deadline, Meter};
 use crate::render::{Fact, Tally, Watch, sentence};
+use crate::trust::{Bounded, Fingerprint, Ledger, Rights};
 
 /// Serves one connection to its end.
 pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, number: u64) -> Exit {
@@ -32,16 +32,29 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>
     }
     let begun = Instant::now();
     shared.screen.fact(Some(number), &Fact::Connected { peer: peer.to_string() });
+    let mut who = Who { peer, number, begun, key: None, rights: Ok(Rights::all()) };
+    let lab = matches!(shared.args.dialect, ServeDialect::Pipe | ServeDialect::Addfile);
+    let visitor = match shared.door.enter(stream, peer, lab).await {
+        Ok(visitor) => visitor,
+        Err(why) => return turned_away(&shared, &who, &why),
+    };
+    who.key = visitor.key;
+    who.rights = shared.door.admit(&visitor);
     let pace = shared.args.rate.as_ref().map(Meter::pace);
-    let mut stream = Deadline::fitted(stream, shared.args.timeout).paced(pace);
-    let who = Who { peer, number, begun };
+    let mut stream = Deadline::fitted(visitor.conn, shared.args.timeout).paced(pace);
     match shared.args.dialect {
+        // Inside TLS only ft/1 is spoken: both sides have said so in the handshake.
+        _ if who.key.is_some() => ft1(stream, &[], &shared, &who).await,
         ServeDialect::Ft1 => ft1(stream, &[], &shared, &who).await,
         ServeDialect::Pipe => lab::serve_pipe(stream, Vec::new(), &shared.lab(), &who).await,
         ServeDialect::Addfile => lab::serve_addfile(stream, Vec::new(), &shared.lab(), &who).await,
         ServeDialect::Auto => {
             let mut head = Vec::with_capacity(HEAD_MAX);
             match sniff(&mut stream, &mut head).await {
+                // A lab's program has no words for it, and sees the end of the stream.
+                Detected::Pipe | Detected::Addfile if who.rights.is_err() => {
+                    turned_away(&shared, &who, "a lab's program on another machine: --insecure would let it in")
+                }
                 Detected::Pipe => lab::serve_pipe(stream, head, &shared.lab(), &who).await,
                 Detected::Addfile => lab::serve_addfile(stream, head, &shared.lab(), &who).await,
                 // What is none of ours gets the answer of ft/1, which names what it looks like.
@@ -59,6 +72,10 @@ pub(in crate::commands) struct Who {
     pub(in crate::commands) number: u64,
     /// When it connected.
     pub(in crate::commands) begun: Instant,
+    /// Its key, if it has shown one.
+    pub(in crate::commands) key: Option<Fingerprint>,
+    /// What it may do, or why it is only heard to be told no.
+    pub(in crate::commands) rights: Result<Rights, FileError>,
 }
 
 impl Shared {
@@ -124,6 +141,8 @@ async fn sniff(stream: &mut Stream, head: &mut Vec<u8>) -> Detected {
 /// An ft/1 session.
 async fn ft1(stream: Stream, head: &[u8], shared: &Shared, who: &Who) -> Exit {
     let compress = client::compress(shared.args.compress, &stream);
+    let carried = carry::carries(&stream, shared.args.copy);
+    let walk = WalkOptions { carried, compress, ..WalkOptions::default() };
     let accepted = match timeout(HELLO_TIMEOUT, session::accept(carry::over(stream, shared.args.copy), head)).await {
         Ok(Ok(accepted)) => accepted,
         Ok(Err(error)) => return turned_away(shared, who, &error.to_string()),
@@ -131,13 +150,13 @@ async fn ft1(stream: Stream, head: &[u8], shared: &Shared, who: &Who) -> Exit {
     };
     let intent = accepted.intent();
     tracing::info!(peer = %who.peer, agent = %escape(accepted.agent().as_bytes()), ?intent, "session");
-    if let Some(refusal) = forbidden(shared, intent) {
+    if let Err(refusal) = allowed(shared, who, intent) {
         let text = refusal.to_string();
         // Telling it is bounded as a whole: the client may be slow to hear it.
         let _ = timeout(BUSY_TIMEOUT, accepted.refuse(refusal)).await;
         return turned_away(shared, who, &text);
     }
-    transfer(accepted, compress, shared, who).await
+    transfer(accepted, walk, shared, who).await
 }
 
 /// A client that never got as far as a session.
@@ -147,45 +166,77 @@ fn turned_away(shared: &Shared, who: &Who, why: &str) -> Exit {
     Exit::Failed
 }
 
-fn forbidden(shared: &Shared, intent: Intent) -> Option<FileError> {
+/// What the server allows anybody, and what it allows this client.
+fn allowed(shared: &Shared, who: &Who, intent: Intent) -> Result<(), FileError> {
+    let rights = who.rights.as_ref().map_err(Clone::clone)?;
     let text = match intent {
         Intent::Push if shared.args.read_only => "this server is read-only",
         Intent::Pull | Intent::List if shared.args.drop_only => "this server takes files and shows none",
-        Intent::Push | Intent::Pull | Intent::List => return None,
+        Intent::Push | Intent::Pull | Intent::List => match rights.refuses(intent) {
+            Some(text) => text,
+            None => return Ok(()),
+        },
     };
-    Some(FileError::new(Code::Forbidden, Retry::Never, text))
+    Err(FileError::new(Code::Forbidden, Retry::Never, text))
 }
 
-async fn transfer(accepted: Accepted<carry::Carried>, compress: Compress, shared: &Shared, who: &Who) -> Exit {
+/// Where a client's files are, and on what terms.
+struct Place {
+    root: Arc<Root>,
+    policy: Policy,
+    ledger: Option<Arc<Ledger>>,
+}
+
+async fn place(shared: &Shared, who: &Who) -> Result<Place, FileError> {
+    let rights = who.rights.as_ref().map_err(Clone::clone)?;
+    let failed = |e: std::io::Error| {
+        tracing::warn!(peer = %who.peer, error = %e, "no place for this key");
+        FileError::new(Code::Internal, Retry::Later, "the folder of this key cannot be used")
+    };
+    let root = match rights.folder.is_root() {
+        true => Arc::clone(&shared.root),
+        false => shared.roots.beneath(&shared.root, &rights.folder).map_err(failed)?,
+    };
+    let mut policy = shared.policy();
+    if rights.drop_only {
+        // What others dropped is not theirs to replace.
+        policy.overwrite = Overwrite::KeepBoth;
+    }
+    let ledger = shared.door.ledger(who.key, rights, root.path()).await.map_err(failed)?;
+    Ok(Place { root, policy, ledger })
+}
+
+async fn transfer(accepted: Accepted<carry::Carried>, walk: WalkOptions, shared: &Shared, who: &Who) -> Exit {
     let tally = Tally::default();
     let options = Options {
         agent: client::AGENT.into(),
         compare: Compare::Quick,
         // How well what is fetched must be stored is for the one to say who fetches it.
         level: Level::Cached,
-        compress,
+        compress: walk.compress.clone(),
         ..Options::default()
     };
     let pulse = client::pulse(shared.args.timeout);
     let intent = accepted.intent();
+    let place = match place(shared, who).await {
+        Ok(place) => place,
+        Err(refusal) => {
+            let text = refusal.to_string();
+            let _ = timeout(BUSY_TIMEOUT, accepted.refuse(refusal)).await;
+            return turned_away(shared, who, &text);
+        }
+    };
     let mut watch = match intent {
         Intent::Push => Watch::receiver(shared.screen.clone(), tally.clone(), who.number),
         Intent::Pull | Intent::List => Watch::server(shared.screen.clone(), tally.clone(), who.number),
     };
     let report = match intent {
         Intent::Push => {
-            let storage = shared.root.storage(shared.policy());
+            let storage = Bounded::new(place.root.storage(place.policy), place.ledger);
             accepted.receive(storage, &options, pulse, |event| watch.event(event)).await
         }
         Intent::Pull | Intent::List => {
-            let walk = WalkOptions {
-                links: Links::Skip,
-                filter: None,
-                notes: None,
-                carried: carry::CARRIES && !shared.args.copy,
-                compress: options.compress.clone(),
-            };
-            let source = shared.root.source(walk);
+            let source = place.root.source(walk);
             accepted.send(source, &options, pulse, |event| watch.event(event)).await
         }
     };
@@ -205,13 +256,14 @@ async fn transfer(accepted: Accepted<carry::Carried>, compress: Compress, shared
 }
 
 /// Tells an ft/1 client that there is no room for it. A lab client has no word for that and sees the end of the stream.
-pub(super) async fn refuse_busy(stream: TcpStream, shared: Arc<Shared>) {
+pub(super) async fn refuse_busy(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     match shared.args.dialect {
         ServeDialect::Pipe | ServeDialect::Addfile => return,
         ServeDialect::Auto | ServeDialect::Ft1 => {}
     }
-    let stream = Deadline::new(stream, BUSY_TIMEOUT);
     let _ = timeout(BUSY_TIMEOUT, async {
+        let Ok(visitor) = shared.door.enter(stream, peer, false).await else { return };
+        let stream = Deadline::new(visitor.conn, BUSY_TIMEOUT);
         if let Ok(accepted) = session::accept(stream, &[]).await {
             let text = format!("{} sessions are open", shared.args.max_connections);
             accepted.refuse(FileError::new(Code::Busy, Retry::Later, text)).await;

@@ -1,0 +1,199 @@
+//! A server's side: who comes in, how, and what they may do.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+
+use ft_core::error::{Code, FileError, Retry};
+use rustls::ServerConfig;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::args::DoorArgs;
+use super::conn::Conn;
+use super::fingerprint::Fingerprint;
+use super::identity::Identity;
+use super::quota::{Ledger, measure};
+use super::rights::{Book, Rights};
+use super::tls::{self, ALPN};
+use super::{folder, is_local};
+use crate::limits::HELLO_TIMEOUT;
+use crate::render::{Fact, Screen};
+
+/// First byte of a TLS connection: a handshake record (RFC 8446 §5.1). No dialect here begins with it.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// What a server asks of those who connect.
+#[derive(Debug)]
+pub struct Door {
+    args: DoorArgs,
+    /// The key, once it is needed: a server for this machine alone needs none.
+    keys: Option<(Arc<ServerConfig>, Fingerprint)>,
+    /// Somebody needs to know the key.
+    announced: bool,
+    /// Where the book is, if one is read.
+    path: Option<PathBuf>,
+    /// What each key may do, as last read.
+    book: RwLock<Arc<Book>>,
+    /// Books of keys with a quota that have a session.
+    ledgers: Mutex<BTreeMap<Fingerprint, Weak<Ledger>>>,
+}
+
+/// A connection that has come in, and what is known about the other side.
+pub struct Visitor {
+    /// To speak over.
+    pub conn: Conn,
+    /// Its key, if it had to show one.
+    pub key: Option<Fingerprint>,
+    /// From another machine and in the clear, where that is not allowed: it may only be told so.
+    pub refused: bool,
+}
+
+impl Door {
+    /// Reads or makes the server's key, if `local` does not hold: that all its addresses are this machine's own.
+    ///
+    /// # Errors
+    /// The key cannot be used; the text names the file.
+    pub fn new(args: DoorArgs, local: bool) -> io::Result<Self> {
+        let wanted = !local || args.tls || args.cert.is_some() || args.identity.is_some();
+        let keys = match wanted || Identity::default_path().is_ok_and(|path| path.exists()) {
+            false => None,
+            true => {
+                let identity = match (&args.cert, &args.key) {
+                    (Some(cert), Some(key)) => Identity::chain(cert, key)?,
+                    _ => Identity::open(args.identity.as_deref())?,
+                };
+                Some((tls::server_config(&identity, &[ALPN])?, identity.fingerprint()))
+            }
+        };
+        let path = match (&keys, args.anyone, &args.authorized) {
+            (None, ..) | (_, true, _) => None,
+            (_, _, Some(path)) => Some(path.clone()),
+            (_, _, None) => Some(folder::config()?.join("authorized_peers")),
+        };
+        let door = Self { args, keys, announced: wanted, path, book: RwLock::default(), ledgers: Mutex::default() };
+        door.reload()?;
+        Ok(door)
+    }
+
+    /// Reads again what each key may do. Sessions that are open keep the rights that they began with. If the file cannot
+    /// be understood, what was read before stays.
+    ///
+    /// # Errors
+    /// Which line, and why; the text names the file.
+    pub fn reload(&self) -> io::Result<usize> {
+        let Some(path) = &self.path else { return Ok(0) };
+        let named = |text: String| {
+            let path = ft_core::path::escape(path.as_os_str().as_encoded_bytes());
+            io::Error::new(io::ErrorKind::InvalidData, format!("{path}: {text}"))
+        };
+        let text = folder::read(path).map_err(|e| named(e.to_string()))?;
+        let book = Book::parse(text.as_ref().map_or("", |text| text)).map_err(named)?;
+        let keys = book.len();
+        *self.book.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(book);
+        Ok(keys)
+    }
+
+    /// What a visitor may do. Whoever needed no key may do what the server allows anybody.
+    ///
+    /// # Errors
+    /// It may do nothing here: what to tell it.
+    pub fn admit(&self, visitor: &Visitor) -> Result<Rights, FileError> {
+        if visitor.refused {
+            return Err(must_encrypt());
+        }
+        let Some(key) = visitor.key.filter(|_| !self.args.anyone) else { return Ok(Rights::all()) };
+        let book = Arc::clone(&self.book.read().unwrap_or_else(PoisonError::into_inner));
+        book.of(&key).cloned().ok_or_else(|| {
+            let text = format!("the key {key} may not come in; whoever runs this server can authorise it");
+            FileError::new(Code::Forbidden, Retry::Never, text)
+        })
+    }
+
+    /// The books of a key with a quota, over what is beneath its folder. Reads the whole folder for its first session.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    ///
+    /// # Cancel safety
+    /// Nothing is kept of an unfinished count.
+    pub async fn ledger(
+        &self,
+        key: Option<Fingerprint>,
+        rights: &Rights,
+        root: &Path,
+    ) -> io::Result<Option<Arc<Ledger>>> {
+        let (Some(key), Some(quota)) = (key, rights.quota) else { return Ok(None) };
+        let open = |ledgers: &BTreeMap<Fingerprint, Weak<Ledger>>| ledgers.get(&key).and_then(Weak::upgrade);
+        if let Some(ledger) = open(&self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(Some(ledger));
+        }
+        let root = root.to_owned();
+        let stored = tokio::task::spawn_blocking(move || measure(&root)).await.map_err(io::Error::other)??;
+        let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another session of the key may have counted meanwhile; the first one's books are kept.
+        let ledger = open(&ledgers).unwrap_or_else(|| Ledger::new(quota, stored));
+        ledgers.retain(|_, ledger| ledger.strong_count() > 0);
+        ledgers.insert(key, Arc::downgrade(&ledger));
+        Ok(Some(ledger))
+    }
+
+    /// The server's key, if it has one.
+    pub fn key(&self) -> Option<Fingerprint> {
+        self.keys.as_ref().map(|(_, key)| *key)
+    }
+
+    /// Tells people the key that their clients should see.
+    pub fn announce(&self, screen: &Screen) {
+        if let Some(key) = self.key().filter(|_| self.announced) {
+            screen.fact(None, &Fact::Note { text: format!("this server's key is {key}") });
+        }
+        let empty = self.book.read().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if let Some(path) = self.path.as_ref().filter(|_| self.announced && empty) {
+            let path = ft_core::path::escape(path.as_os_str().as_encoded_bytes());
+            let text = format!("nobody is authorised yet: {path} needs a line such as ftk1... read write");
+            screen.fact(None, &Fact::Note { text });
+        }
+    }
+
+    /// Lets a connection in as far as its first byte says: TLS or plain. `plain_only` is for dialects without TLS.
+    ///
+    /// # Errors
+    /// It said nothing, or the handshake failed; one line for a person.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub async fn enter(&self, stream: TcpStream, peer: SocketAddr, plain_only: bool) -> Result<Visitor, String> {
+        let local = is_local(peer.ip());
+        let plain = |stream| Visitor {
+            conn: Conn::Plain(stream),
+            key: None,
+            refused: if local { self.args.tls } else { !self.args.insecure },
+        };
+        if plain_only {
+            return Ok(plain(stream));
+        }
+        let mut first = [0];
+        let speaks_tls = match timeout(HELLO_TIMEOUT, stream.peek(&mut first)).await {
+            Err(_) => return Err("the client did not say what it wants".into()),
+            Ok(Err(e)) => return Err(e.to_string()),
+            Ok(Ok(n)) => n == 1 && first[0] == TLS_HANDSHAKE,
+        };
+        let Some((config, _)) = self.keys.as_ref().filter(|_| speaks_tls) else { return Ok(plain(stream)) };
+        let unproven = tls::accept(stream, Arc::clone(config), HELLO_TIMEOUT)
+            .await
+            .map_err(|e| format!("no encrypted connection: {}", ft_core::path::escape(e.to_string().as_bytes())))?;
+        // Who a client is decides what it may do, not whether it is heard: one that may do nothing is told so.
+        let key = unproven.key;
+        Ok(Visitor { conn: unproven.trusted(), key: Some(key), refused: false })
+    }
+}
+
+/// What a client hears that came from another machine in the clear.
+pub fn must_encrypt() -> FileError {
+    let text =
+        "this server speaks TLS only to you; ft-cli encrypts towards other machines, and with --tls towards its own";
+    FileError::new(Code::Forbidden, Retry::Never, text)
+}
