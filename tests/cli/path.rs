@@ -43,7 +43,7 @@ fn content_goes_compressed_when_both_sides_say_so_and_lands_as_it_was() {
         sandbox.folder("pub");
         let server = sandbox.serve(&format!("pub --compress {serve}"));
         let host = server.address();
-        let ran = sandbox.run(&format!("put tree {host} --compress {client} -vv")).expect(0);
+        let ran = sandbox.run(&format!("put tree {host} --compress {client} -vvv")).expect(0);
         let (plain, compressed) = content_frames(&ran.stderr);
         assert_eq!(compressed > 0, is_compressed, "{serve} {client}: {plain} plain, {compressed} compressed");
         assert!(plain > 0, "noise does not shrink");
@@ -59,7 +59,7 @@ fn slow_path_is_found_out_and_content_goes_compressed_unasked() {
     let text = "the same words again and again\n".repeat(30_000);
     sandbox.file("pub/text", &text);
     let server = sandbox.serve("pub --rate 500k");
-    let ran = sandbox.run(&format!("get {}/text . -vv", server.address())).expect(0);
+    let ran = sandbox.run(&format!("get {}/text . -vvv", server.address())).expect(0);
     assert!(content_frames(&ran.stderr).1 > 0, "{}", ran.stderr);
     assert_eq!(fs::read(sandbox.path("text")).unwrap(), text.as_bytes());
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::time::Duration;
 
 use ft_core::error::{Code, FileError, Retry};
 use rustls::ServerConfig;
@@ -158,30 +159,42 @@ impl Door {
         }
     }
 
-    /// Lets a connection in as far as its first byte says: TLS or plain. `plain_only` is for dialects without TLS.
+    /// Lets a connection in as far as its first byte says: TLS or plain. `plain_only` is for dialects without TLS; a client
+    /// may be silent for `idle`, and no longer than for [`HELLO_TIMEOUT`].
     ///
     /// # Errors
     /// It said nothing, or the handshake failed; one line for a person.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
-    pub async fn enter(&self, stream: TcpStream, peer: SocketAddr, plain_only: bool) -> Result<Visitor, String> {
+    pub async fn enter(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        plain_only: bool,
+        idle: Duration,
+    ) -> Result<Visitor, String> {
         let local = is_local(peer.ip());
         let plain = |stream| Visitor {
             conn: Conn::Plain(stream),
             key: None,
             refused: if local { self.args.tls } else { !self.args.insecure },
         };
-        if plain_only {
-            return Ok(plain(stream));
-        }
+        // Without a key there is no TLS to be spoken, and the session has its own patience.
+        let Some((config, _)) = self.keys.as_ref().filter(|_| !plain_only) else { return Ok(plain(stream)) };
         let mut first = [0];
-        let speaks_tls = match timeout(HELLO_TIMEOUT, stream.peek(&mut first)).await {
-            Err(_) => return Err("the client did not say what it wants".into()),
+        let limit = idle.min(HELLO_TIMEOUT);
+        let speaks_tls = match timeout(limit, stream.peek(&mut first)).await {
+            Err(_) => {
+                let silent = limit.as_secs_f32();
+                return Err(format!("the connection failed after 0 bytes: the peer was silent for {silent} s"));
+            }
             Ok(Err(e)) => return Err(e.to_string()),
             Ok(Ok(n)) => n == 1 && first[0] == TLS_HANDSHAKE,
         };
-        let Some((config, _)) = self.keys.as_ref().filter(|_| speaks_tls) else { return Ok(plain(stream)) };
+        if !speaks_tls {
+            return Ok(plain(stream));
+        }
         let unproven = tls::accept(stream, Arc::clone(config), HELLO_TIMEOUT)
             .await
             .map_err(|e| format!("no encrypted connection: {}", ft_core::path::escape(e.to_string().as_bytes())))?;

@@ -34,7 +34,7 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>
     shared.screen.fact(Some(number), &Fact::Connected { peer: peer.to_string() });
     let mut who = Who { peer, number, begun, key: None, rights: Ok(Rights::all()) };
     let lab = matches!(shared.args.dialect, ServeDialect::Pipe | ServeDialect::Addfile);
-    let visitor = match shared.door.enter(stream, peer, lab).await {
+    let visitor = match shared.door.enter(stream, peer, lab, shared.args.timeout).await {
         Ok(visitor) => visitor,
         Err(why) => return turned_away(&shared, &who, &why),
     };
