@@ -8,7 +8,8 @@
 Every peer runs once a round (A B C A B C ...) over a path of its own (benches/path.py), all systems' settings as they
 are. What landed is compared with what was sent. `plain xN bbr` is a bare program that sends zeros over N connections with
 that congestion control and nobody stores or checks them: what the path gives. Ratios are medians over rounds of (time of
-that row / time of ft push), so that above 1 ft is the faster. Needs root for the namespaces; rsync, nginx-light and curl
+that row / time of ft push), so that above 1 ft is the faster. Of small things `RTT` counts round trips: the time beyond that
+over the same path without delay, by the delay; that is, without starting programs and syncing disks. Needs root for the namespaces; rsync, nginx-light and curl
 for the peers, which are left out where they are missing.
 """
 import argparse, os, shutil, socket, statistics, subprocess, sys, tempfile, time
@@ -150,24 +151,30 @@ def main():
             names = list(peers(args, tmp, src, tmp, total))
             names = [n for n in names if not args.peer or n == "ft push" or n in args.peer]
             times = {name: [] for name in names}
+            near = {name: [0.0] for name in names}
+            plan = [(name, rtt, times) for name in names]
+            if files:
+                near = {name: [] for name in names}
+                plan += [(name, 0, near) for name in names]
             for round_ in range(args.rounds):
-                for name in names:
+                for name, delay, into in plan:
                     dst = os.path.join(tmp, "landed")
                     os.mkdir(dst)
                     os.chmod(dst, 0o777)
-                    with Path(rtt, mbit, queue, loss) as path:
+                    with Path(delay, mbit, queue, loss) as path:
                         peer = peers(args, tmp, src, dst, total)[name]
                         wall = once(args, path, peer)
                     if peer.lands and wall < args.limit and not same(src, os.path.join(dst, os.path.basename(src))):
                         raise SystemExit(f"{name}: what landed is not what was sent")
-                    times[name].append(wall)
+                    into[name].append(wall)
                     shutil.rmtree(dst)
             how = f"{rtt} ms" + (f", {mbit} Mbit/s" if mbit else "") + (f", {loss} % loss" if loss else "")
             print(f"\n{row}: {how}, {args.rounds} rounds, medians\n{'':18}{'s':>8}{'RTT':>8}{'MB/s':>8}{'/ ft push':>11}")
             for name, walls in times.items():
                 wall = statistics.median(walls)
                 ratio = statistics.median([w / o for w, o in zip(walls, times["ft push"])])
-                print(f"{name:18}{wall:8.3f}{wall * 1000 / rtt:8.1f}{total / wall / 1e6:8.1f}{ratio:11.2f}", flush=True)
+                trips = (wall - statistics.median(near[name])) * 1000 / rtt
+                print(f"{name:18}{wall:8.3f}{trips:8.1f}{total / wall / 1e6:8.1f}{ratio:11.2f}", flush=True)
             shutil.rmtree(source)
     finally:
         shutil.rmtree(tmp, ignore_errors=True)
