@@ -262,7 +262,7 @@ pub(super) async fn refuse_busy(stream: TcpStream, peer: SocketAddr, shared: Arc
         ServeDialect::Auto | ServeDialect::Ft1 => {}
     }
     let _ = timeout(BUSY_TIMEOUT, async {
-        let Ok(visitor) = shared.door.enter(stream, peer, false).await else { return };
+        let Ok(visitor) = shared.door.enter(stream, peer, false, BUSY_TIMEOUT).await else { return };
         let stream = Deadline::new(visitor.conn, BUSY_TIMEOUT);
         if let Ok(accepted) = session::accept(stream, &[]).await {
             let text = format!("{} sessions are open", shared.args.max_connections);
