@@ -1,7 +1,7 @@
-//! The documents say what is true: every `sh` block of README.md, docs/CLI.md and docs/SIMULATOR.md is run.
+//! The documents say what is true: every `sh` block of README.md, docs/CLI.md, docs/DAEMON.md and docs/SIMULATOR.md is run.
 //!
 //! Blocks of one document share a folder and run in order, each line by `sh`. `ft-cli serve` is started on a free port and
-//! goes on; `localhost` in later lines is the newest server. `ft-cli recv` likewise, and `7-crossover-clockwork` is the code that it shows. `ft-cli proxy :7000` listens on a free port, and Ctrl-C is pressed once it does.
+//! goes on; `localhost` in later lines is the newest server. A server's numbers at port 9432 are at a free one, too. `ft-cli recv` likewise, and `7-crossover-clockwork` is the code that it shows. `ft-cli proxy :7000` listens on a free port, and Ctrl-C is pressed once it does.
 //! A line must exit with 0, or with N if it ends in `# exit N`.
 
 #[path = "cli/harness.rs"]
@@ -56,9 +56,15 @@ fn run_all(lines: &[String]) {
 fn run_lines(sandbox: &Sandbox, lines: &[String]) {
     let mut server: Option<Server> = None;
     let mut secret: Option<String> = None;
+    let mut numbers: Option<u16> = None;
     for line in lines {
         if let Some(args) = line.strip_prefix("ft-cli serve ") {
-            server = Some(sandbox.serve(args));
+            let mut started = sandbox.serve(&args.replace(":9432", ":0"));
+            numbers = args.contains(":9432").then(|| {
+                started.await_line("numbers at");
+                started.port_of("numbers at http://127.0.0.1:")
+            });
+            server = Some(started);
             continue;
         }
         if let Some(args) = line.strip_prefix("ft-cli recv ") {
@@ -74,9 +80,13 @@ fn run_lines(sandbox: &Sandbox, lines: &[String]) {
             Some((line, code)) => (line.trim_end(), code.trim().parse().expect("a number")),
             None => (line.as_str(), 0),
         };
+        let line = &match numbers {
+            Some(port) => line.replace("127.0.0.1:9432", &format!("127.0.0.1:{port}")),
+            None => line.to_owned(),
+        };
         let line = match &server {
             Some(server) => line.replace("localhost", &server.address()),
-            None => line.to_owned(),
+            None => line.clone(),
         };
         let line = match line.strip_prefix("ft-cli proxy :7000 ") {
             Some(rest) if code == 0 => format!(
@@ -122,6 +132,13 @@ fn readme_begins_with_the_demo_and_the_tests_and_all_its_other_commands_work() {
 fn commands_of_the_command_line_page_work() {
     let lines = commands(&document("docs/CLI.md"));
     assert!(lines.len() >= 20, "{lines:#?}");
+    run_all(&lines);
+}
+
+#[test]
+fn commands_of_the_daemon_page_work() {
+    let lines = commands(&document("docs/DAEMON.md"));
+    assert!(lines.len() >= 6, "{lines:#?}");
     run_all(&lines);
 }
 

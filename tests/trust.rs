@@ -5,6 +5,9 @@
 
 #[path = "trust/code.rs"]
 mod code;
+#[cfg(target_os = "linux")]
+#[path = "trust/daemon.rs"]
+mod daemon;
 #[path = "cli/harness.rs"]
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]
 mod harness;
@@ -18,3 +21,5 @@ mod rights;
 #[cfg(target_os = "linux")]
 #[path = "trust/tools.rs"]
 mod tools;
+#[path = "trust/wire.rs"]
+mod wire;

@@ -164,6 +164,9 @@ pub struct ServeArgs {
     /// Silence of a client, in seconds, that ends its session
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub timeout: Duration,
+    /// Show numbers for Prometheus at /metrics, and /health, over plain HTTP at this address
+    #[arg(long, value_name = "ADDR", value_parser = Endpoint::parse_listen)]
+    pub metrics: Option<Endpoint>,
     /// Protocol to speak; auto tells them apart by the first bytes
     #[arg(long, value_enum, help_heading = "Dialect", default_value_t = ServeDialect::Auto)]
     pub dialect: ServeDialect,

@@ -9,6 +9,7 @@
 pub mod args;
 pub mod carry;
 pub mod commands;
+pub mod daemon;
 pub mod disk;
 pub mod exit;
 #[cfg(target_os = "linux")]

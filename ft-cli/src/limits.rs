@@ -5,6 +5,12 @@ use std::time::Duration;
 /// Port that both labs' texts and this program use when none is given.
 pub const DEFAULT_PORT: u16 = 65432;
 
+/// Watchers of a server's numbers that are answered at a time; there is seldom more than one.
+pub const WATCHERS: usize = 16;
+
+/// Time for one of them, from the first byte to the last.
+pub const WATCHER_TIME: Duration = Duration::from_secs(10);
+
 /// Time for a sender who knew the code to begin, or to come back after its connection broke.
 pub const PAIRED_PATIENCE: Duration = Duration::from_secs(60);
 

@@ -278,6 +278,13 @@ impl Server {
         rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a signal can be sent");
     }
 
+    /// Sends SIGHUP, as `systemctl reload` does.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("a signal can be sent");
+    }
+
     /// Waits until a line has been said that contains `words`.
     pub(crate) fn await_line(&mut self, words: &str) -> String {
         let end = Instant::now() + PATIENCE;

@@ -45,13 +45,16 @@ pub(super) async fn run(args: RecvArgs, screen: Screen) -> Result<Exit, Stop> {
     let receiving =
         Arc::new(Receiving { root: Arc::clone(&root), screen, tally: Tally::default(), replace: args.replace });
     let ended = receiving.all(&listeners, reception, &gate, &mut signals).await;
+    let (screen, tally) = (receiving.screen.clone(), receiving.tally.clone());
+    // Nothing of ours may hold the folder while it is released.
+    drop(receiving);
     client::release(root).await;
     let (ended, stopped) = match ended {
         Some(ended) => (ended, false),
         None => (Err("interrupted".to_owned()), true),
     };
-    let counts = receiving.tally.counts();
-    let exit = client::conclude(&receiving.screen, "received", ended, counts)?;
+    let counts = tally.counts();
+    let exit = client::conclude(&screen, "received", ended, counts)?;
     Ok(if stopped && exit == Exit::Failed { Exit::Interrupted } else { exit })
 }
 

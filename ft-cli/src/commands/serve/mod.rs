@@ -21,8 +21,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::client;
 use super::get::open_existing;
-use super::signals::Signals;
+use super::signals::{Asked, Signals};
 use crate::args::{ServeArgs, ServeDialect};
+use crate::daemon::{self, Metrics, Now, Trouble, Watched};
 use crate::disk::Root;
 use crate::exit::{Exit, Stop};
 use crate::limits::{ACCEPT_PAUSE, BUSY_ANSWERS, DEFAULT_PORT, GRACE};
@@ -39,12 +40,15 @@ struct Shared {
     screen: Screen,
     door: Door,
     roots: Roots,
+    metrics: Arc<Metrics>,
 }
 
 /// Serves until a signal comes, or one connection was served.
 pub(super) async fn run(args: ServeArgs, screen: Screen) -> Result<Exit, Stop> {
     let root = open_existing(&args.dir)?;
-    let mut signals = Signals::new().map_err(|e| Stop::failed(format_args!("cannot hear signals: {e}")))?;
+    let deaf = |e: io::Error| Stop::failed(format_args!("cannot hear signals: {e}"));
+    let mut signals = Signals::new().map_err(deaf)?;
+    signals.hear_hangup().map_err(deaf)?;
     let listeners = listeners(&args).await?;
     let door = door(&args, &listeners)?;
     for listener in &listeners {
@@ -52,11 +56,21 @@ pub(super) async fn run(args: ServeArgs, screen: Screen) -> Result<Exit, Stop> {
         announce(&screen, args.dialect, address);
     }
     door.announce(&screen);
-    let shared =
-        Arc::new(Shared { args, root: Arc::clone(&root), screen: screen.clone(), door, roots: Roots::default() });
+    let metrics = Arc::new(Metrics::default());
+    let _watched = watched(&args, &metrics, &screen).await?;
+    let shared = Arc::new(Shared {
+        args,
+        root: Arc::clone(&root),
+        screen: screen.clone(),
+        door,
+        roots: Roots::default(),
+        metrics,
+    });
     let mut server =
         Server { shared, sessions: JoinSet::new(), busy: JoinSet::new(), worst: Exit::Completed, count: 0 };
+    daemon::tell(Now::Ready);
     let stopped_by_signal = server.accept(&listeners, &mut signals).await;
+    daemon::tell(Now::Stopping);
     // From here on a connection is refused by the system itself.
     drop(listeners);
     let roots = Arc::clone(&server.shared);
@@ -79,17 +93,30 @@ async fn listeners(args: &ServeArgs) -> Result<Vec<TcpListener>, Stop> {
             stop
         }
     };
-    let mut all = Vec::new();
+    let mut all =
+        daemon::handed_over().map_err(|e| Stop::failed(format_args!("cannot use the sockets handed over: {e}")))?;
     for endpoint in &args.listen {
         all.extend(listen(endpoint).await.map_err(failed)?);
     }
-    if args.listen.is_empty() {
+    if all.is_empty() {
         let loopback = |host: &str| Endpoint { host: host.into(), port: DEFAULT_PORT };
         all.extend(listen(&loopback("127.0.0.1")).await.map_err(failed)?);
         // A machine without IPv6 has no ::1; that is no reason not to serve.
         all.extend(listen(&loopback("::1")).await.unwrap_or_default());
     }
     Ok(all)
+}
+
+/// The pages with the numbers, if they are asked for.
+async fn watched(args: &ServeArgs, metrics: &Arc<Metrics>, screen: &Screen) -> Result<Option<Watched>, Stop> {
+    let Some(endpoint) = &args.metrics else { return Ok(None) };
+    let (watched, addresses) = daemon::watch(endpoint, Arc::clone(metrics))
+        .await
+        .map_err(|e| Stop::failed(format_args!("cannot show numbers at {e}")))?;
+    for address in addresses {
+        screen.fact(None, &Fact::Note { text: format!("numbers at http://{address}/metrics") });
+    }
+    Ok(Some(watched))
 }
 
 /// Whom to let in at these addresses.
@@ -129,7 +156,10 @@ impl Server {
     async fn accept(&mut self, listeners: &[TcpListener], signals: &mut Signals) -> bool {
         loop {
             tokio::select! {
-                () = signals.next() => return true,
+                asked = signals.any() => match asked {
+                    Asked::Stop => return true,
+                    Asked::Reload => self.reload(),
+                },
                 Some(done) = self.sessions.join_next() => self.over(done),
                 Some(_) = self.busy.join_next() => {}
                 accepted = accept(listeners) => match accepted {
@@ -150,10 +180,22 @@ impl Server {
         }
     }
 
+    /// Reads again what each key may do.
+    fn reload(&self) {
+        daemon::tell(Now::Reloading);
+        let text = match self.shared.door.reload() {
+            Ok(keys) => format!("the list of keys was read again; it has {keys}"),
+            Err(error) => format!("the list of keys stays as it was: {error}"),
+        };
+        self.shared.screen.fact(None, &Fact::Note { text });
+        daemon::tell(Now::Ready);
+    }
+
     fn start(&mut self, stream: TcpStream, peer: SocketAddr) {
         let shared = Arc::clone(&self.shared);
         if self.sessions.len() >= shared.args.max_connections {
             tracing::warn!(%peer, "busy");
+            shared.metrics.trouble(Trouble::Busy);
             if self.busy.len() < BUSY_ANSWERS {
                 self.busy.spawn(session::refuse_busy(stream, peer, shared));
             }

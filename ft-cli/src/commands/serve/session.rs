@@ -18,6 +18,7 @@ use crate::args::ServeDialect;
 use crate::carry;
 use crate::commands::client::{self, Stream};
 use crate::commands::lab;
+use crate::daemon::Trouble;
 use crate::disk::{Policy, Root, WalkOptions};
 use crate::exit::Exit;
 use crate::limits::{BUSY_TIMEOUT, HEAD_MAX, HELLO_TIMEOUT, QUIET};
@@ -31,12 +32,13 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
     let begun = Instant::now();
+    let _open = shared.metrics.opened();
     shared.screen.fact(Some(number), &Fact::Connected { peer: peer.to_string() });
     let mut who = Who { peer, number, begun, key: None, rights: Ok(Rights::all()) };
     let lab = matches!(shared.args.dialect, ServeDialect::Pipe | ServeDialect::Addfile);
     let visitor = match shared.door.enter(stream, peer, lab, shared.args.timeout).await {
         Ok(visitor) => visitor,
-        Err(why) => return turned_away(&shared, &who, &why),
+        Err(why) => return turned_away(&shared, &who, Trouble::Handshake, &why),
     };
     who.key = visitor.key;
     who.rights = shared.door.admit(&visitor);
@@ -52,9 +54,12 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>
             let mut head = Vec::with_capacity(HEAD_MAX);
             match sniff(&mut stream, &mut head).await {
                 // A lab's program has no words for it, and sees the end of the stream.
-                Detected::Pipe | Detected::Addfile if who.rights.is_err() => {
-                    turned_away(&shared, &who, "a lab's program on another machine: --insecure would let it in")
-                }
+                Detected::Pipe | Detected::Addfile if who.rights.is_err() => turned_away(
+                    &shared,
+                    &who,
+                    Trouble::Forbidden,
+                    "a lab's program on another machine: --insecure would let it in",
+                ),
                 Detected::Pipe => lab::serve_pipe(stream, head, &shared.lab(), &who).await,
                 Detected::Addfile => lab::serve_addfile(stream, head, &shared.lab(), &who).await,
                 // What is none of ours gets the answer of ft/1, which names what it looks like.
@@ -145,8 +150,8 @@ async fn ft1(stream: Stream, head: &[u8], shared: &Shared, who: &Who) -> Exit {
     let walk = WalkOptions { carried, compress, ..WalkOptions::default() };
     let accepted = match timeout(HELLO_TIMEOUT, session::accept(carry::over(stream, shared.args.copy), head)).await {
         Ok(Ok(accepted)) => accepted,
-        Ok(Err(error)) => return turned_away(shared, who, &error.to_string()),
-        Err(_) => return turned_away(shared, who, "the client did not say what it wants"),
+        Ok(Err(error)) => return turned_away(shared, who, Trouble::Handshake, &error.to_string()),
+        Err(_) => return turned_away(shared, who, Trouble::Handshake, "the client did not say what it wants"),
     };
     let intent = accepted.intent();
     tracing::info!(peer = %who.peer, agent = %escape(accepted.agent().as_bytes()), ?intent, "session");
@@ -154,13 +159,15 @@ async fn ft1(stream: Stream, head: &[u8], shared: &Shared, who: &Who) -> Exit {
         let text = refusal.to_string();
         // Telling it is bounded as a whole: the client may be slow to hear it.
         let _ = timeout(BUSY_TIMEOUT, accepted.refuse(refusal)).await;
-        return turned_away(shared, who, &text);
+        return turned_away(shared, who, Trouble::Forbidden, &text);
     }
     transfer(accepted, walk, shared, who).await
 }
 
 /// A client that never got as far as a session.
-fn turned_away(shared: &Shared, who: &Who, why: &str) -> Exit {
+fn turned_away(shared: &Shared, who: &Who, trouble: Trouble, why: &str) -> Exit {
+    shared.metrics.trouble(trouble);
+    tracing::info!(peer = %who.peer, key = ?who.key, session = who.number, why, "turned away");
     shared.screen.fact(Some(who.number), &Fact::Closed { error: Some(why.into()), counts: Default::default() });
     shared.screen.line(&format!("{} {why}", who.peer));
     Exit::Failed
@@ -223,7 +230,7 @@ async fn transfer(accepted: Accepted<carry::Carried>, walk: WalkOptions, shared:
         Err(refusal) => {
             let text = refusal.to_string();
             let _ = timeout(BUSY_TIMEOUT, accepted.refuse(refusal)).await;
-            return turned_away(shared, who, &text);
+            return turned_away(shared, who, Trouble::Forbidden, &text);
         }
     };
     let mut watch = match intent {
@@ -243,6 +250,15 @@ async fn transfer(accepted: Accepted<carry::Carried>, walk: WalkOptions, shared:
     watch.closed(&report);
     let counts = tally.counts();
     let time = who.begun.elapsed();
+    shared.metrics.session(intent == Intent::Push, counts.completed, counts.bytes, counts.failed);
+    if report.end.is_err() {
+        shared.metrics.trouble(Trouble::Broken);
+    }
+    tracing::info!(
+        peer = %who.peer, key = ?who.key, session = who.number, ?intent, files = counts.completed, failed = counts.failed,
+        bytes = counts.bytes, seconds = time.as_secs_f64(), error = report.end.as_ref().err().map(tracing::field::display),
+        "session over"
+    );
     let mut line = match intent {
         Intent::Push => format!("{} put {}", who.peer, sentence(counts, time)),
         Intent::Pull => format!("{} got {}", who.peer, sentence(counts, time)),
