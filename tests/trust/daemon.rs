@@ -81,7 +81,7 @@ s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()
 told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); told.bind('notify'); told.settimeout(20)
 pid = os.fork()
 if pid == 0:
-    os.dup2(s.fileno(), 3)
+    os.dup2(s.fileno(), 3); os.set_inheritable(3, True)
     os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1', NOTIFY_SOCKET=os.path.abspath('notify'))
     os.execv(program, [program, 'serve', 'inbox'])
 assert told.recv(999) == b'READY=1\\n', 'ready'
