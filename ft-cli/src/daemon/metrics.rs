@@ -109,7 +109,25 @@ mod tests {
         metrics.trouble(Trouble::Forbidden);
         metrics.session(true, 3, 4096, 1);
         metrics.session(false, 2, 10, 0);
-        insta::assert_snapshot!(metrics.text(), @"");
+        let text = metrics.text();
+        let (comments, values): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("# "));
+        let expected = [
+            "ftcli_connections_total 2",
+            "ftcli_connections_open 1",
+            "ftcli_failures_total{kind=\"busy\"} 0",
+            "ftcli_failures_total{kind=\"handshake\"} 0",
+            "ftcli_failures_total{kind=\"forbidden\"} 1",
+            "ftcli_failures_total{kind=\"broken\"} 0",
+            "ftcli_files_total{direction=\"received\"} 3",
+            "ftcli_files_total{direction=\"sent\"} 2",
+            "ftcli_bytes_total{direction=\"received\"} 4096",
+            "ftcli_bytes_total{direction=\"sent\"} 10",
+            "ftcli_files_failed_total{direction=\"received\"} 1",
+            "ftcli_files_failed_total{direction=\"sent\"} 0",
+        ];
+        assert_eq!(values, expected);
+        // Each family is explained and typed, once.
+        assert_eq!(comments.len(), 12, "{comments:#?}");
         drop(open);
     }
 }
