@@ -1,6 +1,6 @@
 //! The cases, by name.
 
-use super::ft::{FtSetup, Way, content};
+use super::ft::{ContentHash, FtSetup, Way, content};
 use super::lab::{Confirmations, LabSetup, Style, Verb};
 use super::lab_stranger::Ours as Lab;
 use super::landing::Haste;
@@ -132,6 +132,11 @@ fn long() -> FtSetup {
     setup
 }
 
+/// For speed: 64 KiB, one attempt, and no BLAKE3, which has nothing to find here.
+fn long_once() -> FtSetup {
+    FtSetup { retry: false, hash: ContentHash::Stub, ..long() }
+}
+
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "ft-push",
@@ -248,6 +253,15 @@ pub(super) const CASES: &[Case] = &[
         worlds: WORLDS,
         stands: true,
         setup: || Setup::Ft(long()),
+        faults: all_faults,
+    },
+    Case {
+        name: "ft-push-64k-once",
+        question: "The same without a retry, known by a checksum instead of BLAKE3: what is it that 64 KiB cost?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(long_once()),
         faults: all_faults,
     },
     Case {
