@@ -42,6 +42,12 @@ pub(super) fn of_an_unreadable_push() -> Vec<Script> {
     vec![stored(takes_three("stores what comes").told("; ERROR #2 ").hear(9), &[1, 3])]
 }
 
+/// For a client whose `f` is a hole from its beginning to its end.
+pub(super) fn of_a_sparse_push() -> Vec<Script> {
+    let took = taker("stores a hole", "").told("; HOLE #1 ");
+    vec![took.say(&[&ack2(1, &super::SPARSE, 2, "f"), &goodbye()])]
+}
+
 /// A server that takes `f`, `g` and `old`.
 fn takes_three(name: &'static str) -> Script {
     let acks = [ack1(1, 0, 1, &[]), ack1(2, 0, 1, &[]), ack1(3, 0, 1, &[])].concat();
