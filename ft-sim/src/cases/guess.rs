@@ -94,6 +94,8 @@ fn openings() -> Vec<Opening> {
         answer(b"AC", None),
         answer(b"file rec", None),
         answer(b"welcome\n", None),
+        client(&[b"addfile\nname\nabc|1"], Detected::Addfile),
+        client(&[b"UPLOAD\r\nname\r\nabc|1"], Detected::Addfile),
     ]
 }
 

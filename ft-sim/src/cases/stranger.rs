@@ -40,6 +40,16 @@ const STRANGER: &str = "stranger";
 /// What lies on the disk of the side that is ours, beneath `old`.
 const OLD: &[u8] = b"the old content";
 
+/// Bytes of a file of which more waits than is read ahead.
+const LONG: usize = 6 << 20;
+
+/// Bytes of another, which together with a piece of the first leave no room to read a third ahead.
+const SECOND: usize = 1 << 20;
+
+fn long(len: usize) -> Vec<u8> {
+    super::ft::content(1, len)
+}
+
 /// What a hole reads as.
 const SPARSE: [u8; 100] = [0; 100];
 
@@ -67,6 +77,8 @@ pub(crate) enum Ours {
     PushUnreadable,
     /// A client that pushes `f`, which is a hole.
     PushSparse,
+    /// A client that pushes `f`, `g` and `old`, of which the first two are long.
+    PushLong,
     /// A server whose disk fails: see [`Pace::BadDisk`].
     BadDisk,
     /// A client that pulls `dir/w`.
@@ -91,6 +103,7 @@ impl Ours {
                 return serve(stream, storage, memory.source(), &options).await;
             }
             Self::Push => session::push(stream, only_f(&memory).source(), &options, NoPulse, |_| {}).await,
+            Self::PushLong => session::push(stream, memory.source(), &options, NoPulse, |_| {}).await,
             Self::PushSparse => {
                 let source = Slow::new(only_f(&memory).source(), time, Pace::Sparse);
                 session::push(stream, source, &options, NoPulse, |_| {}).await
@@ -240,6 +253,7 @@ impl Game {
             Ours::Push => servers::of_a_push(),
             Ours::PushSlow => servers::of_a_slow_push(),
             Ours::PushUnreadable => servers::of_an_unreadable_push(),
+            Ours::PushLong => servers::of_a_long_push(),
             Ours::PushSparse => servers::of_a_sparse_push(),
             Ours::BadDisk => clients::of_a_bad_disk(),
             Ours::Pull => servers::of_a_pull(),
@@ -298,9 +312,13 @@ impl Game {
         let [said, heard, files] = told;
         match self.ours {
             Ours::Server | Ours::Flooded | Ours::BadDisk => Outcome { client: heard, server: said, files, retry: None },
-            Ours::Push | Ours::PushSlow | Ours::PushUnreadable | Ours::PushSparse | Ours::Pull | Ours::List => {
-                Outcome { client: said, server: heard, files, retry: None }
-            }
+            Ours::Push
+            | Ours::PushSlow
+            | Ours::PushUnreadable
+            | Ours::PushSparse
+            | Ours::PushLong
+            | Ours::Pull
+            | Ours::List => Outcome { client: said, server: heard, files, retry: None },
         }
     }
 
@@ -322,6 +340,11 @@ impl Game {
             Ours::PushSlow | Ours::PushUnreadable => {
                 memory.put(dated("f", b"local"));
                 memory.put(dated("g", b"hello"));
+                return memory;
+            }
+            Ours::PushLong => {
+                memory.put(dated("f", &long(LONG)));
+                memory.put(dated("g", &long(SECOND)));
                 return memory;
             }
             Ours::PushSparse => {

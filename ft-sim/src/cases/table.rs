@@ -346,6 +346,15 @@ pub(super) const CASES: &[Case] = &[
         faults: short_delays,
     },
     Case {
+        name: "ft-stranger-long-push",
+        question: "Does a client let go of what it has read ahead when its server gives it up?",
+        parties: ["ft/1 client", "a stranger"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::Stranger(Ours::PushLong),
+        faults: short_delays,
+    },
+    Case {
         name: "ft-stranger-sparse-push",
         question: "Is a hole sent as one, and its end as what it is?",
         parties: ["ft/1 client", "a stranger"],
