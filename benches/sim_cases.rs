@@ -17,7 +17,15 @@ const RUNS: u64 = 1_000;
 fn own_protocols(c: &mut Criterion) {
     let mut group = c.benchmark_group("cases");
     group.throughput(Throughput::Elements(RUNS)).sample_size(20);
-    for name in ["lab-a-careful", "lab-a-careful-once", "lab-a-careful-lf", "ft-push", "ft-push-once", "ft-push-disk"] {
+    for name in [
+        "lab-a-careful",
+        "lab-a-careful-once",
+        "lab-a-careful-lf",
+        "ft-push",
+        "ft-push-once",
+        "ft-push-64k-once",
+        "ft-push-disk",
+    ] {
         let case = cases::find(name).expect("a case of that name");
         group.bench_function(format!("{name}, its faults"), |b| {
             let plan = Plan { deviations: 0, runs: RUNS, ..Plan::default() };

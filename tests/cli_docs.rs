@@ -197,6 +197,62 @@ fn merged_verdict_holds_only_if_every_part_of_one_search_is_there_and_held() {
     }
 }
 
+/// The searches that the page hands to many machines, each as it stands there.
+fn distributed() -> Vec<String> {
+    let page = document("docs/SIMULATOR.md");
+    let (_, many) = page.split_once("\nThe cores of one machine").expect("the part on many machines");
+    let lines = many.lines().filter(|line| line.contains("ft-cli sim explore"));
+    lines.map(|line| line[line.find("ft-cli sim explore").expect("a search")..].to_owned()).collect()
+}
+
+/// GNU parallel runs the page's line, with fewer runs; its parts merge to the verdict of the whole.
+#[test]
+fn parts_made_by_gnu_parallel_merge_to_a_search_that_held() {
+    let page = document("docs/SIMULATOR.md");
+    let shown = page.lines().find(|line| line.starts_with("seq 8 | parallel ")).expect("the line for parallel");
+    let shorter = shown.replace("--runs 1000000", "--case lab-a-careful --case guess --deviations 0 --runs 4000");
+    assert_ne!(shown, shorter, "the page's line has another shape");
+    let sandbox = Sandbox::new();
+    let ran = sandbox.shell(&shorter);
+    assert!(ran.status.success(), "{shorter}\n{}", String::from_utf8_lossy(&ran.stderr));
+    let lines = commands(&page);
+    let line = |start: &str| lines.iter().find(|line| line.starts_with(start)).expect("a line of jq");
+    for step in [line("jq -s"), line("jq -e")] {
+        let ran = sandbox.shell(step);
+        assert!(ran.status.success(), "{step}\n{}", String::from_utf8_lossy(&ran.stderr));
+    }
+    let count = sandbox.shell("jq '.cases[].runs.swarm' all.json");
+    assert_eq!(String::from_utf8_lossy(&count.stdout), "4000\n4000\n", "no run is lost, none is made twice");
+    let parts = sandbox.shell("jq -r '.parts | keys | length' all.json");
+    assert_eq!(String::from_utf8_lossy(&parts.stdout), "8\n");
+}
+
+/// What the other schedulers put in place of their variables is a part of a search; the rest of the line stands as shown.
+#[test]
+fn searches_of_every_scheduler_on_the_simulator_page_are_understood() {
+    let searches = distributed();
+    assert_eq!(searches.len(), 4, "parallel, a CI matrix, Kubernetes, Slurm: {searches:#?}");
+    for search in searches {
+        let filled = [
+            ("--partition {}/8", "--partition 3/8"),
+            ("> part-{}.json'", ""),
+            ("${{ matrix.part }}", "3"),
+            ("$((JOB_COMPLETION_INDEX + 1))", "3"),
+            ("\"$SLURM_ARRAY_TASK_ID/64\"", "3/64"),
+            ("> part-3.json", ""),
+            ("--json']", "--json"),
+        ];
+        let line = filled.iter().fold(search.clone(), |line, (shown, real)| line.replace(shown, real));
+        assert!(!line.contains(['$', '{', '[', '"', '\'']), "something is left to be filled in: {line}");
+        let many = line.split_whitespace().skip_while(|word| *word != "--runs").nth(1).expect("a number of runs");
+        let line = line.replace(many, "20") + " --case lab-a-careful --deviations 0";
+        let ran = Sandbox::new().shell(&line);
+        assert!(ran.status.success(), "{line}\n{}", String::from_utf8_lossy(&ran.stderr));
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(said.contains("\"verdict\""), "{line}\n{said}");
+    }
+}
+
 #[test]
 fn demo_shown_in_the_readme_has_the_steps_of_the_real_one() {
     let readme = document("README.md");

@@ -81,6 +81,9 @@ enum Phase {
     Skip(u32),
 }
 
+/// Bytes that the payloads of most control frames fit into.
+const USUAL_PAYLOAD: usize = 128;
+
 /// Decodes one direction of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Decoder {
@@ -101,7 +104,7 @@ impl Default for Decoder {
 impl Decoder {
     /// Expects a preamble first.
     pub fn new() -> Self {
-        Self { phase: Phase::Preamble, held: Vec::new(), offset: 0, features: 0 }
+        Self { phase: Phase::Preamble, held: Vec::with_capacity(USUAL_PAYLOAD), offset: 0, features: 0 }
     }
 
     /// Bytes of the stream consumed so far.

@@ -60,7 +60,7 @@ const READ_AHEAD: usize = 64 * 1024;
 /// The same until a read has filled it: whoever has said little yet costs little.
 const FIRST_READ: usize = 4 * 1024;
 
-pub(crate) struct Driver<T, M, F, P, O> {
+pub(crate) struct Driver<T, M: Machine, F, P, O> {
     transport: T,
     machine: M,
     files: F,
@@ -74,6 +74,8 @@ pub(crate) struct Driver<T, M, F, P, O> {
     /// Content that was read for sending and waits for its turn, by item and offset.
     kept: BTreeMap<(u64, u64), Bulk>,
     spares: Spares,
+    /// The list that the machine's actions come in, empty between two of them.
+    actions: Actions<M::Op>,
     /// Most bytes held at once so far.
     most_held: u64,
     /// Set when no frame will follow.
@@ -118,6 +120,7 @@ where
             incoming,
             kept: BTreeMap::new(),
             spares: Spares::default(),
+            actions: Actions::new(),
             most_held: 0,
             end: None,
         }
@@ -125,9 +128,9 @@ where
 
     pub(crate) async fn run(mut self) -> Report {
         self.outgoing.raw(&Versions::OURS.encode());
-        let mut actions = Actions::new();
+        let mut actions = std::mem::take(&mut self.actions);
         self.machine.start(&mut actions);
-        self.carry_out(&mut actions, None);
+        self.carry_out(actions, None);
         poll_fn(|cx| self.poll(cx)).await;
 
         let end = self.end.take().unwrap_or(Ok(()));
@@ -207,10 +210,10 @@ where
             return;
         }
         self.submit_partial_content();
-        let mut actions = Actions::new();
+        let mut actions = std::mem::take(&mut self.actions);
         self.machine.on_end(&end, &mut actions);
         self.end = Some(end);
-        self.carry_out(&mut actions, None);
+        self.carry_out(actions, None);
     }
 
     fn io_error(&self, e: &io::Error) -> SessionError {
@@ -224,7 +227,7 @@ where
             let Poll::Ready((done, buf)) = self.files.poll_done(cx) else { break };
             progress = true;
             let key = F::content_of(&done);
-            let mut actions = Actions::new();
+            let mut actions = std::mem::take(&mut self.actions);
             if let Some(key) = key {
                 buf.into_iter().for_each(|buf| drop(self.kept.insert(key, buf)));
                 self.machine.on_done(done, &mut actions);
@@ -236,7 +239,7 @@ where
                 buf.into_iter().for_each(|buf| self.recycle(buf));
                 self.machine.on_done(done, &mut actions);
             }
-            self.carry_out(&mut actions, None);
+            self.carry_out(actions, None);
         }
         progress
     }
@@ -257,9 +260,9 @@ where
         let result = self.outgoing.poll_write(&mut self.transport, cx, &mut free);
         for Written { len, bulk } in free {
             bulk.into_iter().for_each(|bulk| self.recycle(bulk));
-            let mut actions = Actions::new();
+            let mut actions = std::mem::take(&mut self.actions);
             self.machine.on_sent(len, &mut actions);
-            self.carry_out(&mut actions, None);
+            self.carry_out(actions, None);
         }
         if let Poll::Ready(Err(e)) = result {
             // What the peer said before it closed may still be readable, and says more than "broken pipe".
@@ -279,9 +282,9 @@ where
         match self.pulse.poll_pulse(cx) {
             Poll::Pending => return false,
             Poll::Ready(Tick::Alive) => {
-                let mut actions = Actions::new();
+                let mut actions = std::mem::take(&mut self.actions);
                 self.machine.on_pulse(&mut actions);
-                self.carry_out(&mut actions, None);
+                self.carry_out(actions, None);
             }
             Poll::Ready(Tick::Stop) => {
                 let error = FileError::new(Code::Cancelled, Retry::Never, "stopped by the one who asked for it");
@@ -409,9 +412,9 @@ where
                     }
                 }
                 Ok(Some(Item::BadOffer(stream, error))) => {
-                    let mut actions = Actions::new();
+                    let mut actions = std::mem::take(&mut self.actions);
                     let result = self.machine.on_bad_offer(stream, error, &mut actions);
-                    self.carry_out(&mut actions, None);
+                    self.carry_out(actions, None);
                     self.check(result);
                 }
                 Ok(Some(Item::Zdata(frame, packed))) => self.on_zdata(frame, &packed),
@@ -425,7 +428,9 @@ where
     fn on_frame(&mut self, frame: Frame) {
         self.incoming.expects_bulk =
             matches!(frame, Frame::Data { len, .. } if u64::from(len) >= self.transport.least_carried());
-        (self.observer)(&Event::Frame(Direction::Received, frame.clone()));
+        let event = Event::Frame(Direction::Received, frame);
+        (self.observer)(&event);
+        let Event::Frame(_, frame) = event else { unreachable!("it was made one line above") };
         if let Frame::Error(0, error) = frame {
             self.finish(Err(SessionError::PeerEnded(error)));
             return;
@@ -433,9 +438,9 @@ where
         if let Frame::Hello(hello) = &frame {
             self.packer = Packer::new(&self.compress, hello.features);
         }
-        let mut actions = Actions::new();
+        let mut actions = std::mem::take(&mut self.actions);
         let result = self.machine.on_frame(frame, &mut actions);
-        self.carry_out(&mut actions, None);
+        self.carry_out(actions, None);
         self.check(result);
     }
 
@@ -498,9 +503,9 @@ where
         self.incoming.carried = 0;
         let parcel = self.transport.take_parcel().map(Bulk::Parcel);
         for content in bytes.into_iter().chain(parcel) {
-            let mut actions = Actions::new();
+            let mut actions = std::mem::take(&mut self.actions);
             self.machine.on_content(content.len(), &mut actions);
-            self.carry_out(&mut actions, Some(content));
+            self.carry_out(actions, Some(content));
         }
     }
 
@@ -525,7 +530,7 @@ where
     }
 
     /// Does what the machine decided; `content` is the buffer at hand.
-    fn carry_out(&mut self, actions: &mut Actions<M::Op>, mut content: Option<Bulk>) {
+    fn carry_out(&mut self, mut actions: Actions<M::Op>, mut content: Option<Bulk>) {
         for action in actions.drain(..) {
             match action {
                 Action::Send(frame) => {
@@ -564,5 +569,6 @@ where
                 Action::ShutDown => self.outgoing.shut_down = true,
             }
         }
+        self.actions = actions;
     }
 }

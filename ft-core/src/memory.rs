@@ -21,8 +21,8 @@ use crate::storage::{
 pub struct Entry {
     /// Name and metadata; the size is that of `content`.
     pub meta: Meta,
-    /// What is in it.
-    pub content: Vec<u8>,
+    /// What is in it; clones share it.
+    pub content: Arc<Vec<u8>>,
 }
 
 impl Entry {
@@ -34,7 +34,7 @@ impl Entry {
         let path = RelPath::parse(path.as_bytes()).expect("a valid path");
         let size = Some(content.len() as u64);
         let meta = Meta { path, kind: Kind::File, size, mode: None, mtime: None, target: Vec::new() };
-        Self { meta, content: content.to_vec() }
+        Self { meta, content: Arc::new(content.to_vec()) }
     }
 }
 
@@ -52,8 +52,17 @@ pub struct Tree {
 }
 
 /// A handle on a [`Tree`].
-#[derive(Clone, Debug, Default)]
-pub struct Memory(Arc<Mutex<Tree>>);
+#[derive(Clone, Debug)]
+pub struct Memory {
+    tree: Arc<Mutex<Tree>>,
+    root_of: fn(&[u8]) -> Root,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { tree: Arc::default(), root_of: Root::of }
+    }
+}
 
 impl Memory {
     /// An empty tree.
@@ -61,9 +70,21 @@ impl Memory {
         Self::default()
     }
 
+    /// The same tree, with another hash than BLAKE3 over whole files: a stub, for searches in which no byte is ever
+    /// changed on the way and hashing would be most of the cost. Both sides of a session must have the same.
+    #[must_use]
+    pub fn with_hash(self, root_of: fn(&[u8]) -> Root) -> Self {
+        Self { root_of, ..self }
+    }
+
+    fn root(&self, content: &[u8]) -> Root {
+        // A folder or a link has no content, and its root is the machine's to state.
+        if content.is_empty() { Root::of(content) } else { (self.root_of)(content) }
+    }
+
     /// The tree, to fill or to inspect.
     pub fn tree(&self) -> MutexGuard<'_, Tree> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tree.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a file under its final name.
@@ -74,7 +95,7 @@ impl Memory {
     /// Content under a final name.
     pub fn content(&self, path: &str) -> Option<Vec<u8>> {
         let path = RelPath::parse(path.as_bytes()).ok()?;
-        self.tree().files.get(&path).map(|e| e.content.clone())
+        self.tree().files.get(&path).map(|e| e.content.to_vec())
     }
 
     /// A storage that lands in this tree.
@@ -98,7 +119,8 @@ impl Memory {
 struct Landing {
     offer: Offer,
     content: Vec<u8>,
-    hasher: TreeHasher,
+    /// Of the whole content, once it is there.
+    root: Option<Root>,
     /// The file that is there already is the one.
     same: Option<Root>,
     begun: bool,
@@ -136,7 +158,7 @@ impl MemoryStorage {
                     prepared = Prepared::SameMeta;
                 }
                 Compare::Content if equal => {
-                    let root = Root::of(&old.content);
+                    let root = self.memory.root(&old.content);
                     same = Some(root);
                     prepared = Prepared::SameContent(root);
                 }
@@ -153,15 +175,16 @@ impl MemoryStorage {
         {
             return refuse(Code::NoSpace, &format!("{size} bytes offered, room for {room}"));
         }
-        let mut landing = Landing { content: Vec::new(), hasher: TreeHasher::new(), same, begun: false, offer };
+        let mut landing = Landing { content: Vec::new(), root: None, same, begun: false, offer };
         if let (Prepared::Fresh, Some(kept), Some(size)) =
             (&prepared, tree.partials.get(&landing.offer.meta.path), landing.offer.meta.size)
         {
             let len = statable(kept.len() as u64, size);
             if len > 0 {
                 landing.content = kept[..usize::try_from(len).expect("it is in memory")].to_vec();
-                landing.hasher.update(&landing.content);
-                prepared = Prepared::Partial { len, subtrees: landing.hasher.prefix().1 };
+                let mut hasher = TreeHasher::new();
+                hasher.update(&landing.content);
+                prepared = Prepared::Partial { len, subtrees: hasher.prefix().1 };
             }
         }
         drop(tree);
@@ -175,16 +198,13 @@ impl MemoryStorage {
             landing.begun = true;
             landing.same = None;
             landing.content.truncate(usize::try_from(offset).expect("it is in memory"));
-            landing.hasher = TreeHasher::new();
-            landing.hasher.update(&landing.content);
         }
         assert_eq!(landing.content.len() as u64, offset, "writes are contiguous");
         landing.content.extend_from_slice(bytes);
-        landing.hasher.update(bytes);
     }
 
     fn land(&mut self, id: StreamId) {
-        let Some(Landing { offer, content, hasher, same, .. }) = self.streams.remove(&id) else { return };
+        let Some(Landing { offer, content, root, same, .. }) = self.streams.remove(&id) else { return };
         for step in [Step::Synced, Step::Renamed, Step::DirSynced] {
             self.done.push_back((LandDone::Step(id, step), None));
         }
@@ -194,8 +214,11 @@ impl MemoryStorage {
             path = free_name(&tree, &path);
         }
         let old = tree.files.remove(&path);
-        let content = if same.is_some() { old.map_or(content, |e| e.content) } else { content };
-        let root = same.unwrap_or_else(|| hasher.root());
+        let root = same.or(root).unwrap_or_else(|| self.memory.root(&content));
+        let content = match old {
+            Some(old) if same.is_some() => old.content,
+            Some(_) | None => Arc::new(content),
+        };
         let size = content.len() as u64;
         if let Some(room) = &mut tree.room {
             *room = room.saturating_sub(if same.is_some() { 0 } else { size });
@@ -250,7 +273,7 @@ impl Storage for MemoryStorage {
             LandOp::Finish(id, _) => {
                 let root = self.streams.get_mut(&id).map_or(Root::default(), |l| {
                     l.same = None;
-                    l.hasher.root()
+                    *l.root.insert(self.memory.root(&l.content))
                 });
                 (LandDone::Finished(id, root), None)
             }
@@ -280,16 +303,11 @@ impl Drop for MemoryStorage {
     }
 }
 
-struct Reading {
-    content: Vec<u8>,
-    hasher: TreeHasher,
-}
-
 /// See [`Memory::source`].
 pub struct MemorySource {
     memory: Memory,
     walks: BTreeMap<u32, Result<VecDeque<Entry>, FileError>>,
-    items: BTreeMap<ItemId, Reading>,
+    items: BTreeMap<ItemId, Arc<Vec<u8>>>,
     next_item: ItemId,
     done: VecDeque<(SourceDone, Option<Bulk>)>,
 }
@@ -333,43 +351,37 @@ impl MemorySource {
             .map(|Entry { meta, content }| {
                 let id = self.next_item;
                 self.next_item += 1;
-                self.items.insert(id, Reading { content, hasher: TreeHasher::new() });
+                self.items.insert(id, content);
                 Item { id, meta }
             })
             .collect();
         SourceDone::Entries { want, items, end }
     }
 
-    /// The longest beginning, at a boundary of the stated subtrees, that is equal; the hasher goes on from there.
-    fn check(&mut self, item: ItemId, len: u64, subtrees: &[Subtree]) -> SourceDone {
-        let Some(reading) = self.items.get_mut(&item) else { return gone(item) };
+    /// The longest beginning, at a boundary of the stated subtrees, that is equal.
+    fn check(&self, item: ItemId, len: u64, subtrees: &[Subtree]) -> SourceDone {
+        let Some(content) = self.items.get(&item) else { return gone(item) };
         let mut equal = 0;
-        reading.hasher = TreeHasher::new();
+        let mut hasher = TreeHasher::new();
         for (at, length) in decompose(len).enumerate() {
-            let mut longer = reading.hasher.clone();
             let range = usize::try_from(equal).ok().zip(usize::try_from(equal + length).ok());
-            let Some(bytes) = range.and_then(|(from, to)| reading.content.get(from..to)) else { break };
-            longer.update(bytes);
-            if longer.prefix().1.get(at) != subtrees.get(at) {
+            let Some(bytes) = range.and_then(|(from, to)| content.get(from..to)) else { break };
+            hasher.update(bytes);
+            if hasher.prefix().1.get(at) != subtrees.get(at) {
                 break;
             }
-            reading.hasher = longer;
             equal += length;
         }
         SourceDone::Checked(item, equal)
     }
 
-    fn read(&mut self, item: ItemId, offset: u64, max: usize) -> (SourceDone, Option<Bulk>) {
-        let Some(reading) = self.items.get_mut(&item) else { return (gone(item), None) };
-        let from = usize::try_from(offset).map_or(reading.content.len(), |o| o.min(reading.content.len()));
-        let to = from.saturating_add(max).min(reading.content.len());
-        if offset == 0 {
-            reading.hasher = TreeHasher::new();
-        }
-        reading.hasher.update(&reading.content[from..to]);
-        let end = (to == reading.content.len()).then(|| reading.hasher.root());
+    fn read(&self, item: ItemId, offset: u64, max: usize) -> (SourceDone, Option<Bulk>) {
+        let Some(content) = self.items.get(&item) else { return (gone(item), None) };
+        let from = usize::try_from(offset).map_or(content.len(), |o| o.min(content.len()));
+        let to = from.saturating_add(max).min(content.len());
+        let end = (to == content.len()).then(|| self.memory.root(content));
         let len = (to - from) as u64;
-        (SourceDone::Content { item, offset, len, end }, Some(Buf::copy_of(&reading.content[from..to]).into()))
+        (SourceDone::Content { item, offset, len, end }, Some(Buf::copy_of(&content[from..to]).into()))
     }
 }
 
@@ -384,7 +396,7 @@ impl Source for MemorySource {
             SourceOp::Next { want, max } => (self.next(want, max), None),
             SourceOp::Check { item, len, subtrees } => (self.check(item, len, &subtrees), None),
             SourceOp::Hash(item) => match self.items.get(&item) {
-                Some(reading) => (SourceDone::Hashed(item, Root::of(&reading.content)), None),
+                Some(content) => (SourceDone::Hashed(item, self.memory.root(content)), None),
                 None => (gone(item), None),
             },
             SourceOp::Read { item, offset, max } => self.read(item, offset, max),

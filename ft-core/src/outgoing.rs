@@ -21,6 +21,9 @@ const LINGER_READ: usize = 4 * 1024;
 /// Frames are gathered in pieces of about this many bytes: one piece is written at once and freed at once.
 const CONTROL_CHUNK: usize = 16 * 1024;
 
+/// Bytes that the frames of a small session fit into.
+const USUAL_CHUNK: usize = 256;
+
 /// Chunks written by one call at most: what one call to the system takes is bounded too.
 const WRITTEN_AT_ONCE: usize = 64;
 
@@ -62,6 +65,8 @@ impl Chunk {
 #[derive(Default)]
 pub(crate) struct Outgoing {
     chunks: VecDeque<Chunk>,
+    /// Memory of the last control chunk that was written, for the next one.
+    spare: Vec<u8>,
     /// Bytes of the front chunk that are written.
     written: usize,
     pub(crate) queued: usize,
@@ -78,7 +83,9 @@ impl Outgoing {
     pub(crate) fn control(&mut self, frame: &Frame) {
         // Never one chunk for ever: a peer that always leaves a byte unread would make it grow without end.
         if !matches!(self.chunks.back(), Some(Chunk::Control(bytes)) if bytes.len() < CONTROL_CHUNK) {
-            self.chunks.push_back(Chunk::Control(Vec::new()));
+            let mut memory = std::mem::take(&mut self.spare);
+            memory.reserve(USUAL_CHUNK);
+            self.chunks.push_back(Chunk::Control(memory));
         }
         if let Some(Chunk::Control(bytes)) = self.chunks.back_mut() {
             let before = bytes.len();
@@ -127,14 +134,13 @@ impl Outgoing {
                 }
                 Chunk::Control(_) | Chunk::Zdata(..) | Chunk::Content(Bulk::Bytes(_)) => {
                     let mut from = self.written;
-                    let slices: Vec<IoSlice<'_>> = self
-                        .chunks
-                        .iter()
-                        .take(WRITTEN_AT_ONCE)
-                        .map_while(Chunk::bytes)
-                        .map(|bytes| IoSlice::new(&bytes[std::mem::take(&mut from)..]))
-                        .collect();
-                    ready!(Pin::new(transport.stream()).poll_write_vectored(cx, &slices))?
+                    let mut slices = [IoSlice::new(&[]); WRITTEN_AT_ONCE];
+                    let mut count = 0;
+                    for (slice, bytes) in slices.iter_mut().zip(self.chunks.iter().map_while(Chunk::bytes)) {
+                        *slice = IoSlice::new(&bytes[std::mem::take(&mut from)..]);
+                        count += 1;
+                    }
+                    ready!(Pin::new(transport.stream()).poll_write_vectored(cx, &slices[..count]))?
                 }
             };
             if n == 0 {
@@ -178,7 +184,10 @@ impl Outgoing {
             let Some(front) = self.chunks.pop_front() else { return };
             let size = front.len();
             match front {
-                Chunk::Control(_) => {}
+                Chunk::Control(mut bytes) => {
+                    bytes.clear();
+                    self.spare = bytes;
+                }
                 Chunk::Content(bulk) => {
                     self.content -= size;
                     free.push(Written { len: bulk.len(), bulk: Some(bulk) });

@@ -129,7 +129,11 @@ impl RelPath {
 
 impl fmt::Display for RelPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&escape(&self.to_bytes()))
+        for (at, component) in self.0.iter().enumerate() {
+            f.write_str(if at == 0 { "" } else { "/" })?;
+            write_escaped(component, f)?;
+        }
+        Ok(())
     }
 }
 
@@ -159,21 +163,26 @@ fn check_component(c: &[u8]) -> Result<(), BadPath> {
 /// overrides and the backslash itself become `\xNN` or `\u{…}`; everything else stays.
 pub fn escape(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
+    write_escaped(bytes, &mut out).expect("a string takes everything");
+    out
+}
+
+fn write_escaped(bytes: &[u8], out: &mut impl fmt::Write) -> fmt::Result {
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             if c == '\\' {
-                out.push_str("\\\\");
+                out.write_str("\\\\")?;
             } else if c.is_control() || is_invisible(c) {
-                out.extend(c.escape_unicode());
+                write!(out, "{}", c.escape_unicode())?;
             } else {
-                out.push(c);
+                out.write_char(c)?;
             }
         }
         for b in chunk.invalid() {
-            out.push_str(&format!("\\x{b:02x}"));
+            write!(out, "\\x{b:02x}")?;
         }
     }
-    out
+    Ok(())
 }
 
 /// Characters that reorder or hide the text around them: a peer could make one name look like another.

@@ -6,8 +6,9 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::core::{Shared, Timer, TimerKey};
+use crate::core::{Shared, Timer};
 use crate::limits;
+use crate::timers::TimerKey;
 
 /// The clock of a world, for deadlines in code under test. Works in every executor.
 #[derive(Clone)]
@@ -93,12 +94,12 @@ impl Future for Sleep {
         let mut core = this.shared.lock();
         if core.epoch != this.epoch || core.now >= this.deadline {
             if let Some(key) = this.key.take().filter(|_| core.epoch == this.epoch) {
-                core.timers.remove(&key);
+                core.timers.remove(key);
             }
             return Poll::Ready(());
         }
         let sleeper = core.woken.sleeper(cx.waker());
-        match this.key.and_then(|key| core.timers.get_mut(&key)) {
+        match this.key.and_then(|key| core.timers.get_mut(key)) {
             Some(Timer::Wake(old)) => *old = sleeper,
             Some(Timer::Gate(..)) | None => this.key = Some(core.add_timer(this.deadline, Timer::Wake(sleeper))),
         }
@@ -114,7 +115,7 @@ impl Drop for Sleep {
         }
         let mut core = self.shared.lock();
         // The waker may own code: it is dropped after the borrow.
-        let timer = (core.epoch == self.epoch).then(|| core.timers.remove(&key));
+        let timer = (core.epoch == self.epoch).then(|| core.timers.remove(key));
         drop(core);
         drop(timer);
     }

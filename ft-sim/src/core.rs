@@ -5,8 +5,6 @@
 //! that: to wake a task of the run is to set its bit.
 
 use std::cell::RefMut;
-use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -16,6 +14,7 @@ use crate::invariant::Properties;
 use crate::link::Conn;
 use crate::one_thread::OneThread;
 use crate::schedule::{Direction, Party, Pick, Schedule, Step};
+use crate::timers::{TimerKey, Timers};
 use crate::trace::{NoteKind, Trace, What};
 
 /// A host: the tasks that live and die together.
@@ -39,9 +38,6 @@ pub(crate) enum Sleeper {
     Other(Waker),
 }
 
-/// When a timer fires, then which of those of that time comes first.
-pub(crate) type TimerKey = (u64, u64);
-
 /// How a host ends before its tasks do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Death {
@@ -60,8 +56,7 @@ pub(crate) struct Core {
     pub(crate) step: u64,
     /// The host whose task is being polled, for notes.
     pub(crate) host: Option<HostId>,
-    pub(crate) timers: BTreeMap<TimerKey, Timer>,
-    timer_serial: u64,
+    pub(crate) timers: Timers,
     pub(crate) conns: Vec<Conn>,
     /// Connections of this run; `conns` behind it are spare buffers.
     pub(crate) open: usize,
@@ -72,7 +67,8 @@ pub(crate) struct Core {
     /// What the run decided.
     pub(crate) steps: Vec<Step>,
     pub(crate) picks: Vec<Pick>,
-    pick_counts: BTreeMap<&'static str, u32>,
+    /// How often each name was asked for: a handful, found by looking.
+    pick_counts: Vec<(&'static str, u32)>,
     order_count: u32,
     /// True once faults have been lifted.
     pub(crate) calm: bool,
@@ -80,6 +76,8 @@ pub(crate) struct Core {
     pub(crate) woken: Woken,
     pub(crate) deaths: Vec<(HostId, Death)>,
     pub(crate) trace: Trace,
+    /// Where notes become text; taken out meanwhile.
+    pub(crate) scratch: String,
     pub(crate) properties: Properties,
 }
 
@@ -93,8 +91,7 @@ impl Core {
             now: 0,
             step: 0,
             host: None,
-            timers: BTreeMap::new(),
-            timer_serial: 0,
+            timers: Timers::default(),
             conns: Vec::new(),
             open: 0,
             choices: Choices::Benign,
@@ -102,12 +99,13 @@ impl Core {
             script: None,
             steps: Vec::new(),
             picks: Vec::new(),
-            pick_counts: BTreeMap::new(),
+            pick_counts: Vec::new(),
             order_count: 0,
             calm: false,
             woken: Woken::default(),
             deaths: Vec::new(),
             trace: Trace::default(),
+            scratch: String::new(),
             properties: Properties::default(),
         }
     }
@@ -119,7 +117,6 @@ impl Core {
         self.step = 0;
         self.host = None;
         self.timers.clear();
-        self.timer_serial = 0;
         self.open = 0;
         self.script = None;
         self.steps.clear();
@@ -142,20 +139,17 @@ impl Core {
     }
 
     pub(crate) fn add_timer(&mut self, at: u64, timer: Timer) -> TimerKey {
-        let key = (at, self.timer_serial);
-        self.timer_serial += 1;
-        self.timers.insert(key, timer);
-        key
+        self.timers.add(at, timer)
     }
 
     /// Fires the earliest timer and moves the clock there; false if there is none.
     pub(crate) fn fire_next_timer(&mut self) -> bool {
-        let Some(((at, _), timer)) = self.timers.pop_first() else {
+        let Some((at, timer)) = self.timers.pop() else {
             return false;
         };
         self.now = self.now.max(at);
         let now = self.now;
-        self.trace.fold(&[TAG_TIMER, now]);
+        self.trace.fold([TAG_TIMER, now]);
         self.trace.keep(now, self.step, || What::Timer);
         match timer {
             Timer::Wake(sleeper) => self.woken.add(sleeper),
@@ -179,9 +173,16 @@ impl Core {
 
     /// A case's own decision.
     pub(crate) fn pick_named(&mut self, name: &'static str, n: u32, free: bool) -> u32 {
-        let count = self.pick_counts.entry(name).or_default();
-        let nth = *count;
-        *count += 1;
+        let nth = match self.pick_counts.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => {
+                *count += 1;
+                *count - 1
+            }
+            None => {
+                self.pick_counts.push((name, 1));
+                0
+            }
+        };
         let value = match &self.script {
             Some(script) => script.picked(name, nth).min(n.saturating_sub(1)),
             None if free => self.choices.branch(n),
@@ -197,23 +198,25 @@ impl Core {
         }
     }
 
-    pub(crate) fn note(&mut self, kind: NoteKind, text: fmt::Arguments<'_>) {
-        struct Fold<'a>(&'a mut Trace);
-        impl fmt::Write for Fold<'_> {
-            fn write_str(&mut self, text: &str) -> fmt::Result {
-                self.0.fold_bytes(text.as_bytes());
-                Ok(())
-            }
+    pub(crate) fn note(&mut self, kind: NoteKind, text: &str) {
+        self.trace.fold([TAG_NOTE, kind as u64]);
+        self.trace.fold_bytes(text.as_bytes());
+        self.keep_note(kind, text);
+    }
+
+    /// Folds what a note's text follows from.
+    pub(crate) fn fold_fact(&mut self, kind: NoteKind, numbers: [u64; 3], name: &[u8]) {
+        let [a, b, c] = numbers;
+        self.trace.fold([TAG_FACT | (kind as u64) << 8, a, b, c]);
+        if !name.is_empty() {
+            self.trace.fold_bytes(name);
         }
-        self.trace.fold(&[TAG_NOTE, kind as u64]);
-        if let Some(text) = text.as_str() {
-            self.trace.fold_bytes(text.as_bytes());
-        } else {
-            // Folding cannot fail; a Display that does is the caller's and loses only its own text.
-            let _ = fmt::write(&mut Fold(&mut self.trace), text);
-        }
+    }
+
+    /// Keeps a note, if events are kept.
+    pub(crate) fn keep_note(&mut self, kind: NoteKind, text: &str) {
         let (now, step, host) = (self.now, self.step, self.host);
-        self.trace.keep(now, step, || What::Note { host, kind, text: text.to_string().escape_debug().to_string() });
+        self.trace.keep(now, step, || What::Note { host, kind, text: text.escape_debug().to_string() });
     }
 
     /// Says who waits for what; empty if nobody does.
@@ -262,6 +265,7 @@ pub(crate) const TAG_TIMER: u64 = 1;
 pub(crate) const TAG_NOTE: u64 = 2;
 pub(crate) const TAG_POLL: u64 = 3;
 pub(crate) const TAG_DONE: u64 = 4;
+pub(crate) const TAG_FACT: u64 = 5;
 
 /// Tasks that have been woken and not yet polled, and strangers that have not yet been told.
 #[derive(Debug, Default)]

@@ -267,7 +267,7 @@ impl Exec {
         let host = tasks[task as usize].host();
         core.host = Some(host);
         let (now, step) = (core.now, core.step);
-        core.trace.fold(&[TAG_POLL | u64::from(task) << 8]);
+        core.trace.fold([TAG_POLL | u64::from(task) << 8]);
         core.trace.keep(now, step, || What::Poll { host, task: number });
         core.woken.tasks &= !(1 << task);
         drop(core);
@@ -295,7 +295,7 @@ impl Exec {
     fn mark_done(&mut self, shared: &Shared, task: u32, state: &dyn Task) {
         self.live &= !(1 << task);
         let mut core = shared.lock();
-        core.trace.fold(&[TAG_DONE | u64::from(task) << 8]);
+        core.trace.fold([TAG_DONE | u64::from(task) << 8]);
         let (now, step) = (core.now, core.step);
         let number = u8::try_from(task).expect("at most 64 tasks");
         core.trace.keep(now, step, || What::Done { host: state.host(), task: number, how: state.describe() });

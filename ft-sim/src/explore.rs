@@ -179,7 +179,8 @@ impl<'p, F: Fn(&mut World)> Explorer<'p, F> {
 
     /// What was done and found.
     #[must_use]
-    pub fn report(self) -> Report {
+    pub fn report(mut self) -> Report {
+        self.report.sometimes = self.world.sometimes_seen();
         self.report
     }
 
@@ -191,7 +192,7 @@ impl<'p, F: Fn(&mut World)> Explorer<'p, F> {
     /// See [`Report::assert_passed`].
     #[track_caller]
     pub fn assert_passed(self) {
-        self.report.assert_passed();
+        self.report().assert_passed();
     }
 
     fn ended(&self) -> bool {
@@ -209,7 +210,7 @@ impl<'p, F: Fn(&mut World)> Explorer<'p, F> {
         *self.report.runs.entry(search).or_default() += 1;
         self.report.digest = (self.report.digest.rotate_left(5) ^ run.hash.0).wrapping_mul(0x9fb2_1c65_1e98_df25);
         let report = &mut self.report;
-        self.world.each_sometimes(|name, held| *report.sometimes.entry(name).or_default() += u64::from(held));
+        self.world.book_sometimes();
         let deviations = self.world.deviations();
         report.deviations += deviations;
         report.deviating_runs += u64::from(deviations > 0);

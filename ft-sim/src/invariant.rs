@@ -5,7 +5,6 @@
 //! - *sometimes*: coverage. Over a whole search it must be true at least once, or the search has shown nothing: a
 //!   server that refuses everything keeps every safety property.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::limits;
@@ -68,20 +67,31 @@ impl fmt::Display for Violation {
     }
 }
 
+/// Something that must be seen at least once in a search.
+#[derive(Clone, Debug)]
+pub(crate) struct Sometimes {
+    pub(crate) name: &'static str,
+    /// In this run.
+    pub(crate) held: bool,
+    /// Runs that were booked and in which it held.
+    pub(crate) runs: u64,
+}
+
 /// What one run kept and broke.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Properties {
     /// The first violation; later ones are often its echo.
     pub(crate) violation: Option<Violation>,
-    pub(crate) sometimes: BTreeMap<&'static str, bool>,
+    /// By name: whether it held in this run, and in how many runs it did before. A handful, found by looking.
+    pub(crate) sometimes: Vec<Sometimes>,
 }
 
 impl Properties {
     pub(crate) fn clear(&mut self) {
         self.violation = None;
         // The names stay, so that a search allocates nothing for them.
-        for seen in self.sometimes.values_mut() {
-            *seen = false;
+        for seen in &mut self.sometimes {
+            seen.held = false;
         }
     }
 
@@ -92,7 +102,10 @@ impl Properties {
     }
 
     pub(crate) fn sometimes(&mut self, name: &'static str, holds: bool) {
-        *self.sometimes.entry(name).or_default() |= holds;
+        match self.sometimes.iter_mut().find(|seen| seen.name == name) {
+            Some(seen) => seen.held |= holds,
+            None => self.sometimes.push(Sometimes { name, held: holds, runs: 0 }),
+        }
     }
 }
 

@@ -68,6 +68,7 @@ pub mod room;
 pub mod scenario;
 pub mod schedule;
 pub mod shrink;
+mod timers;
 pub mod trace;
 #[cfg(feature = "turmoil-world")]
 pub mod turmoil_world;

@@ -18,9 +18,10 @@ mod ops;
 
 use std::io;
 
-use crate::core::{Death, HostId, Sleeper, TimerKey, Woken};
+use crate::core::{Death, HostId, Sleeper, Woken};
 use crate::limits;
 use crate::schedule::{Direction, Fault, Party};
+use crate::timers::TimerKey;
 
 /// Why delivery waits although bytes may be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

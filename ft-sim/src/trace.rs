@@ -184,6 +184,14 @@ impl fmt::Display for TraceHash {
     }
 }
 
+/// Odd numbers without a pattern: the fractions of the square roots of 2, 3, 5 and 7.
+const FACTORS: [u64; 4] = [0x6a09_e667_f3bc_c909, 0xbb67_ae85_84ca_a73b, 0x3c6e_f372_fe94_f82b, 0xa54f_f53a_5f1d_36f1];
+
+fn words(block: &[u8; 32]) -> [u64; 4] {
+    let (words, _) = block.as_chunks::<8>();
+    std::array::from_fn(|at| u64::from_le_bytes(words[at]))
+}
+
 /// Collects events; part of a world.
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
@@ -209,21 +217,40 @@ impl Trace {
         self.kept.take().unwrap_or_default()
     }
 
-    /// Folds words into the identity: multiplication and rotation, in a fixed order, without endianness.
-    pub(crate) fn fold(&mut self, words: &[u64]) {
-        for &word in words {
-            self.hash = (self.hash.rotate_left(23) ^ word).wrapping_mul(0x9fb2_1c65_1e98_df25);
+    /// Folds up to four words, which say one thing together, into the identity. Each has its own odd factor and the sum
+    /// one step of multiplication and rotation, so that the words of an event need not wait for each other.
+    #[inline]
+    pub(crate) fn fold<const N: usize>(&mut self, words: [u64; N]) {
+        const { assert!(N <= FACTORS.len(), "a factor for each word") };
+        let mut sum = 0_u64;
+        for (word, factor) in words.into_iter().zip(FACTORS) {
+            // The upper half of a word must have a say in the lower half of the product too.
+            sum = sum.wrapping_add((word ^ word >> 32).wrapping_mul(factor)).rotate_left(17);
         }
+        self.hash = (self.hash.rotate_left(23) ^ sum).wrapping_mul(0x9fb2_1c65_1e98_df25);
     }
 
     pub(crate) fn fold_bytes(&mut self, bytes: &[u8]) {
-        let (chunks, rest) = bytes.as_chunks::<8>();
-        for chunk in chunks {
-            self.fold(&[u64::from_le_bytes(*chunk)]);
+        let (blocks, rest) = bytes.as_chunks::<32>();
+        for block in blocks {
+            self.fold(words(block));
         }
-        let mut last = [0; 8];
+        // What is left and how much there was: in one step if there is room beside it, as most of what is said is short.
+        let mut last = [0; 32];
         last[..rest.len()].copy_from_slice(rest);
-        self.fold(&[u64::from_le_bytes(last), bytes.len() as u64]);
+        let [a, b, c, d] = words(&last);
+        let len = bytes.len() as u64;
+        if rest.len() <= 24 {
+            self.fold([a, b, c, len]);
+        } else {
+            self.fold([a, b, c, d]);
+            self.fold([len]);
+        }
+    }
+
+    /// True if somebody will look at the events.
+    pub(crate) fn keeps(&self) -> bool {
+        self.kept.is_some()
     }
 
     /// Keeps an event, if events are kept.

@@ -49,6 +49,8 @@ pub enum HostDeath {
 struct Hooks {
     watches: Vec<(&'static str, Watch)>,
     deaths: Vec<DeathHook>,
+    /// Hosts that lost power, a bit each.
+    crashed: u64,
     broken: Option<&'static str>,
 }
 
@@ -66,6 +68,15 @@ impl Observer for Hooks {
             Death::Kill => HostDeath::Killed,
             Death::Crash => HostDeath::Crashed,
         };
+        self.hear(host, death);
+    }
+}
+
+impl Hooks {
+    fn hear(&mut self, host: HostId, death: HostDeath) {
+        if death == HostDeath::Crashed {
+            self.crashed |= 1 << (host % 64);
+        }
         for hook in &mut self.deaths {
             hook(host, death);
         }
@@ -302,9 +313,15 @@ impl World {
     }
 
     pub(crate) fn host_died(&mut self, host: HostId, death: HostDeath) {
-        for hook in &mut self.hooks.deaths {
-            hook(host, death);
-        }
+        self.hooks.hear(host, death);
+    }
+
+    /// Whether a host lost power since this was last asked about it; hosts are numbered from 0 to 63 here.
+    pub(crate) fn take_crash(&mut self, host: HostId) -> bool {
+        let bit = 1 << (host % 64);
+        let crashed = self.hooks.crashed & bit != 0;
+        self.hooks.crashed &= !bit;
+        crashed
     }
 
     pub(crate) fn opened(&mut self, conn: u16, hosts: [HostId; 2]) {
@@ -347,15 +364,30 @@ impl Tracer {
     /// when it is shown. The text is part of the run's identity.
     pub fn note(&self, kind: NoteKind, text: fmt::Arguments<'_>) {
         // Formatted first: a Display that comes back here must not find the lock taken.
-        match text.as_str() {
-            Some(_) => self.shared.lock().note(kind, text),
-            None => {
-                // Room for a usual note, so that it grows at most once.
-                let mut formatted = String::with_capacity(64);
-                if fmt::Write::write_fmt(&mut formatted, text).is_ok() {
-                    self.shared.lock().note(kind, format_args!("{formatted}"));
-                }
-            }
+        if let Some(text) = text.as_str() {
+            return self.shared.lock().note(kind, text);
+        }
+        let mut formatted = std::mem::take(&mut self.shared.lock().scratch);
+        formatted.clear();
+        let written = fmt::Write::write_fmt(&mut formatted, text);
+        let mut core = self.shared.lock();
+        if written.is_ok() {
+            core.note(kind, &formatted);
+        }
+        core.scratch = formatted;
+    }
+}
+
+impl Tracer {
+    /// As [`Tracer::note`], for text that follows from some numbers and a name: they are part of the run's identity instead
+    /// of it, and text is only made where somebody will read it.
+    pub(crate) fn fact(&self, kind: NoteKind, numbers: [u64; 3], name: &[u8], text: fmt::Arguments<'_>) {
+        let mut core = self.shared.lock();
+        core.fold_fact(kind, numbers, name);
+        if core.trace.keeps() {
+            drop(core);
+            let text = text.to_string();
+            self.shared.lock().keep_note(kind, &text);
         }
     }
 }

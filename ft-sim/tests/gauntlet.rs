@@ -227,6 +227,7 @@ fn search(case: &Case, asked: &Asked, book: &mut Book) -> bool {
         "ft-push-resume" | "ft-push-torn" => HASTE_WITH_A_MIB,
         // Short scripts, short runs.
         name if name.starts_with("lab-") && case.strangers() > 0 && name != "lab-a-stranger-long" => 1,
+        "guess" => 1,
         _ if case.strangers() > 0 => HASTE_WITH_STRANGERS,
         _ => HASTE,
     };

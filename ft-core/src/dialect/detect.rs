@@ -136,11 +136,11 @@ pub(super) fn foreign_answer(prefix: &[u8]) -> Option<Foreign> {
 
 /// Names what a text of a lab dialect cannot be, as soon as it is certain.
 pub(super) fn foreign_text(prefix: &[u8]) -> Option<Foreign> {
-    let head = before_metadata_size(prefix);
     // All that follows begins with one of these. Most names do not, and this is asked at every byte of them.
-    if !matches!(head.first(), Some(0x16 | 0x89 | b'\t' | b'2' | b'A'..=b'Z')) {
+    if !matches!(prefix.first(), Some(0x16 | 0x89 | b'\t' | b'2' | b'A'..=b'Z')) {
         return None;
     }
+    let head = before_metadata_size(prefix);
     if head.starts_with(b"\x16\x03") && head.get(2).is_some_and(|minor| *minor <= 4) {
         return Some(Foreign::Tls);
     }

@@ -152,11 +152,36 @@ impl MemoryFiles {
         self.visible = self.durable.clone();
     }
 
+    /// Becomes equal to `other`, in the memory that is here where names are the same.
+    pub fn copy_from(&mut self, other: &Self) {
+        copy_map(&mut self.visible, &other.visible);
+        copy_map(&mut self.durable, &other.durable);
+        (self.capacity, self.commits_fail, self.commits) = (other.capacity, other.commits_fail, other.commits);
+    }
+
     fn check_room(&self, size: usize) -> io::Result<()> {
         match self.capacity {
             Some(capacity) if size as u64 > capacity => Err(io::ErrorKind::StorageFull.into()),
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+fn put(files: &mut BTreeMap<Vec<u8>, Vec<u8>>, name: &[u8], bytes: &[u8]) {
+    match files.get_mut(name) {
+        Some(old) => {
+            old.clear();
+            old.extend_from_slice(bytes);
+        }
+        None => drop(files.insert(name.to_vec(), bytes.to_vec())),
+    }
+}
+
+fn copy_map(to: &mut BTreeMap<Vec<u8>, Vec<u8>>, from: &BTreeMap<Vec<u8>, Vec<u8>>) {
+    if to.keys().eq(from.keys()) {
+        to.values_mut().zip(from.values()).for_each(|(to, from)| to.clone_from(from));
+    } else {
+        to.clone_from(from);
     }
 }
 
@@ -184,8 +209,8 @@ impl LabFiles for MemoryFiles {
         if self.commits_fail {
             return Err(io::Error::other("nothing can be made durable"));
         }
-        self.durable.insert(upload.name.as_bytes().to_vec(), upload.bytes.clone());
-        self.visible.insert(upload.name.as_bytes().to_vec(), upload.bytes);
+        put(&mut self.durable, upload.name.as_bytes(), &upload.bytes);
+        put(&mut self.visible, upload.name.as_bytes(), &upload.bytes);
         self.commits += 1;
         Ok(upload.name)
     }

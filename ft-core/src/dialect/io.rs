@@ -82,9 +82,11 @@ impl ReadBuffer {
         Self { memory: vec![0; TEXT_MAX], last: 0 }
     }
 
-    /// For what we send: a small file goes out in one write.
-    pub(super) fn for_sending() -> Self {
-        Self { memory: vec![0; SMALL_FILE], last: 0 }
+    /// For `size` bytes that we send: a small file goes out in one write. What is no file of a known size is taken for a
+    /// large one.
+    pub(super) fn for_sending(size: Option<u64>) -> Self {
+        let size = size.and_then(|size| usize::try_from(size).ok()).unwrap_or(SMALL_FILE);
+        Self { memory: vec![0; size.clamp(TEXT_MAX, SMALL_FILE)], last: 0 }
     }
 
     /// Room for the next read.
@@ -153,12 +155,12 @@ where
 /// Ends our direction, then reads what is still in flight to its end, so that closing sends no RST (`close-unread-rst`).
 ///
 /// At most [`LINGER_MAX`] bytes are thrown away, and one quiet moment ends the wait. Errors of a connection that is over
-/// anyway are part of the answer.
+/// anyway are part of the answer. `buffer` is for what is thrown away.
 ///
 /// # Cancel safety
 ///
 /// Safe: dropping it only closes less gently.
-pub(super) async fn close_gently<S, Q>(stream: &mut S, quiet: &mut Q) -> PeerClose
+pub(super) async fn close_gently<S, Q>(stream: &mut S, quiet: &mut Q, buffer: &mut ReadBuffer) -> PeerClose
 where
     S: AsyncRead + AsyncWrite + Unpin,
     Q: Quiet,
@@ -166,7 +168,7 @@ where
     if stream.shutdown().await.is_err() {
         return PeerClose::Reset;
     }
-    drain(stream, quiet).await
+    drain(stream, quiet, buffer).await
 }
 
 /// The second half of [`close_gently`], for a side that has shut down its writing half already.
@@ -174,12 +176,11 @@ where
 /// # Cancel safety
 ///
 /// As [`close_gently`].
-pub(super) async fn drain<S, Q>(stream: &mut S, quiet: &mut Q) -> PeerClose
+pub(super) async fn drain<S, Q>(stream: &mut S, quiet: &mut Q, buffer: &mut ReadBuffer) -> PeerClose
 where
     S: AsyncRead + Unpin,
     Q: Quiet,
 {
-    let mut buffer = ReadBuffer::new();
     let mut thrown_away = 0;
     while thrown_away < LINGER_MAX {
         match hear(stream, buffer.room(), quiet, Some(Moment::Close)).await {

@@ -1,15 +1,17 @@
 //! Names as the labs send them: checked before use, escaped before display.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::limits::{NAME_MAX, QUOTE_MAX};
 use super::pitfall::Pitfall;
 
 /// A name that is safe as one component of a path: not empty, no `/`, no NUL, not `.` or `..`, at most 255 bytes.
 ///
-/// Bytes, not text: decoding happens for display only, so that half a character cannot end anything (`utf8-split`).
+/// Bytes, not text: decoding happens for display only, so that half a character cannot end anything (`utf8-split`). Clones
+/// share the bytes.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LabName(Vec<u8>);
+pub struct LabName(Arc<[u8]>);
 
 /// Why a name is refused (`path-traversal`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,8 +34,8 @@ impl LabName {
     /// # Errors
     ///
     /// The first rule that `name` breaks.
-    pub fn new(name: impl Into<Vec<u8>>) -> Result<Self, NameError> {
-        let name = name.into();
+    pub fn new(name: impl AsRef<[u8]>) -> Result<Self, NameError> {
+        let name = name.as_ref();
         if name.is_empty() {
             return Err(NameError::Empty);
         }
@@ -49,7 +51,7 @@ impl LabName {
         if name.len() > NAME_MAX {
             return Err(NameError::TooLong(name.len()));
         }
-        Ok(Self(name))
+        Ok(Self(name.into()))
     }
 
     /// The name under which lab B's server stores what `addfile` sends: `server_` and the name.
@@ -70,7 +72,7 @@ impl LabName {
     /// The bytes of the name, owned.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
-        self.0
+        self.0.to_vec()
     }
 }
 

@@ -90,7 +90,7 @@ impl Setup {
                     setup.compare = choose("compare", compare, &all)?;
                 }
             }
-            Self::Stranger(_) | Self::LabStranger(_) => {
+            Self::Stranger(_) | Self::LabStranger(_) | Self::Guess => {
                 if *inputs != Inputs::default() || retry {
                     return Err(
                         "a stranger's script is all that it brings: there are no inputs and no retry".to_owned()

@@ -4,7 +4,7 @@
 
 mod said;
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::explore::run;
 use crate::ground::{Ground, Time};
 use crate::schedule::Schedule;
 use crate::trace::NoteKind;
-use crate::world::{CLIENT, HostDeath, Pair, SERVER, Tracer, World};
+use crate::world::{CLIENT, Pair, SERVER, Tracer, World};
 use said::{Said, Words};
 
 pub(crate) use ft_core::dialect::addfile::naive::Confirmations;
@@ -89,7 +89,7 @@ impl LabSetup {
         }
     }
 
-    /// The name under which the receiver keeps it.
+    /// The name under which the receiver keeps it; [`Start`] has it at hand.
     fn stored_name(&self) -> Vec<u8> {
         match self.verb {
             Verb::Addfile => format!("server_{}", self.name).into_bytes(),
@@ -127,7 +127,7 @@ struct Notes(Tracer);
 
 impl Observer for Notes {
     fn event(&mut self, event: &LabEvent) {
-        let note = |kind, text: fmt::Arguments<'_>| self.0.note(kind, text);
+        let note = |kind, number, name: &[u8], text: fmt::Arguments<'_>| self.0.fact(kind, [number, 0, 0], name, text);
         match event {
             // What was sent and read is beside it on the wire; the other lines of the log add nothing to that.
             LabEvent::Progress(_)
@@ -138,11 +138,13 @@ impl Observer for Notes {
             | LabEvent::Receiving(_)
             | LabEvent::Sending(_)
             | LabEvent::Waiting => {}
-            LabEvent::Command(command) => note(NoteKind::Frame, format_args!("{}", Escaped(command))),
-            LabEvent::Metadata { name, size } => note(NoteKind::Frame, format_args!("{name}, {size}")),
-            LabEvent::Confirmed(text) => note(NoteKind::Ack, format_args!("{text}")),
-            LabEvent::Stored { len, .. } => note(NoteKind::Fs, format_args!("stored {len} bytes")),
-            LabEvent::LateData { taken } => note(NoteKind::Note, format_args!("late, after {taken}")),
+            LabEvent::Command(command) => note(NoteKind::Frame, 0, command, format_args!("{}", Escaped(command))),
+            LabEvent::Metadata { name, size } => {
+                note(NoteKind::Frame, *size, name.as_bytes(), format_args!("{name}, {size}"));
+            }
+            LabEvent::Confirmed(text) => note(NoteKind::Ack, 0, text.as_bytes(), format_args!("{text}")),
+            LabEvent::Stored { len, .. } => note(NoteKind::Fs, *len, b"", format_args!("stored {len} bytes")),
+            LabEvent::LateData { taken } => note(NoteKind::Note, *taken, b"", format_args!("late, after {taken}")),
         }
     }
 }
@@ -155,6 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 /// One side's surroundings, owned, for a host of its own.
 struct Side<T> {
     setup: Rc<LabSetup>,
+    start: Rc<Start>,
     clock: T,
     idle: Duration,
     tracer: Tracer,
@@ -167,7 +170,8 @@ impl<T: Time> Side<T> {
     }
 
     fn say(&self, said: Said) -> Said {
-        self.tracer.note(NoteKind::Verdict, format_args!("{}", said.words.short()));
+        let short = said.words.short();
+        self.tracer.fact(NoteKind::Verdict, [0; 3], short.as_bytes(), format_args!("{short}"));
         said
     }
 
@@ -177,9 +181,7 @@ impl<T: Time> Side<T> {
         self.say(match (&self.setup.raw, self.setup.client) {
             (Some(raw), _) => raw_client(stream, raw).await,
             (None, Style::Naive) => self.naive_client(stream, files).await,
-            (None, Style::Careful) => {
-                self.careful_client(stream, files).await.unwrap_or_else(|error| Said::error(&error))
-            }
+            (None, Style::Careful) => self.careful_client(stream, files).await.unwrap_or_else(Said::error),
         })
     }
 
@@ -217,7 +219,7 @@ impl<T: Time> Side<T> {
                 Err(error) => Err(error),
             },
         };
-        result.unwrap_or_else(|error| Said::error(&error))
+        result.unwrap_or_else(Said::error)
     }
 
     async fn careful_client<S: Stream>(
@@ -225,8 +227,8 @@ impl<T: Time> Side<T> {
         stream: Deadline<S, T>,
         files: &mut SharedFiles,
     ) -> Result<Said, LabError> {
-        let LabSetup { name, body, end, pause, .. } = &*self.setup;
-        let Ok(name) = LabName::new(name.as_bytes()) else {
+        let LabSetup { body, end, pause, .. } = &*self.setup;
+        let Some(name) = &self.start.name else {
             return Ok(Said::less("refused: not a name"));
         };
         let (mut quiet, mut notes) = (Times { clock: self.clock.clone(), patient: false }, Notes(self.tracer.clone()));
@@ -243,19 +245,19 @@ impl<T: Time> Side<T> {
             Verb::Pipe => {
                 let options = pipe::Options { text_end: *end, ..pipe::Options::default() };
                 let size = body.len() as u64;
-                let sent = pipe::careful::send(stream, &name, size, &mut source, quiet, notes, options).await?;
+                let sent = pipe::careful::send(stream, name, size, &mut source, quiet, notes, options).await?;
                 tell(sent.outcome(), sent.body, sent.peer_close)
             }
             Verb::Addfile => {
-                let sent = careful_client::addfile(stream, &name, &mut source, quiet, notes, options).await?;
+                let sent = careful_client::addfile(stream, name, &mut source, quiet, notes, options).await?;
                 tell(sent.outcome(), sent.body, sent.peer_close)
             }
             Verb::Upload => {
-                let sent = careful_client::upload(stream, &name, &mut source, quiet, notes, options).await?;
+                let sent = careful_client::upload(stream, name, &mut source, quiet, notes, options).await?;
                 tell(sent.outcome(), sent.body, sent.peer_close)
             }
             Verb::Download => {
-                let got = careful_client::download(stream, &name, &name, files, quiet, notes, options).await?;
+                let got = careful_client::download(stream, name, name, files, quiet, notes, options).await?;
                 Said::success(Words::Text(format!("completed: {} bytes", got.len)))
             }
         })
@@ -295,7 +297,7 @@ impl<T: Time> Side<T> {
                 })
             }
         };
-        self.say(result.unwrap_or_else(|error| Said::error(&error)))
+        self.say(result.unwrap_or_else(Said::error))
     }
 }
 
@@ -314,15 +316,51 @@ async fn raw_client(mut stream: impl Stream, bytes: &[u8]) -> Said {
     }
 }
 
-/// A setup, and how its benign run went.
+/// What a setup comes to, worked out once.
+struct Start {
+    /// The name that a careful client sends, if it is one.
+    name: Option<LabName>,
+    /// The name under which the receiver keeps it.
+    stored: Vec<u8>,
+    /// The client's files and the server's.
+    files: [MemoryFiles; 2],
+}
+
+impl Start {
+    fn of(setup: &LabSetup) -> Self {
+        let stored = setup.stored_name();
+        let mut receiver = MemoryFiles::new();
+        if let Some(room) = setup.room {
+            receiver = receiver.with_capacity(room);
+        }
+        if let Some(old) = &setup.old {
+            receiver = receiver.with(&stored[..], &old[..]);
+        }
+        let files = match setup.verb {
+            Verb::Download => [receiver, MemoryFiles::new().with(setup.name.as_bytes(), &setup.body[..])],
+            Verb::Pipe | Verb::Addfile | Verb::Upload => [MemoryFiles::new(), receiver],
+        };
+        Self { name: LabName::new(&setup.name).ok(), stored, files }
+    }
+}
+
+/// A setup, what its runs use again, and how the benign one went.
 pub(crate) struct Game {
     setup: Rc<LabSetup>,
+    start: Rc<Start>,
+    /// The client's files and the server's.
+    files: [SharedFiles; 2],
     benign: OnceCell<[Option<Said>; 2]>,
 }
 
 impl Game {
     pub(crate) fn new(setup: LabSetup) -> Self {
-        Self { setup: Rc::new(setup), benign: OnceCell::new() }
+        Self::of(Rc::new(setup))
+    }
+
+    fn of(setup: Rc<LabSetup>) -> Self {
+        let start = Rc::new(Start::of(&setup));
+        Self { setup, start, files: [SharedFiles::default(), SharedFiles::default()], benign: OnceCell::new() }
     }
 
     pub(crate) fn play<G: Ground>(&self, ground: &mut G, tell: Tell) -> Outcome {
@@ -330,20 +368,10 @@ impl Game {
         if let Some(window) = setup.window {
             ground.world().window(window);
         }
-        let (mut here, mut there) = (MemoryFiles::new(), MemoryFiles::new());
-        let receiver = if setup.verb == Verb::Download { &mut here } else { &mut there };
-        if let Some(room) = setup.room {
-            *receiver = std::mem::take(receiver).with_capacity(room);
-        }
-        if let Some(old) = &setup.old {
-            *receiver = std::mem::take(receiver).with(setup.stored_name(), old.clone());
-        }
-        if setup.verb == Verb::Download {
-            there = there.with(setup.name.as_bytes(), setup.body.clone());
-        }
-        let (here, there) = (SharedFiles::new(here), SharedFiles::new(there));
-        let landed = if setup.verb == Verb::Download { &here } else { &there };
-        let said = self.attempt(ground, &here, &there);
+        self.files.iter().zip(&self.start.files).for_each(|(files, start)| files.reset(start));
+        let [here, there] = &self.files;
+        let landed = if setup.verb == Verb::Download { here } else { there };
+        let said = self.attempt(ground);
         let world = ground.world();
         landed.see(|landed| self.check(world, landed, &said));
         self.check_split(world, &said, G::REFERENCE);
@@ -357,8 +385,8 @@ impl Game {
         };
         if setup.retry && setup.is_careful() && setup.raw.is_none() {
             world.calm();
-            let again = self.attempt(ground, &here, &there);
-            let whole = landed.see(|landed| landed.get(setup.stored_name()) == Some(&setup.body[..]));
+            let again = self.attempt(ground);
+            let whole = landed.see(|landed| landed.get(&self.start.stored) == Some(&setup.body[..]));
             let refused = setup.room.is_some_and(|room| setup.body.len() as u64 > room);
             ground.world().eventually("LIVE: a retry completes", whole || refused);
             outcome.retry = (tell == Tell::Words).then(|| words(&again[0]));
@@ -368,27 +396,20 @@ impl Game {
 
     fn side<G: Ground>(&self, ground: &mut G) -> Side<G::Time> {
         let (clock, idle, tracer) = (ground.time(), ground.idle(), ground.world().tracer());
-        Side { setup: Rc::clone(&self.setup), clock, idle, tracer }
+        Side { setup: Rc::clone(&self.setup), start: Rc::clone(&self.start), clock, idle, tracer }
     }
 
-    fn attempt<G: Ground>(&self, ground: &mut G, here: &SharedFiles, there: &SharedFiles) -> [Option<Said>; 2] {
+    fn attempt<G: Ground>(&self, ground: &mut G) -> [Option<Said>; 2] {
         let (client, server) = (self.side(ground), self.side(ground));
-        // A host may lose power after its program has ended.
-        let crashed = Rc::new(Cell::new([false; 2]));
-        let marks = Rc::clone(&crashed);
-        ground.world().on_death(move |host, death| {
-            let mut seen = marks.get();
-            seen[usize::from(host)] |= death == HostDeath::Crashed;
-            marks.set(seen);
-        });
+        let [here, there] = &self.files;
         let (files_here, files_there) = (here.clone(), there.clone());
         let Pair { client, server } =
             ground.pair(|stream| client.client(stream, files_here), |stream| server.server(stream, files_there));
-        if crashed.get()[usize::from(CLIENT)] {
-            here.crash();
-        }
-        if crashed.get()[usize::from(SERVER)] {
-            there.crash();
+        // A host may lose power after its program has ended.
+        for (host, files) in [(CLIENT, here), (SERVER, there)] {
+            if ground.world().take_crash(host) {
+                files.crash();
+            }
         }
         [client.done(), server.done()]
     }
@@ -396,7 +417,7 @@ impl Game {
     /// INSIDE, INTACT, HONEST, and that a server outlives its client's connection.
     fn check(&self, world: &mut World, landed: &MemoryFiles, said: &[Option<Said>; 2]) {
         let setup = &self.setup;
-        let name = setup.stored_name();
+        let name = &self.start.stored;
         let died = said[1].as_ref().filter(|said| said.crashed).map(|said| said.words.to_string());
         broken(world, "LIVE: the server outlives a connection", died);
         let outside = landed.iter().map(|(name, _)| name).find(|name| name.contains(&b'/') || *name == b"..");
@@ -404,10 +425,10 @@ impl Game {
         broken(world, "INSIDE: nothing outside the folder", outside);
         let torn = landed.iter().find(|(stored, content)| self.meant(stored, content).is_none());
         let torn = torn.map(|(stored, content)| self.word_of_file(stored, content));
-        let lost = setup.old.is_some() && landed.get(&name).is_none();
+        let lost = setup.old.is_some() && landed.get(name).is_none();
         let torn = torn.or_else(|| lost.then(|| "the old file is gone".to_owned()));
         broken(world, "INTACT: the old file or the new one", torn);
-        let is_new = landed.get(&name) == Some(&setup.body[..]);
+        let is_new = landed.get(name) == Some(&setup.body[..]);
         world.sometimes("completed", is_new);
         let sender = if setup.verb == Verb::Download { &said[1] } else { &said[0] };
         if let Some(sender) = sender
@@ -420,7 +441,7 @@ impl Game {
     /// Whether a file is the new one or the old one; nothing if it is neither.
     fn meant(&self, stored: &[u8], content: &[u8]) -> Option<&'static str> {
         let setup = &self.setup;
-        let named = stored == setup.stored_name();
+        let named = stored == self.start.stored;
         if named && content == setup.body {
             Some("new")
         } else {
@@ -452,7 +473,7 @@ impl Game {
             self.benign.get_or_init(|| said.clone());
         }
         let benign = self.benign.get_or_init(|| {
-            let game = Self { setup: Rc::clone(&self.setup), benign: OnceCell::new() };
+            let game = Self::of(Rc::clone(&self.setup));
             run(|world| drop(game.play(world, Tell::Nothing)), &Schedule::benign());
             game.benign.get().cloned().unwrap_or_default()
         });

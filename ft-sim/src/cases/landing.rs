@@ -60,7 +60,13 @@ impl Target {
         match self {
             Self::Memory(memory) => {
                 for (path, entry) in &memory.tree().files {
-                    see(&path.to_string(), &entry.content);
+                    match path.components() {
+                        // A case's names are plain: nothing of them needs to be escaped.
+                        [name] if name.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'\\') => {
+                            see(std::str::from_utf8(name).unwrap_or_default(), &entry.content);
+                        }
+                        _ => see(&path.to_string(), &entry.content),
+                    }
                 }
             }
             Self::Disk(disk, ..) => disk.rebooted().each(|name, content| {

@@ -3,11 +3,12 @@
 //! The engine names no protocol; here is where the two meet. A [`Case`] has a name, so that a replay line can find it
 //! again, and states the invariants of every transfer: INTACT, HONEST, ORDER, SPLIT, LIVE, INSIDE. `ft.rs` plays ft/1,
 //! `lab.rs` the labs,
-//! `stranger.rs` and `lab_stranger.rs` peers that are not ours, `table.rs` lists the cases; [`crate::scenario`] is a case with other inputs, one schedule, and
+//! `stranger.rs` and `lab_stranger.rs` peers that are not ours, `guess.rs` who it is that comes, `table.rs` lists the cases; [`crate::scenario`] is a case with other inputs, one schedule, and
 //! what is expected of it.
 
 mod deadline;
 mod ft;
+mod guess;
 mod inputs;
 mod lab;
 mod lab_stranger;
@@ -202,7 +203,7 @@ impl Case {
         match (self.setup)().into_game() {
             Game::Stranger(game) => game.strangers(),
             Game::LabStranger(game) => game.strangers(),
-            Game::Ft(_) | Game::Lab(_) => 0,
+            Game::Ft(_) | Game::Lab(_) | Game::Guess(_) => 0,
         }
     }
 
@@ -260,6 +261,7 @@ pub(crate) enum Setup {
     Lab(LabSetup),
     Stranger(stranger::Ours),
     LabStranger(lab_stranger::Ours),
+    Guess,
 }
 
 impl Setup {
@@ -269,6 +271,7 @@ impl Setup {
             Self::Lab(setup) => Game::Lab(lab::Game::new(setup)),
             Self::Stranger(ours) => Game::Stranger(stranger::Game::new(ours)),
             Self::LabStranger(ours) => Game::LabStranger(lab_stranger::Game::new(ours)),
+            Self::Guess => Game::Guess(guess::Game::new()),
         }
     }
 
@@ -304,6 +307,7 @@ pub(crate) enum Game {
     Lab(lab::Game),
     Stranger(stranger::Game),
     LabStranger(lab_stranger::Game),
+    Guess(guess::Game),
 }
 
 /// Whether anybody will read an outcome. A search reads none, and putting them into words would be much of its cost.
@@ -349,6 +353,7 @@ impl Game {
             Self::Lab(game) => game.play(ground, tell),
             Self::Stranger(game) => game.play(ground, tell),
             Self::LabStranger(game) => game.play(ground, tell),
+            Self::Guess(game) => game.play(ground, tell),
         }
     }
 }

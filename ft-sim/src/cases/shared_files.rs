@@ -17,6 +17,11 @@ impl SharedFiles {
         Self(Rc::new(RefCell::new(files)))
     }
 
+    /// Becomes what the case begins with, in the memory that is here.
+    pub(super) fn reset(&self, start: &MemoryFiles) {
+        self.0.borrow_mut().copy_from(start);
+    }
+
     /// Looks at the files.
     pub(super) fn see<R>(&self, look: impl FnOnce(&MemoryFiles) -> R) -> R {
         look(&self.0.borrow())

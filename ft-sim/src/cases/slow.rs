@@ -34,6 +34,10 @@ pub(super) enum Pace {
     Reads,
     /// Reads alone, and the second one fails: a sector that cannot be read.
     Fails,
+    /// None, and what is read is a hole, of which the end comes alone.
+    Sparse,
+    /// None, but the first stream cannot be landed, and the third cannot be written.
+    BadDisk,
     /// Everything, and longer than the silence that a peer bears.
     Slow,
 }
@@ -92,18 +96,49 @@ fn reading_time(op: &SourceOp, pace: Pace) -> Duration {
     }
 }
 
+/// What a disk makes of it that fails behind the rename of stream 1, and at every write of stream 3.
+fn fail(done: LandDone) -> LandDone {
+    let error = || FileError::new(Code::Io, Retry::Later, "input/output error");
+    match done {
+        LandDone::Landed(1, _) => LandDone::Failed(1, 0, error()),
+        LandDone::Wrote(3, len) => LandDone::Failed(3, len, error()),
+        LandDone::Prepared(..)
+        | LandDone::Wrote(..)
+        | LandDone::Finished(..)
+        | LandDone::Step(..)
+        | LandDone::Landed(..)
+        | LandDone::Discarded(_)
+        | LandDone::Failed(..) => done,
+    }
+}
+
+/// The same content as a hole; its end is found by another read.
+fn as_hole(done: SourceDone) -> SourceDone {
+    match done {
+        SourceDone::Content { item, offset, len, end } => {
+            SourceDone::Hole { item, offset, len, end: end.filter(|_| len == 0) }
+        }
+        SourceDone::Entries { .. }
+        | SourceDone::Checked(..)
+        | SourceDone::Hashed(..)
+        | SourceDone::Hole { .. }
+        | SourceDone::Failed(..) => done,
+    }
+}
+
 impl<S: Storage, T: Time> Storage for Slow<S, LandOp, T> {
     fn submit(&mut self, op: LandOp, content: Option<Bulk>) {
         match self.pace {
-            Pace::AtOnce => self.inner.submit(op, content),
+            Pace::AtOnce | Pace::Sparse | Pace::BadDisk => self.inner.submit(op, content),
             Pace::Reads | Pace::Fails | Pace::Slow => self.waiting.push_back((op, content)),
         }
     }
 
     fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(LandDone, Option<Bulk>)> {
         loop {
-            if let Poll::Ready(done) = self.inner.poll_done(cx) {
-                return Poll::Ready(done);
+            if let Poll::Ready((done, buf)) = self.inner.poll_done(cx) {
+                let done = if self.pace == Pace::BadDisk { fail(done) } else { done };
+                return Poll::Ready((done, buf));
             }
             match self.poll_turn(cx, landing_time) {
                 Poll::Ready(Some((op, content))) => self.inner.submit(op, content),
@@ -116,15 +151,15 @@ impl<S: Storage, T: Time> Storage for Slow<S, LandOp, T> {
 impl<S: Source, T: Time> Source for Slow<S, SourceOp, T> {
     fn submit(&mut self, op: SourceOp, spare: Option<Buf>) {
         match self.pace {
-            Pace::AtOnce => self.inner.submit(op, spare),
+            Pace::AtOnce | Pace::Sparse | Pace::BadDisk => self.inner.submit(op, spare),
             Pace::Reads | Pace::Fails | Pace::Slow => self.waiting.push_back((op, spare.map(Bulk::Bytes))),
         }
     }
 
     fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<(SourceDone, Option<Bulk>)> {
         loop {
-            if let Poll::Ready(done) = self.inner.poll_done(cx) {
-                return Poll::Ready(done);
+            if let Poll::Ready((done, buf)) = self.inner.poll_done(cx) {
+                return Poll::Ready(if self.pace == Pace::Sparse { (as_hole(done), None) } else { (done, buf) });
             }
             match self.poll_turn(cx, reading_time) {
                 Poll::Ready(Some((SourceOp::Read { item, .. }, spare))) if self.fails_now() => {

@@ -22,6 +22,7 @@ use ft_core::limits::CONNECTION_BYTES;
 use ft_core::memory::{Entry, Memory};
 use ft_core::path::RelPath;
 use ft_core::session::{self, NoPulse, Options};
+use ft_core::storage::{Source, Storage};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::deadline::Deadline;
@@ -38,6 +39,19 @@ const STRANGER: &str = "stranger";
 
 /// What lies on the disk of the side that is ours, beneath `old`.
 const OLD: &[u8] = b"the old content";
+
+/// Bytes of a file of which more waits than is read ahead.
+const LONG: usize = 6 << 20;
+
+/// Bytes of another, which together with a piece of the first leave no room to read a third ahead.
+const SECOND: usize = 1 << 20;
+
+fn long(len: usize) -> Vec<u8> {
+    super::ft::content(1, len)
+}
+
+/// What a hole reads as.
+const SPARSE: [u8; 100] = [0; 100];
 
 /// Room on its disk, bytes: for a file that is longer than a sync group is patient.
 const ROOM: u64 = 16 * 1024 * 1024;
@@ -61,6 +75,12 @@ pub(crate) enum Ours {
     PushSlow,
     /// The same, and the second cannot be read.
     PushUnreadable,
+    /// A client that pushes `f`, which is a hole.
+    PushSparse,
+    /// A client that pushes `f`, `g` and `old`, of which the first two are long.
+    PushLong,
+    /// A server whose disk fails: see [`Pace::BadDisk`].
+    BadDisk,
     /// A client that pulls `dir/w`.
     Pull,
     /// A client that lists `dir/w`.
@@ -77,11 +97,16 @@ impl Ours {
         let path = RelPath::parse(b"dir/w").expect("a path");
         let wants = vec![Want { path, depth: 3, links: Links::Keep, last: false }];
         let report = match self {
-            Self::Server | Self::Flooded => return serve(stream, &memory, &options).await,
-            Self::Push => {
-                let only = Memory::new();
-                only.put(memory.tree().files[&RelPath::parse(b"f").expect("a path")].clone());
-                session::push(stream, only.source(), &options, NoPulse, |_| {}).await
+            Self::Server | Self::Flooded => return serve(stream, memory.storage(), memory.source(), &options).await,
+            Self::BadDisk => {
+                let storage = Slow::new(memory.storage(), time, Pace::BadDisk);
+                return serve(stream, storage, memory.source(), &options).await;
+            }
+            Self::Push => session::push(stream, only_f(&memory).source(), &options, NoPulse, |_| {}).await,
+            Self::PushLong => session::push(stream, memory.source(), &options, NoPulse, |_| {}).await,
+            Self::PushSparse => {
+                let source = Slow::new(only_f(&memory).source(), time, Pace::Sparse);
+                session::push(stream, source, &options, NoPulse, |_| {}).await
             }
             Self::PushSlow | Self::PushUnreadable => {
                 let pace = if self == Self::PushSlow { Pace::Reads } else { Pace::Fails };
@@ -95,15 +120,25 @@ impl Ours {
     }
 }
 
-async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, memory: &Memory, options: &Options) -> String {
+/// A tree with nothing else than `f`.
+fn only_f(memory: &Memory) -> Memory {
+    let only = Memory::new();
+    only.put(memory.tree().files[&RelPath::parse(b"f").expect("a path")].clone());
+    only
+}
+
+async fn serve<S>(stream: S, storage: impl Storage, source: impl Source, options: &Options) -> String
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let accepted = match session::accept(stream, &[]).await {
         Ok(accepted) => accepted,
         Err(error) => return format!("no session; {error}"),
     };
     let agent = accepted.agent().to_owned();
     let report = match accepted.intent() {
-        Intent::Push => accepted.receive(memory.storage(), options, NoPulse, |_| {}).await,
-        Intent::Pull | Intent::List => accepted.send(memory.source(), options, NoPulse, |_| {}).await,
+        Intent::Push => accepted.receive(storage, options, NoPulse, |_| {}).await,
+        Intent::Pull | Intent::List => accepted.send(source, options, NoPulse, |_| {}).await,
     };
     format!("{}, with {agent}", words(&report))
 }
@@ -218,6 +253,9 @@ impl Game {
             Ours::Push => servers::of_a_push(),
             Ours::PushSlow => servers::of_a_slow_push(),
             Ours::PushUnreadable => servers::of_an_unreadable_push(),
+            Ours::PushLong => servers::of_a_long_push(),
+            Ours::PushSparse => servers::of_a_sparse_push(),
+            Ours::BadDisk => clients::of_a_bad_disk(),
             Ours::Pull => servers::of_a_pull(),
             Ours::List => servers::of_a_listing(),
         };
@@ -273,10 +311,14 @@ impl Game {
         self.check_split(world, which, &told);
         let [said, heard, files] = told;
         match self.ours {
-            Ours::Server | Ours::Flooded => Outcome { client: heard, server: said, files, retry: None },
-            Ours::Push | Ours::PushSlow | Ours::PushUnreadable | Ours::Pull | Ours::List => {
-                Outcome { client: said, server: heard, files, retry: None }
-            }
+            Ours::Server | Ours::Flooded | Ours::BadDisk => Outcome { client: heard, server: said, files, retry: None },
+            Ours::Push
+            | Ours::PushSlow
+            | Ours::PushUnreadable
+            | Ours::PushSparse
+            | Ours::PushLong
+            | Ours::Pull
+            | Ours::List => Outcome { client: said, server: heard, files, retry: None },
         }
     }
 
@@ -300,7 +342,16 @@ impl Game {
                 memory.put(dated("g", b"hello"));
                 return memory;
             }
-            Ours::Server | Ours::Flooded | Ours::Pull | Ours::List => {}
+            Ours::PushLong => {
+                memory.put(dated("f", &long(LONG)));
+                memory.put(dated("g", &long(SECOND)));
+                return memory;
+            }
+            Ours::PushSparse => {
+                memory.put(dated("f", &SPARSE));
+                return memory;
+            }
+            Ours::Server | Ours::Flooded | Ours::BadDisk | Ours::Pull | Ours::List => {}
         }
         for (name, kind, content) in
             [("box/a", Kind::File, &b"abc"[..]), ("box/b", Kind::File, b""), ("box", Kind::Folder, b"")]
@@ -330,7 +381,7 @@ impl Game {
         let (ours, memory) = (self.ours, memory.clone());
         let ours_alone =
             move |stream| ours.play(Deadline::new(stream, time.clone(), Some(idle)), time, memory, options);
-        if matches!(self.ours, Ours::Server | Ours::Flooded) {
+        if matches!(self.ours, Ours::Server | Ours::Flooded | Ours::BadDisk) {
             let pair = ground.pair(stranger, ours_alone);
             return (pair.server.done(), pair.client.done());
         }

@@ -1,6 +1,6 @@
 //! The cases, by name.
 
-use super::ft::{FtSetup, Way, content};
+use super::ft::{ContentHash, FtSetup, Way, content};
 use super::lab::{Confirmations, LabSetup, Style, Verb};
 use super::lab_stranger::Ours as Lab;
 use super::landing::Haste;
@@ -132,6 +132,11 @@ fn long() -> FtSetup {
     setup
 }
 
+/// For speed: 64 KiB, one attempt, and no BLAKE3, which has nothing to find here.
+fn long_once() -> FtSetup {
+    FtSetup { retry: false, hash: ContentHash::Stub, ..long() }
+}
+
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "ft-push",
@@ -251,6 +256,15 @@ pub(super) const CASES: &[Case] = &[
         faults: all_faults,
     },
     Case {
+        name: "ft-push-64k-once",
+        question: "The same without a retry, known by a checksum instead of BLAKE3: what is it that 64 KiB cost?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(long_once()),
+        faults: all_faults,
+    },
+    Case {
         name: "ft-push-disk",
         question: "Is what ACK2 promised there after a power cut at any moment, on a disk that fails and forgets?",
         parties: FT,
@@ -332,6 +346,33 @@ pub(super) const CASES: &[Case] = &[
         faults: short_delays,
     },
     Case {
+        name: "ft-stranger-long-push",
+        question: "Does a client let go of what it has read ahead when its server gives it up?",
+        parties: ["ft/1 client", "a stranger"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::Stranger(Ours::PushLong),
+        faults: short_delays,
+    },
+    Case {
+        name: "ft-stranger-sparse-push",
+        question: "Is a hole sent as one, and its end as what it is?",
+        parties: ["ft/1 client", "a stranger"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::Stranger(Ours::PushSparse),
+        faults: short_delays,
+    },
+    Case {
+        name: "ft-stranger-bad-disk",
+        question: "Does a server whose disk fails for some files name them, and store the others?",
+        parties: ["a stranger", "ft/1 server"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::Stranger(Ours::BadDisk),
+        faults: short_delays,
+    },
+    Case {
         name: "ft-stranger-pull",
         question: "Does a pulling client take nothing from a server that it did not ask for?",
         parties: ["ft/1 client", "a stranger"],
@@ -375,6 +416,15 @@ pub(super) const CASES: &[Case] = &[
         stands: false,
         setup: || on_disk(Way::Push, Haste::Rename),
         faults: disk_faults,
+    },
+    Case {
+        name: "guess",
+        question: "Is everybody taken for what they are, however the first bytes come?",
+        parties: ["somebody", "who guesses"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::Guess,
+        faults: short_delays,
     },
     Case {
         name: "lab-a-naive",

@@ -56,7 +56,7 @@ async fn drive(
             Turn::Endless(bound) => return RunEnd::Endless(bound),
             Turn::NobodyWoken => {}
         }
-        let next = shared.lock().timers.first_key_value().map(|((at, _), _)| Duration::from_nanos(*at));
+        let next = shared.lock().timers.next_time().map(Duration::from_nanos);
         let wait = match (settled, next) {
             (false, Some(at)) => at.saturating_sub(began.elapsed()).min(SETTLE),
             (false, None) => SETTLE,
@@ -69,7 +69,7 @@ async fn drive(
         }
         let mut core = shared.lock();
         core.now = limits::nanos(began.elapsed());
-        let due = core.timers.first_key_value().is_some_and(|((at, _), _)| *at <= core.now);
+        let due = core.timers.next_time().is_some_and(|at| at <= core.now);
         let moved = core.open_drained_gate(false)
             || due && core.fire_next_timer()
             || settled && next.is_none() && core.open_drained_gate(true);

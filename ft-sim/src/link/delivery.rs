@@ -25,7 +25,7 @@ impl Core {
         }
         conn.ends = hosts.map(|host| End { host, ..End::default() });
         let index = u16::try_from(index).expect("bounded by MAX_CONNECTIONS");
-        self.trace.fold(&[TAG_OPEN, u64::from(index)]);
+        self.trace.fold([TAG_OPEN, u64::from(index)]);
         let (now, step) = (self.now, self.step);
         self.trace.keep(now, step, || What::Open { conn: index + 1, hosts });
         for dir in Direction::BOTH {
@@ -78,7 +78,7 @@ impl Core {
                     let due = quiet.is_some_and(|(time, _)| self.now >= time);
                     if due || pipe.written >= until || pipe.fin_queued {
                         pipe.gate = Gate::Open;
-                        quiet.map(|key| self.timers.remove(&key));
+                        quiet.map(|key| self.timers.remove(key));
                     } else {
                         if quiet.is_none() && pipe.written > pipe.delivered {
                             let time = self.now.saturating_add(limits::nanos(limits::HOLD_QUIET));
@@ -126,7 +126,7 @@ impl Core {
         let pipe = state.pipe_mut(dir);
         let offset = pipe.delivered;
         pipe.delivered = upto;
-        self.trace.fold(&[TAG_DELIVER | u64::from(conn) << 8 | (dir as u64) << 32, offset, upto, self.now]);
+        self.trace.fold([TAG_DELIVER | u64::from(conn) << 8 | (dir as u64) << 32, offset, upto, self.now]);
         let start = pipe.head + limits::index(offset - pipe.read);
         let end = pipe.head + limits::index(upto - pipe.read);
         self.trace.keep(self.now, self.step, || What::Deliver {
@@ -150,7 +150,7 @@ impl Core {
         let pipe = self.conns[usize::from(conn)].pipe_mut(dir);
         pipe.fin_delivered = true;
         let offset = pipe.delivered;
-        self.trace.fold(&[TAG_FIN | u64::from(conn) << 8 | (dir as u64) << 32, offset, self.now]);
+        self.trace.fold([TAG_FIN | u64::from(conn) << 8 | (dir as u64) << 32, offset, self.now]);
         self.trace.keep(self.now, self.step, || What::Fin { conn: conn + 1, dir, offset });
         pipe.wake_reader(&mut self.woken);
     }
@@ -162,7 +162,7 @@ impl Core {
         for pipe in &mut state.pipes {
             pipe.lose_undelivered(Sink::Swallow);
         }
-        self.trace.fold(&[TAG_RST | u64::from(conn) << 8 | (party as u64) << 32, offset, self.now]);
+        self.trace.fold([TAG_RST | u64::from(conn) << 8 | (party as u64) << 32, offset, self.now]);
         self.trace.keep(self.now, self.step, || What::Rst { conn: conn + 1, to: party, offset });
         state.reset_end(party, &mut self.woken);
     }
@@ -172,7 +172,7 @@ impl Core {
         let Step { conn: number, dir, at, fault } = step;
         let conn = number - 1;
         let now = self.now;
-        self.trace.fold(&[TAG_FAULT | u64::from(conn) << 8 | (dir as u64) << 32, at, now]);
+        self.trace.fold([TAG_FAULT | u64::from(conn) << 8 | (dir as u64) << 32, at, now]);
         self.trace.keep(now, self.step, || What::Fault(step));
         let pipe = self.conns[usize::from(conn)].pipe_mut(dir);
         match fault {

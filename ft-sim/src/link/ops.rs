@@ -83,7 +83,7 @@ impl Core {
         let offset = pipe.written;
         let accepted = &bytes[..limits::index(taken)];
         pipe.push(accepted);
-        self.trace.fold(&[Self::place(conn, dir, TAG_WRITE), offset, asked, self.now]);
+        self.trace.fold([Self::place(conn, dir, TAG_WRITE), offset, asked, self.now]);
         self.trace.fold_bytes(accepted);
         let (now, step) = (self.now, self.step);
         self.trace.keep(now, step, || What::Write { conn: conn + 1, dir, offset, bytes: accepted.to_vec(), asked });
@@ -119,7 +119,7 @@ impl Core {
             pipe.read += len;
             pipe.reader = None;
             pipe.wake_writer(&mut self.woken);
-            self.trace.fold(&[Self::place(conn, dir, TAG_READ), offset, len, self.now]);
+            self.trace.fold([Self::place(conn, dir, TAG_READ), offset, len, self.now]);
             let (now, step) = (self.now, self.step);
             self.trace.keep(now, step, || What::Read { conn: conn + 1, dir, offset, len });
             return Poll::Ready(Ok(()));
@@ -133,7 +133,7 @@ impl Core {
         if fin || end.reset {
             let pipe = state.pipe_mut(dir);
             if !std::mem::replace(&mut pipe.eof_seen, true) {
-                self.trace.fold(&[Self::place(conn, dir, TAG_EOF), offset, self.now]);
+                self.trace.fold([Self::place(conn, dir, TAG_EOF), offset, self.now]);
                 let (now, step) = (self.now, self.step);
                 self.trace.keep(now, step, || What::Eof { conn: conn + 1, dir, offset });
             }
@@ -187,7 +187,7 @@ impl Core {
     fn failed(&mut self, conn: u16, dir: Direction, by: Party, error: io::ErrorKind) -> io::Error {
         let pipe = self.conns[usize::from(conn)].pipe(dir);
         let offset = if error == io::ErrorKind::BrokenPipe { pipe.written } else { pipe.read };
-        self.trace.fold(&[Self::place(conn, dir, TAG_ERROR), offset, self.now]);
+        self.trace.fold([Self::place(conn, dir, TAG_ERROR), offset, self.now]);
         let (now, step) = (self.now, self.step);
         self.trace.keep(now, step, || What::Error { conn: conn + 1, dir, offset, by, error: error.to_string() });
         io::Error::from(error)

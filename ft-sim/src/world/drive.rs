@@ -1,5 +1,7 @@
 //! What a search does with a world: makes it new, lets it decide, runs its tasks, asks what happened.
 
+use std::collections::BTreeMap;
+
 use super::World;
 use crate::choices::{Choices, Enumeration, Seeded};
 use crate::exec::{RunEnd, Task};
@@ -70,6 +72,7 @@ impl World {
     pub(crate) fn reset(&mut self, decide: Decide, keep_events: bool) {
         self.hooks.watches.clear();
         self.hooks.deaths.clear();
+        self.hooks.crashed = 0;
         self.hooks.broken = None;
         self.windows = [limits::DEFAULT_WINDOW; 2];
         self.tolerate_deadlock = false;
@@ -135,11 +138,16 @@ impl World {
         self.violate(Kind::Panic, "the case", || message);
     }
 
-    /// Calls `see` for every *sometimes* of this run.
-    pub(crate) fn each_sometimes(&self, mut see: impl FnMut(&'static str, bool)) {
-        for (name, held) in &self.shared.lock().properties.sometimes {
-            see(name, *held);
+    /// Books every *sometimes* that held in this run.
+    pub(crate) fn book_sometimes(&mut self) {
+        for seen in &mut self.shared.lock().properties.sometimes {
+            seen.runs += u64::from(seen.held);
         }
+    }
+
+    /// In how many booked runs each *sometimes* held.
+    pub(crate) fn sometimes_seen(&self) -> BTreeMap<&'static str, u64> {
+        self.shared.lock().properties.sometimes.iter().map(|seen| (seen.name, seen.runs)).collect()
     }
 
     /// How many bytes were written in each direction of each connection of the run.

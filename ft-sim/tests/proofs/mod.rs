@@ -38,7 +38,9 @@ pub(crate) fn codec(visit: &mut impl Visit) {
 pub(crate) fn lab_a(visit: &mut impl Visit) {
     let wire = b"d\xc3\xa4ta|x.txt|0025\nthe quick brown fox jumps";
     visit.decoder("lab A, metadata and body", &PipeDecoder::new(1 << 20), wire, |decoder, bytes, out| {
-        out.extend(bytewise(decoder.feed(bytes), pipe_body, PipeEvent::Body));
+        let mut events = Vec::new();
+        decoder.feed(bytes, &mut events);
+        out.extend(bytewise(events, pipe_body, PipeEvent::Body));
     });
     visit.decoder("lab A, ACK", &AckDecoder::default(), b"ACK", |decoder, bytes, out| out.extend(decoder.feed(bytes)));
 }

@@ -75,7 +75,7 @@ where
     request(&mut stream, Command::Addfile, name, quiet, options).await?;
     let mut decoder = ConfirmationDecoder::default();
     if let Err(error) = confirmation(&mut stream, &mut decoder, quiet).await {
-        close_gently(&mut stream, quiet).await;
+        close_gently(&mut stream, quiet, &mut ReadBuffer::new()).await;
         return Err(error);
     }
     observer.event(&LabEvent::Confirmed("file recv"));
@@ -85,7 +85,7 @@ where
     shut.map_err(unconfirmed)?;
     confirmation(&mut stream, &mut decoder, quiet).await.map_err(unconfirmed)?;
     observer.event(&LabEvent::Confirmed("file data recv"));
-    let peer_close = drain(&mut stream, quiet).await;
+    let peer_close = drain(&mut stream, quiet, &mut ReadBuffer::new()).await;
     Ok(Sent { body, confirmed: true, peer_close })
 }
 
@@ -123,12 +123,12 @@ where
         Err(error) => Some(error),
     };
     if let Some(error) = refused {
-        close_gently(&mut stream, quiet).await;
+        close_gently(&mut stream, quiet, &mut ReadBuffer::new()).await;
         return Err(error);
     }
     observer.event(&LabEvent::Confirmed("OK"));
     let body = send_body(&mut stream, source, observer).await?;
-    let peer_close = close_gently(&mut stream, quiet).await;
+    let peer_close = close_gently(&mut stream, quiet, &mut ReadBuffer::new()).await;
     Ok(Sent { body, confirmed: false, peer_close })
 }
 
@@ -164,7 +164,7 @@ where
     if let Some(unfinished) = upload {
         files.abort(unfinished).await;
     }
-    close_gently(&mut stream, quiet).await;
+    close_gently(&mut stream, quiet, &mut ReadBuffer::new()).await;
     result
 }
 
@@ -242,7 +242,7 @@ where
     R: AsyncRead + Unpin,
     O: Observer,
 {
-    let mut buffer = ReadBuffer::for_sending();
+    let mut buffer = ReadBuffer::for_sending(None);
     let mut body = 0;
     loop {
         let read = source.read(buffer.room()).await;

@@ -98,7 +98,7 @@ where
         buffer: ReadBuffer::new(),
     };
     let result = session.serve().await;
-    close_gently(&mut session.stream, session.quiet).await;
+    close_gently(&mut session.stream, session.quiet, &mut session.buffer).await;
     result
 }
 

@@ -67,17 +67,19 @@ where
     O: Observer,
 {
     let mut upload = None;
-    let result = receive_into(&mut stream, files, &mut upload, quiet, observer, options).await;
+    let mut buffer = ReadBuffer::new();
+    let result = receive_into(&mut stream, &mut buffer, files, &mut upload, quiet, observer, options).await;
     if let Some(unfinished) = upload {
         files.abort(unfinished).await;
     }
     // Whatever came of it, the peer must be able to read what it was sent (`close-unread-rst`).
-    close_gently(&mut stream, quiet).await;
+    close_gently(&mut stream, quiet, &mut buffer).await;
     result
 }
 
 async fn receive_into<S, F, Q, O>(
     stream: &mut S,
+    buffer: &mut ReadBuffer,
     files: &mut F,
     upload: &mut Option<F::Upload>,
     quiet: &mut Q,
@@ -91,22 +93,22 @@ where
     O: Observer,
 {
     let mut decoder = PipeDecoder::new(options.size_max);
-    let mut buffer = ReadBuffer::new();
     let mut announced = None;
     let mut whole = false;
     let mut received = 0;
+    let mut events = Vec::new();
     loop {
-        let events = match hear(stream, buffer.room(), quiet, decoder.listens_for()).await {
-            Ok(Heard::Bytes(count)) => decoder.feed(buffer.filled(count)),
-            Ok(Heard::Eof) => decoder.eof(),
-            Ok(Heard::Quiet) => decoder.quiet(),
+        match hear(stream, buffer.room(), quiet, decoder.listens_for()).await {
+            Ok(Heard::Bytes(count)) => decoder.feed(buffer.filled(count), &mut events),
+            Ok(Heard::Eof) => events.extend(decoder.eof()),
+            Ok(Heard::Quiet) => decoder.quiet(&mut events),
             // A reset after the last stated byte took nothing from us.
-            Err(_) if whole => decoder.eof(),
+            Err(_) if whole => events.extend(decoder.eof()),
             Err(source) => {
                 return Err(LabError::Stream { doing: "receiving", source });
             }
-        };
-        for event in events {
+        }
+        for event in events.drain(..) {
             match event {
                 PipeEvent::Metadata(metadata) => {
                     let begun = files.begin(&metadata.name, Some(metadata.size)).await;
@@ -165,16 +167,16 @@ where
     O: Observer,
 {
     let text = metadata(name, size, options.text_end)?;
+    let mut buffer = ReadBuffer::for_sending(Some(size));
     let sending = "sending the metadata";
     stream.write_all(&text).await.map_err(LabError::stream(sending))?;
     stream.flush().await.map_err(LabError::stream(sending))?;
     let acked = await_ack(&mut stream, quiet).await;
     if let Err(error) = acked {
-        close_gently(&mut stream, quiet).await;
+        close_gently(&mut stream, quiet, &mut buffer).await;
         return Err(error);
     }
     observer.event(&LabEvent::Confirmed("ACK"));
-    let mut buffer = ReadBuffer::for_sending();
     let mut body = 0;
     while body < size {
         let room = buffer.room();
@@ -183,7 +185,7 @@ where
         let count = read.map_err(LabError::storage("reading our own file"))?;
         if count == 0 {
             // Ending early is the only way to say it: a receiver that counts discards what it has.
-            close_gently(&mut stream, quiet).await;
+            close_gently(&mut stream, quiet, &mut buffer).await;
             return Err(LabError::SourceShort { stated: size, had: body });
         }
         // `write_all` goes on after a short write (`short-send`).
@@ -192,7 +194,7 @@ where
         observer.event(&LabEvent::Progress(body));
     }
     stream.flush().await.map_err(LabError::stream("sending the body"))?;
-    let peer_close = close_gently(&mut stream, quiet).await;
+    let peer_close = close_gently(&mut stream, quiet, &mut buffer).await;
     Ok(Sent { body, peer_close })
 }
 
@@ -204,7 +206,7 @@ where
     let mut decoder = AckDecoder::default();
     let mut buffer = [0; 256];
     loop {
-        let events = match hear(stream, &mut buffer, quiet, decoder.listens_for()).await {
+        let event = match hear(stream, &mut buffer, quiet, decoder.listens_for()).await {
             Ok(Heard::Bytes(count)) => decoder.feed(&buffer[..count]),
             Ok(Heard::Eof) => decoder.eof(),
             Ok(Heard::Quiet) => decoder.quiet(),
@@ -212,7 +214,7 @@ where
                 return Err(LabError::Stream { doing: "waiting for the ACK", source });
             }
         };
-        match events.into_iter().next() {
+        match event {
             Some(AckEvent::Acked) => return Ok(()),
             Some(AckEvent::Failed(fault)) => return Err(fault.into()),
             None => {}

@@ -18,6 +18,9 @@ use super::super::name::{Escaped, LabName};
 use super::super::pitfall::Pitfall;
 use super::{ACK, Metadata};
 
+/// Bytes that most metadata fit into.
+const USUAL_TEXT: usize = 32;
+
 /// What the receiver's decoder found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PipeEvent {
@@ -60,12 +63,11 @@ impl PipeDecoder {
     /// Expects metadata that states at most `size_max` bytes.
     #[must_use]
     pub fn new(size_max: u64) -> Self {
-        Self { state: State::Metadata { text: Vec::new() }, size_max, offset: 0 }
+        Self { state: State::Metadata { text: Vec::with_capacity(USUAL_TEXT) }, size_max, offset: 0 }
     }
 
-    /// Takes the next bytes of the stream.
-    pub fn feed(&mut self, bytes: &[u8]) -> Vec<PipeEvent> {
-        let mut events = Vec::new();
+    /// Takes the next bytes of the stream, and adds what it found to `events`.
+    pub fn feed(&mut self, bytes: &[u8], events: &mut Vec<PipeEvent>) {
         let mut rest = bytes;
         while let Some(&first) = rest.first() {
             match &mut self.state {
@@ -73,7 +75,7 @@ impl PipeDecoder {
                     rest = &rest[1..];
                     self.offset += 1;
                     text.push(first);
-                    self.metadata_grew(&mut events);
+                    self.metadata_grew(events);
                 }
                 State::Body { size, left } => {
                     let fits = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
@@ -91,17 +93,15 @@ impl PipeDecoder {
                 State::Trailing { size } => {
                     // Digits that came after a quiet moment end up here: the body is longer than the size that was read.
                     let stated = *size;
-                    self.fail(Fault::Excess { stated }, &mut events);
+                    events.push(self.fail(Fault::Excess { stated }));
                 }
                 State::Done | State::Failed => break,
             }
         }
-        events
     }
 
     /// Takes the end of the stream.
-    pub fn eof(&mut self) -> Vec<PipeEvent> {
-        let mut events = Vec::new();
+    pub fn eof(&mut self) -> Option<PipeEvent> {
         match &self.state {
             // Even after `name|10`: the digits may have been cut, and a sender that waits for its ACK does not leave.
             State::Metadata { text } => {
@@ -110,32 +110,29 @@ impl PipeDecoder {
                     Some(foreign) => Fault::Foreign(foreign),
                     None => wrong_size(text).unwrap_or(truncated),
                 };
-                self.fail(fault, &mut events);
+                Some(self.fail(fault))
             }
             State::Body { left, .. } => {
                 let fault = Fault::Truncated { stage: Stage::Body, offset: self.offset, missing: Some(*left) };
-                self.fail(fault, &mut events);
+                Some(self.fail(fault))
             }
-            State::Trailing { .. } => self.done(&mut events),
-            State::Done | State::Failed => {}
+            State::Trailing { .. } => Some(self.done()),
+            State::Done | State::Failed => None,
         }
-        events
     }
 
-    /// Takes a quiet moment, which [`PipeDecoder::listens_for`] asked for.
-    pub fn quiet(&mut self) -> Vec<PipeEvent> {
-        let mut events = Vec::new();
+    /// Takes a quiet moment, which [`PipeDecoder::listens_for`] asked for, and adds what it meant to `events`.
+    pub fn quiet(&mut self, events: &mut Vec<PipeEvent>) {
         match &self.state {
             State::Metadata { text } => {
                 if let Some((name, digits)) = split_metadata(text) {
                     let metadata = read_metadata(name, digits, self.size_max);
-                    self.metadata_ended(metadata, &mut events);
+                    self.metadata_ended(metadata, events);
                 }
             }
-            State::Trailing { .. } => self.done(&mut events),
+            State::Trailing { .. } => events.push(self.done()),
             State::Body { .. } | State::Done | State::Failed => {}
         }
-        events
     }
 
     /// The quiet moment that would mean something now. Metadata may end wherever it reads `name|digits`; before that, and
@@ -161,10 +158,10 @@ impl PipeDecoder {
             }
         }
         if let Some(foreign) = foreign_text(text) {
-            return self.fail(Fault::Foreign(foreign), events);
+            return events.push(self.fail(Fault::Foreign(foreign)));
         }
         if text.len() > TEXT_MAX {
-            self.fail(Fault::TooLong { stage: Stage::Metadata, limit: TEXT_MAX }, events);
+            events.push(self.fail(Fault::TooLong { stage: Stage::Metadata, limit: TEXT_MAX }));
         }
     }
 
@@ -180,18 +177,18 @@ impl PipeDecoder {
                     self.state = State::Body { size, left: size };
                 }
             }
-            Err(fault) => self.fail(fault, events),
+            Err(fault) => events.push(self.fail(fault)),
         }
     }
 
-    fn done(&mut self, events: &mut Vec<PipeEvent>) {
+    fn done(&mut self) -> PipeEvent {
         self.state = State::Done;
-        events.push(PipeEvent::Done);
+        PipeEvent::Done
     }
 
-    fn fail(&mut self, fault: Fault, events: &mut Vec<PipeEvent>) {
+    fn fail(&mut self, fault: Fault) -> PipeEvent {
         self.state = State::Failed;
-        events.push(PipeEvent::Failed(fault));
+        PipeEvent::Failed(fault)
     }
 }
 
@@ -264,7 +261,7 @@ pub struct AckDecoder {
 
 impl AckDecoder {
     /// Takes the next bytes of the stream. After the ACK nothing is asked of them: a line feed may follow it.
-    pub fn feed(&mut self, bytes: &[u8]) -> Vec<AckEvent> {
+    pub fn feed(&mut self, bytes: &[u8]) -> Option<AckEvent> {
         for &byte in bytes {
             if self.over {
                 break;
@@ -272,25 +269,28 @@ impl AckDecoder {
             self.seen.push(byte);
             if self.seen == ACK {
                 self.over = true;
-                return vec![AckEvent::Acked];
+                return Some(AckEvent::Acked);
+            }
+            if self.is_right() {
+                continue;
             }
             if let Some(foreign) = foreign_answer(&self.seen) {
                 return self.fail(Fault::Foreign(foreign));
             }
             // A wrong answer is read to the end of its line, so that it can be named and quoted.
-            if !ACK.starts_with(&self.seen) && (line_ended(&self.seen) || self.seen.len() >= TEXT_MAX) {
+            if line_ended(&self.seen) || self.seen.len() >= TEXT_MAX {
                 return self.quiet();
             }
         }
-        Vec::new()
+        None
     }
 
     /// Takes the end of the stream.
-    pub fn eof(&mut self) -> Vec<AckEvent> {
+    pub fn eof(&mut self) -> Option<AckEvent> {
         if self.over {
-            return Vec::new();
+            return None;
         }
-        if ACK.starts_with(&self.seen) {
+        if self.is_right() {
             let offset = self.seen.len() as u64;
             return self.fail(Fault::Truncated { stage: Stage::Ack, offset, missing: None });
         }
@@ -298,10 +298,8 @@ impl AckDecoder {
     }
 
     /// Takes a quiet moment, which [`AckDecoder::listens_for`] asked for.
-    pub fn quiet(&mut self) -> Vec<AckEvent> {
-        if self.listens_for().is_none() {
-            return Vec::new();
-        }
+    pub fn quiet(&mut self) -> Option<AckEvent> {
+        self.listens_for()?;
         let came = Escaped::quote(&self.seen);
         self.fail(Fault::Malformed { stage: Stage::Ack, offset: 0, expected: "\"ACK\"", came, pitfall: None })
     }
@@ -309,11 +307,16 @@ impl AckDecoder {
     /// The quiet moment that would mean something now: the end of a wrong answer. A half ACK is waited for.
     #[must_use]
     pub fn listens_for(&self) -> Option<Moment> {
-        (!self.over && !ACK.starts_with(&self.seen)).then_some(Moment::TextEnd)
+        (!self.over && !self.is_right()).then_some(Moment::TextEnd)
     }
 
-    fn fail(&mut self, fault: Fault) -> Vec<AckEvent> {
+    /// What came so far is the beginning of an ACK, or all of it.
+    fn is_right(&self) -> bool {
+        self.seen.len() <= ACK.len() && self.seen.iter().zip(ACK).all(|(came, expected)| came == expected)
+    }
+
+    fn fail(&mut self, fault: Fault) -> Option<AckEvent> {
         self.over = true;
-        vec![AckEvent::Failed(fault)]
+        Some(AckEvent::Failed(fault))
     }
 }

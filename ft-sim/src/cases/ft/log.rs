@@ -2,7 +2,6 @@
 //! segmentation (SPLIT), and against what may be said when (ORDER).
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
@@ -21,9 +20,9 @@ pub(super) struct Facts {
     local: u64,
 }
 
-/// What was said, in order, of each stream.
+/// What was said, in order, of each stream; in the order of the streams.
 #[derive(Default)]
-struct Folds(BTreeMap<StreamId, Fold>);
+struct Folds(Vec<(StreamId, Fold)>);
 
 /// A running digest of what was said, much cheaper than the standard hasher: half of a search is spent in sessions, and
 /// each says some twenty things.
@@ -39,6 +38,23 @@ impl Hasher for Fold {
         self.write_u64(u64::from_le_bytes(last) ^ (bytes.len() as u64) << 56);
     }
 
+    // Most of what is hashed are small numbers; the trait would make bytes of them first.
+    fn write_u8(&mut self, number: u8) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u16(&mut self, number: u16) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
     fn write_u64(&mut self, word: u64) {
         self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9fb2_1c65_1e98_df25);
     }
@@ -49,8 +65,17 @@ impl Hasher for Fold {
 }
 
 impl Folds {
-    fn add(&mut self, stream: StreamId, what: &impl Hash) {
-        what.hash(self.0.entry(stream).or_default());
+    /// Gives back the digest of all that was said of the stream.
+    fn add(&mut self, stream: StreamId, what: &impl Hash) -> u64 {
+        let place = match self.0.binary_search_by_key(&stream, |(stream, _)| *stream) {
+            Ok(place) => place,
+            Err(place) => {
+                self.0.insert(place, (stream, Fold::default()));
+                place
+            }
+        };
+        what.hash(&mut self.0[place].1);
+        self.0[place].1.finish()
     }
 
     fn finish(&self) -> u64 {
@@ -84,8 +109,8 @@ pub(super) struct Log {
     sent: Folds,
     received: Folds,
     local: Folds,
-    agreed: BTreeSet<StreamId>,
-    landed: BTreeSet<StreamId>,
+    agreed: Vec<StreamId>,
+    landed: Vec<StreamId>,
     /// The first thing that was done too early.
     pub(super) early: Option<&'static str>,
 }
@@ -97,10 +122,21 @@ impl Log {
             sent: Folds::default(),
             received: Folds::default(),
             local: Folds::default(),
-            agreed: BTreeSet::new(),
-            landed: BTreeSet::new(),
+            agreed: Vec::new(),
+            landed: Vec::new(),
             early: None,
         }))
+    }
+
+    /// Forgets what it heard, and keeps the memory.
+    pub(super) fn reset(&mut self, world: &World) {
+        self.tracer = world.tracer();
+        for folds in [&mut self.sent, &mut self.received, &mut self.local] {
+            folds.0.clear();
+        }
+        self.agreed.clear();
+        self.landed.clear();
+        self.early = None;
     }
 
     pub(super) fn facts(&self) -> Facts {
@@ -112,25 +148,26 @@ impl Log {
             // How often a pulse comes is the clock's affair.
             Event::Frame(direction, frame @ Frame::Alive(..)) => {
                 if *direction == Direction::Sent {
-                    self.sent_frame(frame);
+                    self.sent_frame(frame, 0);
                 }
             }
             Event::Frame(Direction::Sent, frame) => {
-                self.sent.add(stream_of(frame), frame);
-                self.sent_frame(frame);
+                let digest = self.sent.add(stream_of(frame), frame);
+                self.sent_frame(frame, digest);
             }
             Event::Frame(Direction::Received, frame) => {
                 self.received.add(stream_of(frame), frame);
                 if let Frame::Ack1(stream, ..) = frame {
-                    self.agreed.insert(*stream);
+                    self.agreed.push(*stream);
                 }
             }
             Event::Landing(stream, step) => {
-                self.local.add(*stream, event);
+                let digest = self.local.add(*stream, event);
                 if *step == Step::DirSynced {
-                    self.landed.insert(*stream);
+                    self.landed.push(*stream);
                 }
-                self.tracer.note(NoteKind::Fs, format_args!("#{stream} {}", landing_word(*step)));
+                let text = format_args!("#{stream} {}", landing_word(*step));
+                self.tracer.fact(NoteKind::Fs, [digest, 0, 0], b"", text);
             }
             // How content was cut into pieces is the stream's affair.
             Event::Progress(..) => {}
@@ -140,13 +177,18 @@ impl Log {
             | Event::Verified(stream)
             | Event::Stored(stream, _)
             | Event::Failed(stream, _)
-            | Event::Unknown(stream) => self.local.add(*stream, event),
-            Event::Listed(_) | Event::WantDone(..) | Event::Closed(_) => self.local.add(0, event),
+            | Event::Unknown(stream) => {
+                self.local.add(*stream, event);
+            }
+            Event::Listed(_) | Event::WantDone(..) | Event::Closed(_) => {
+                self.local.add(0, event);
+            }
         }
     }
 
-    fn sent_frame(&mut self, frame: &Frame) {
-        let note = |kind, text: std::fmt::Arguments<'_>| self.tracer.note(kind, text);
+    /// `digest` stands for the frame in the run's identity.
+    fn sent_frame(&mut self, frame: &Frame, digest: u64) {
+        let note = |kind, text: std::fmt::Arguments<'_>| self.tracer.fact(kind, [digest, 0, 0], b"", text);
         match frame {
             Frame::Hello(_) => note(NoteKind::Frame, format_args!("HELLO")),
             Frame::Error(stream, error) => {

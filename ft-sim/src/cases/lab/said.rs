@@ -1,6 +1,7 @@
 //! A lab party's last words: what it claims, and how it puts it.
 
 use std::fmt::{self, Display};
+use std::rc::Rc;
 
 use ft_core::dialect::{LabError, LabName, Outcome as Known, PeerClose};
 
@@ -27,7 +28,27 @@ pub(super) enum Words {
     /// A careful server has stored so many bytes.
     Stored(LabName, u64),
     Text(String),
+    /// What became of it, and why.
+    Failed(&'static str, Reason),
 }
+
+/// An error that is put into words when somebody asks.
+#[derive(Clone, Debug)]
+pub(super) struct Reason(Rc<LabError>);
+
+impl Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl PartialEq for Reason {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for Reason {}
 
 impl Display for Words {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,6 +58,11 @@ impl Display for Words {
             Self::Saved(name, received, of) => write!(f, "saved {name:?}: {received} of {of} bytes"),
             Self::Stored(name, len) => write!(f, "stored {:?}: {len} bytes", name.to_string()),
             Self::Text(text) => f.write_str(text),
+            // Python's exceptions have their class in front.
+            Self::Failed(what, reason) => {
+                let reason = reason.to_string();
+                write!(f, "{what}: {}", reason.strip_prefix("crashed: ").unwrap_or(&reason))
+            }
         }
     }
 }
@@ -57,6 +83,7 @@ impl Words {
             Self::Unknown(..) => "unknown",
             Self::Saved(..) => "saved",
             Self::Stored(..) => "stored",
+            Self::Failed(what, _) => what,
             Self::Text(text) => text.split([':', ',', '"']).next().unwrap_or_default().trim_end(),
         }
     }
@@ -71,16 +98,13 @@ impl Said {
         Self { words: Words::Text(words.into()), success: false, crashed: false }
     }
 
-    pub(super) fn error(error: &LabError) -> Self {
+    pub(super) fn error(error: LabError) -> Self {
         let crashed = matches!(error, LabError::Crash(_));
         let what = match error.outcome() {
-            Known::Unknown => "unknown: ",
-            Known::Completed | Known::Failed if crashed => "dies: ",
-            Known::Completed | Known::Failed => "failed: ",
+            Known::Unknown => "unknown",
+            Known::Completed | Known::Failed if crashed => "dies",
+            Known::Completed | Known::Failed => "failed",
         };
-        // Python's exceptions have their class in front.
-        let error = error.to_string();
-        let error = error.strip_prefix("crashed: ").unwrap_or(&error);
-        Self { words: Words::Text(format!("{what}{error}")), success: false, crashed }
+        Self { words: Words::Failed(what, Reason(Rc::new(error))), success: false, crashed }
     }
 }

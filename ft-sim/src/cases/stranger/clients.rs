@@ -30,14 +30,10 @@ fn puller(name: &'static str, rule: &'static str) -> Script {
 
 /// Every one of them; the first does nothing wrong.
 pub(super) fn all() -> Vec<Script> {
-    let more = [compressed(), good_pulls(), bad_pulls()];
-    [openings(), good_pushes(), bad_headers(), bad_payloads(), bad_names(), bad_pushes()]
-        .into_iter()
-        .chain(more)
-        .collect::<Vec<_>>()
-        .into_iter()
-        .flatten()
-        .collect()
+    // Replay lines know them by their number: new ones come last.
+    let pushes = [openings(), good_pushes(), bad_headers(), bad_payloads(), bad_names(), bad_pushes()];
+    let others = [compressed(), good_pulls(), bad_pulls(), at_the_bounds()];
+    pushes.into_iter().chain(others).flatten().collect()
 }
 
 fn openings() -> Vec<Script> {
@@ -209,6 +205,53 @@ fn good_pushes() -> Vec<Script> {
         offerer("goes between content and END", "truncated").say(&[&data(1, 0, FIVE)]),
         offerer("goes within the content", "truncated").say(&[&data(1, 0, FIVE)[..30]]),
         offerer("goes without GOODBYE", "truncated").say(&[&data(1, 0, FIVE), &end(1, FIVE)]),
+    ]
+}
+
+/// Exactly as much as a bound allows.
+fn at_the_bounds() -> Vec<Script> {
+    let deepest = Meta { path: path(&[&b"x"[..]; 128]), ..Meta::file("", 5) };
+    let hole = |offset, len: u64| frame(kind::HOLE, 1, offset, &len.to_be_bytes());
+    vec![
+        pusher("pushes as deep as may be", "").say(&[&deepest.offer(1)]).hear(2).say(&[
+            &data(1, 0, FIVE),
+            &end(1, FIVE),
+            &goodbye(),
+        ]),
+        // Legal as frames, and refused for where they stand.
+        offerer("announces the longest hole", "FT-24").say(&[&hole(9, 16 << 20)]),
+        offerer("announces a hole up to the largest offset", "FT-24").say(&[&hole(i64::MAX as u64 - 5, 5)]),
+    ]
+}
+
+/// For a server whose disk cannot land the first file of a session, and cannot write the third: who gives them up is
+/// told, and what comes between and behind them is stored.
+pub(super) fn of_a_bad_disk() -> Vec<Script> {
+    let one = |stream, name| offer(stream, name, 5);
+    let whole = |stream| [data(stream, 0, FIVE), end(stream, FIVE)].concat();
+    vec![
+        pusher("pushes four, one behind the other", "")
+            .say(&[&one(1, "a")])
+            .hear(2)
+            .say(&[&whole(1)])
+            .told("; ACK2 #4 ")
+            .hear(3)
+            .say(&[&one(2, "b")])
+            .hear(4)
+            .say(&[&whole(2)])
+            .hear(5)
+            .say(&[&one(3, "c")])
+            .hear(6)
+            .say(&[&data(3, 0, FIVE)])
+            .hear(7)
+            .say(&[&error(3, 42, "gives up"), &one(4, "d")])
+            .hear(8)
+            .say(&[&whole(4), &goodbye()]),
+        pusher("pushes one that cannot land", "")
+            .told("; ERROR #1 ")
+            .say(&[&one(1, "a")])
+            .hear(2)
+            .say(&[&whole(1), &goodbye()]),
     ]
 }
 

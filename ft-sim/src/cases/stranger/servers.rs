@@ -1,9 +1,9 @@
 //! Strangers to whom our client connects: nothing that was not asked for lands, and nothing counts as stored that is not.
 
-use super::Script;
 use super::wire::{
     Meta, ack1, ack2, data, done, end, error, failure, frame, goodbye, hello, kind, offer, path, preamble, root,
 };
+use super::{LONG, SECOND, Script};
 
 const LOCAL: &[u8] = b"local";
 const FIVE: &[u8] = b"hello";
@@ -40,6 +40,28 @@ pub(super) fn of_a_slow_push() -> Vec<Script> {
 /// For the same client when it cannot read `g`: it says so, and goes on.
 pub(super) fn of_an_unreadable_push() -> Vec<Script> {
     vec![stored(takes_three("stores what comes").told("; ERROR #2 ").hear(9), &[1, 3])]
+}
+
+/// For a client with so much to read of `f` that `g` is at hand and `old` waits for its turn meanwhile; the first does
+/// nothing wrong.
+pub(super) fn of_a_long_push() -> Vec<Script> {
+    let long = &ack2(1, &super::long(LONG), 2, "f");
+    let (second, third) = (ack2(2, &super::long(SECOND), 2, "g"), ack2(3, super::OLD, 2, "old"));
+    vec![
+        takes_three("stores all").hear(15).say(&[long, &second, &third, &goodbye()]),
+        takes_three("gives up the second, which is at hand")
+            .hear(5)
+            .say(&[&error(2, 39, "")])
+            .told("; DATA #3 ")
+            .hear(14)
+            .say(&[long, &third, &goodbye()]),
+    ]
+}
+
+/// For a client whose `f` is a hole from its beginning to its end.
+pub(super) fn of_a_sparse_push() -> Vec<Script> {
+    let took = taker("stores a hole", "").told("; HOLE #1 ");
+    vec![took.say(&[&ack2(1, &super::SPARSE, 2, "f"), &goodbye()])]
 }
 
 /// A server that takes `f`, `g` and `old`.
