@@ -10,13 +10,14 @@ of one byte each: starting 64 programs on two cores is no matter of connections 
 counted from the moment at which all were started: 1 is perfectly fair. Rounds are interleaved (1 2 8 64 1 2 8 64 ...),
 medians are shown, landings are compared byte by byte. Ends only processes that it started.
 """
-import argparse, filecmp, os, random, shutil, statistics, subprocess, tempfile, threading, time
+import argparse, filecmp, os, random, resource, shutil, statistics, subprocess, tempfile, threading, time
 
 from against_rsync import HERE, free_port, size, wait_for
 
 
 def clients(args, tmp, sources, count, pull):
-    """One run: seconds of every client."""
+    """One run: seconds of every client, and CPU seconds of all with the server's."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     there = os.path.join(tmp, "there")
     here = os.path.join(tmp, "here")
     for folder in (there, here):
@@ -56,7 +57,8 @@ def clients(args, tmp, sources, count, pull):
         shutil.rmtree(folder)
     if not all(seconds):
         raise SystemExit("a client failed")
-    return seconds
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main():
@@ -90,18 +92,21 @@ def main():
         for pull in (False, True):
             times = {count: [] for count in args.counts}
             start = {count: [] for count in args.counts}
+            cpu = {count: [] for count in args.counts}
             for _ in range(args.rounds):
                 for count in args.counts:
-                    start[count].append(max(clients(args, tmp, small, count, pull)))
-                    times[count].append(clients(args, tmp, sources, count, pull))
+                    start[count].append(max(clients(args, tmp, small, count, pull)[0]))
+                    seconds, used = clients(args, tmp, sources, count, pull)
+                    times[count].append(seconds)
+                    cpu[count].append(used)
             base = {c: statistics.median(start[c]) for c in args.counts}
             rate = {c: args.total / (statistics.median([max(t) for t in times[c]]) - base[c]) / 1e6 for c in args.counts}
             two = rate.get(2, rate[args.counts[0]])
             print(f"\n{'pull' if pull else 'push'}, {args.total >> 20} MiB in all, {args.durability}, {args.rounds} rounds, medians\n"
-                  f"{'clients':>8}{'s':>8}{'start':>8}{'MB/s':>9}{'/ of two':>10}{'slowest':>9}")
+                  f"{'clients':>8}{'s':>8}{'start':>8}{'cpu s':>8}{'MB/s':>9}{'/ of two':>10}{'slowest':>9}")
             for count in args.counts:
                 fair = statistics.median([statistics.median(t) / max(t) for t in times[count]])
-                print(f"{count:8}{statistics.median([max(t) for t in times[count]]):8.2f}{base[count]:8.2f}{rate[count]:9.1f}"
+                print(f"{count:8}{statistics.median([max(t) for t in times[count]]):8.2f}{base[count]:8.2f}{statistics.median(cpu[count]):8.2f}{rate[count]:9.1f}"
                       f"{rate[count] / two:10.2f}{fair:9.2f}", flush=True)
     finally:
         shutil.rmtree(tmp, ignore_errors=True)

@@ -148,7 +148,7 @@ def main():
                     f.write(os.urandom(each))
             else:
                 made = make_sources(source, files, 4096, 0 if files else each)
-                src = made[0 if files else 1][1]
+                src = made[0 if files else -1][1]
             total = each * max(files, 1)
             names = list(peers(args, tmp, src, tmp, total))
             names = [n for n in names if not args.peer or n == "ft push" or n in args.peer]
