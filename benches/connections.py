@@ -5,17 +5,19 @@
     python3 benches/connections.py --total 256M --rounds 3 --durability durable
 
 Every client moves a file of its own, all together the same number of bytes whatever their number, so that the total is
-comparable. `total` is bytes of all by the time of the last; `slowest` is the median client's time by the slowest's, both
+comparable. `MB/s` is bytes of all by the time of the last, without the time that the same number of clients takes for a file
+of one byte each: starting 64 programs on two cores is no matter of connections (`start`). `slowest` is the median client's time by the slowest's, both
 counted from the moment at which all were started: 1 is perfectly fair. Rounds are interleaved (1 2 8 64 1 2 8 64 ...),
 medians are shown, landings are compared byte by byte. Ends only processes that it started.
 """
-import argparse, filecmp, os, random, shutil, statistics, subprocess, tempfile, threading, time
+import argparse, filecmp, os, random, resource, shutil, statistics, subprocess, tempfile, threading, time
 
 from against_rsync import HERE, free_port, size, wait_for
 
 
 def clients(args, tmp, sources, count, pull):
-    """One run: seconds of every client."""
+    """One run: seconds of every client, and CPU seconds of all with the server's."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     there = os.path.join(tmp, "there")
     here = os.path.join(tmp, "here")
     for folder in (there, here):
@@ -55,7 +57,8 @@ def clients(args, tmp, sources, count, pull):
         shutil.rmtree(folder)
     if not all(seconds):
         raise SystemExit("a client failed")
-    return seconds
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main():
@@ -80,19 +83,31 @@ def main():
                 with open(path, "wb") as f:
                     for at in range(0, args.total // count, 1 << 20):
                         f.write(at.to_bytes(8, "big") + block[8:min(1 << 20, args.total // count - at)])
+            tiny = os.path.join(tmp, f"tiny-{count}")
+            os.mkdir(tiny)
+            for path in sources[count]:
+                with open(os.path.join(tiny, os.path.basename(path)), "wb") as f:
+                    f.write(b"x")
+        small = {c: [os.path.join(tmp, f"tiny-{c}", os.path.basename(s)) for s in sources[c]] for c in sources}
         for pull in (False, True):
             times = {count: [] for count in args.counts}
+            start = {count: [] for count in args.counts}
+            cpu = {count: [] for count in args.counts}
             for _ in range(args.rounds):
                 for count in args.counts:
-                    times[count].append(clients(args, tmp, sources, count, pull))
-            rate = {c: statistics.median([args.total / max(t) / 1e6 for t in times[c]]) for c in args.counts}
-            base = rate.get(2, rate[args.counts[0]])
+                    start[count].append(max(clients(args, tmp, small, count, pull)[0]))
+                    seconds, used = clients(args, tmp, sources, count, pull)
+                    times[count].append(seconds)
+                    cpu[count].append(used)
+            base = {c: statistics.median(start[c]) for c in args.counts}
+            rate = {c: args.total / (statistics.median([max(t) for t in times[c]]) - base[c]) / 1e6 for c in args.counts}
+            two = rate.get(2, rate[args.counts[0]])
             print(f"\n{'pull' if pull else 'push'}, {args.total >> 20} MiB in all, {args.durability}, {args.rounds} rounds, medians\n"
-                  f"{'clients':>8}{'s':>8}{'MB/s':>9}{'/ of two':>10}{'slowest':>9}")
+                  f"{'clients':>8}{'s':>8}{'start':>8}{'cpu s':>8}{'MB/s':>9}{'/ of two':>10}{'slowest':>9}")
             for count in args.counts:
                 fair = statistics.median([statistics.median(t) / max(t) for t in times[count]])
-                print(f"{count:8}{statistics.median([max(t) for t in times[count]]):8.2f}{rate[count]:9.1f}"
-                      f"{rate[count] / base:10.2f}{fair:9.2f}", flush=True)
+                print(f"{count:8}{statistics.median([max(t) for t in times[count]]):8.2f}{base[count]:8.2f}{statistics.median(cpu[count]):8.2f}{rate[count]:9.1f}"
+                      f"{rate[count] / two:10.2f}{fair:9.2f}", flush=True)
     finally:
         shutil.rmtree(tmp, ignore_errors=True)
 

@@ -5,7 +5,7 @@
     python3 benches/long_paths.py --only 256M-100ms --rounds 3         # one row
     python3 benches/long_paths.py --user nobody ...                    # without privileges: smaller send buffers
 
-Every peer runs once a round (A B C A B C ...) over a path of its own (benches/path.py), all systems' settings as they
+Nothing is encrypted, as with the peers; TLS costs one round trip more. Every peer runs once a round (A B C A B C ...) over a path of its own (benches/path.py), all systems' settings as they
 are. What landed is compared with what was sent. `plain xN bbr` is a bare program that sends zeros over N connections with
 that congestion control and nobody stores or checks them: what the path gives. Ratios are medians over rounds of (time of
 that row / time of ft push), so that above 1 ft is the faster. Of small things `RTT` counts round trips: the time beyond that
@@ -53,8 +53,9 @@ class Peer:
 def peers(args, tmp, src, dst, total):
     """What can run here, by name. The near side has `src`, the far side serves `dst`, or the other way round for pulls."""
     host, at = Path.host, f"{Path.host}:{PORT}"
-    serve = lambda root: [args.binary, "serve", root, "--listen", at, "-q", "--durability", args.durability]
-    own = ["-q", "--durability", args.durability]
+    plain = [] if args.no_insecure else ["--insecure"]
+    serve = lambda root: [args.binary, "serve", root, "--listen", at, "-q", "--durability", args.durability, *plain]
+    own = ["-q", "--durability", args.durability, *plain]
     found = {
         "ft push": Peer(serve(dst), [args.binary, "put", src, at, *own, *args.put]),
         "ft pull": Peer(serve(os.path.dirname(src)), [args.binary, "get", f"{at}/{os.path.basename(src)}", dst, *own]),
@@ -129,6 +130,7 @@ def main():
     p.add_argument("--durability", default="durable")
     p.add_argument("--put", action="append", default=[], metavar="OPTION", help="for ft push, as in --put=--streams=4")
     p.add_argument("--limit", type=int, default=60, help="seconds after which a run is stopped and counts as that")
+    p.add_argument("--no-insecure", action="store_true", help="for a binary that does not encrypt")
     p.add_argument("--user", help="run servers and clients as that user")
     p.add_argument("--dir", help="scratch folder")
     args = p.parse_args()
@@ -146,7 +148,7 @@ def main():
                     f.write(os.urandom(each))
             else:
                 made = make_sources(source, files, 4096, 0 if files else each)
-                src = made[0 if files else 1][1]
+                src = made[0 if files else -1][1]
             total = each * max(files, 1)
             names = list(peers(args, tmp, src, tmp, total))
             names = [n for n in names if not args.peer or n == "ft push" or n in args.peer]

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::frame::StreamId;
 use crate::limits::{COMPRESS_LEAST, COMPRESS_LEVEL, COMPRESS_PATIENCE, COMPRESS_SHARE, MAX_DATA};
 use crate::storage::Buf;
 
@@ -51,6 +52,8 @@ impl Compress {
 #[derive(Debug, Default)]
 pub(crate) struct Packer {
     wish: Compress,
+    /// The file that the next two are about: another may shrink well.
+    stream: StreamId,
     /// Chunks in a row that did not shrink, up to [`COMPRESS_PATIENCE`].
     vain: u32,
     /// Chunks to let pass before the next is tried.
@@ -64,8 +67,11 @@ impl Packer {
         Self { wish, ..Self::default() }
     }
 
-    /// The payload of ZDATA; `None` where DATA is the better.
-    pub(crate) fn pack(&mut self, content: &[u8]) -> Option<Vec<u8>> {
+    /// The payload of ZDATA for a piece of a stream; `None` where DATA is the better.
+    pub(crate) fn pack(&mut self, stream: StreamId, content: &[u8]) -> Option<Vec<u8>> {
+        if stream != self.stream {
+            (self.stream, self.vain, self.pass) = (stream, 0, 0);
+        }
         if content.len() < COMPRESS_LEAST || !self.wish.is_wanted() {
             return None;
         }
@@ -132,7 +138,7 @@ mod tests {
     }
 
     fn packed(content: &[u8]) -> Vec<u8> {
-        Packer::new(&Compress::On, FEATURE).pack(content).expect("it shrinks")
+        Packer::new(&Compress::On, FEATURE).pack(1, content).expect("it shrinks")
     }
 
     #[test]
@@ -150,22 +156,24 @@ mod tests {
     fn what_does_not_shrink_is_tried_less_and_less_often_and_again_after_all() {
         let mut packer = Packer::new(&Compress::On, FEATURE);
         let (bad, good) = (noise(4096), text(4096));
-        assert!((0..100).all(|_| packer.pack(&bad).is_none()));
-        let until = (0..).position(|_| packer.pack(&good).is_some()).unwrap();
+        assert!((0..100).all(|_| packer.pack(1, &bad).is_none()));
+        assert!(packer.pack(2, &good).is_some(), "another file is another matter");
+        assert!((0..100).all(|_| packer.pack(3, &bad).is_none()));
+        let until = (0..).position(|_| packer.pack(3, &good).is_some()).unwrap();
         assert!(until < 1 << COMPRESS_PATIENCE, "{until}");
-        assert!(packer.pack(&good).is_some(), "it pays again");
+        assert!(packer.pack(3, &good).is_some(), "it pays again");
     }
 
     #[test]
     fn nothing_is_packed_for_a_peer_that_cannot_read_it_nor_against_the_wish() {
         let content = text(4096);
-        assert!(Packer::new(&Compress::On, !FEATURE).pack(&content).is_none());
-        assert!(Packer::new(&Compress::Off, FEATURE).pack(&content).is_none());
+        assert!(Packer::new(&Compress::On, !FEATURE).pack(1, &content).is_none());
+        assert!(Packer::new(&Compress::Off, FEATURE).pack(1, &content).is_none());
         let wanted = Arc::new(AtomicBool::new(false));
         let mut packer = Packer::new(&Compress::While(Arc::clone(&wanted)), FEATURE);
-        assert!(packer.pack(&content).is_none());
+        assert!(packer.pack(1, &content).is_none());
         wanted.store(true, Ordering::Relaxed);
-        assert!(packer.pack(&content).is_some());
+        assert!(packer.pack(1, &content).is_some());
     }
 
     #[test]

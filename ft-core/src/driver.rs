@@ -513,7 +513,7 @@ where
     fn send_content(&mut self, piece: Content, bulk: Bulk) -> Frame {
         let Content { stream, offset, len, .. } = piece;
         let payload = match &bulk {
-            Bulk::Bytes(buf) => self.packer.pack(buf.bytes()),
+            Bulk::Bytes(buf) => self.packer.pack(stream, buf.bytes()),
             // Whoever wants compression lets content come through memory.
             Bulk::Parcel(_) => None,
         };

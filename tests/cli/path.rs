@@ -3,12 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Sandbox, noise};
-
-/// Frames of content that a command logged, plain and compressed.
-fn content_frames(log: &str) -> (usize, usize) {
-    (log.matches("Data {").count(), log.matches("Zdata {").count())
-}
+use crate::harness::{Sandbox, noise, tree};
+use crate::proxy::{self, Fate};
 
 #[test]
 fn rate_holds_a_transfer_back_both_ways_and_on_either_side() {
@@ -31,35 +27,41 @@ fn rate_holds_a_transfer_back_both_ways_and_on_either_side() {
     }
 }
 
+/// A tree with 3 MB of text and 300 KB that do not shrink, and a path that breaks after 1 MB: only compressed content gets
+/// through.
 #[test]
 fn content_goes_compressed_when_both_sides_say_so_and_lands_as_it_was() {
     let sandbox = Sandbox::new();
     let text = "the same words again and again\n".repeat(100_000);
     sandbox.file("tree/text", &text);
     sandbox.file("tree/noise", noise(300_000));
-    for (serve, client, is_compressed) in
-        [("auto", "on", true), ("on", "off", false), ("off", "on", false), ("auto", "auto", false)]
+    for (serve, client, passes) in
+        [("auto", "on", true), ("on", "on", true), ("on", "off", false), ("off", "on", false), ("auto", "auto", false)]
     {
         sandbox.folder("pub");
         let server = sandbox.serve(&format!("pub --compress {serve}"));
-        let host = server.address();
-        let ran = sandbox.run(&format!("put tree {host} --compress {client} -vvv")).expect(0);
-        let (plain, compressed) = content_frames(&ran.stderr);
-        assert_eq!(compressed > 0, is_compressed, "{serve} {client}: {plain} plain, {compressed} compressed");
-        assert!(plain > 0, "noise does not shrink");
-        assert_eq!(fs::read(sandbox.path("pub/tree/text")).unwrap(), text.as_bytes());
-        assert_eq!(fs::read(sandbox.path("pub/tree/noise")).unwrap(), noise(300_000));
+        let port = proxy::start(server.port, vec![Fate::CutAfter(1_000_000)]);
+        let ran = sandbox.run(&format!("put tree 127.0.0.1:{port} --compress {client} --retries 0"));
+        assert_eq!(ran.code == Some(0), passes, "{serve} {client}: {}", ran.all());
+        if passes {
+            assert_eq!(tree(&sandbox.path("pub/tree")), tree(&sandbox.path("tree")));
+        }
+        drop(server);
         fs::remove_dir_all(sandbox.path("pub")).unwrap();
     }
 }
 
 #[test]
-fn slow_path_is_found_out_and_content_goes_compressed_unasked() {
+fn slow_path_is_compressed_for_unasked() {
     let sandbox = Sandbox::new();
+    sandbox.folder("pub");
     let text = "the same words again and again\n".repeat(30_000);
-    sandbox.file("pub/text", &text);
-    let server = sandbox.serve("pub --rate 500k");
-    let ran = sandbox.run(&format!("get {}/text . -vvv", server.address())).expect(0);
-    assert!(content_frames(&ran.stderr).1 > 0, "{}", ran.stderr);
-    assert_eq!(fs::read(sandbox.path("text")).unwrap(), text.as_bytes());
+    sandbox.file("text", &text);
+    let server = sandbox.serve("pub");
+    for (rate, passes) in [("--rate 500k", true), ("", false)] {
+        let port = proxy::start(server.port, vec![Fate::CutAfter(300_000)]);
+        let ran = sandbox.run(&format!("put text 127.0.0.1:{port}/{passes} --retries 0 {rate}"));
+        assert_eq!(ran.code == Some(0), passes, "{rate}: {}", ran.all());
+    }
+    assert_eq!(fs::read(sandbox.path("pub/true/text")).unwrap(), text.as_bytes());
 }
