@@ -115,8 +115,8 @@ pub const JSON_PROGRESS: Duration = Duration::from_millis(250);
 pub const BAR_TEXT: Duration = Duration::from_millis(50);
 
 /// Paths that a client keeps in memory as done, for retries. Beyond that a retry offers them again, and the receiver
-/// says that it has them: more traffic, same result. About 200 MiB at 100 bytes each in the worst case.
-pub const REMEMBERED: usize = 1_000_000;
+/// says that it has them: more traffic, same result. 16 bytes each, in a table of 2 MiB.
+pub const REMEMBERED: usize = 100_000;
 
 /// Silence after which a lab's text without a terminator is taken as whole. Every such text costs this once.
 pub const LAB_TEXT_END: Duration = Duration::from_millis(200);

@@ -117,6 +117,22 @@ impl TreeHasher {
         }
     }
 
+    /// Adds a whole unit that was hashed elsewhere (see [`Unit`]).
+    ///
+    /// # Panics
+    /// If this hasher does not stand at a multiple of [`RESUME_UNIT`]. At least one byte must follow before
+    /// [`TreeHasher::root`]: the last merge of all is another one.
+    pub fn push_unit(&mut self, unit: Subtree) {
+        if self.in_current == RESUME_UNIT {
+            self.finish_unit();
+        }
+        assert_eq!(self.in_current, 0, "a unit begins at a multiple of its length");
+        self.stack.push((unit, RESUME_UNIT));
+        self.done += RESUME_UNIT;
+        self.merge_equal();
+        self.start_unit();
+    }
+
     /// Adds `len` zero bytes.
     pub fn update_zeros(&mut self, mut len: u64) {
         static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
@@ -180,6 +196,37 @@ impl TreeHasher {
     }
 }
 
+/// Hashes one whole unit of a file on its own, so that several threads can hash one file.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    hasher: blake3::Hasher,
+    len: u64,
+}
+
+impl Unit {
+    /// The unit that begins at byte `offset` of the file.
+    ///
+    /// # Panics
+    /// If that is no multiple of [`RESUME_UNIT`].
+    pub fn at(offset: u64) -> Self {
+        assert!(offset.is_multiple_of(RESUME_UNIT), "a unit begins at a multiple of its length");
+        let mut hasher = blake3::Hasher::new();
+        hasher.set_input_offset(offset);
+        Self { hasher, len: 0 }
+    }
+
+    /// Adds its next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.len += bytes.len() as u64;
+    }
+
+    /// Its chaining value; `None` if it did not get exactly [`RESUME_UNIT`] bytes.
+    pub fn finish(&self) -> Option<Subtree> {
+        (self.len == RESUME_UNIT).then(|| Subtree(self.hasher.finalize_non_root()))
+    }
+}
+
 impl fmt::Debug for TreeHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TreeHasher({} bytes)", self.len())
@@ -223,6 +270,31 @@ mod tests {
             rest.update(&bytes[kept..]);
             assert_eq!(rest.root(), Root::of(&bytes), "{units} units kept");
         }
+    }
+
+    #[test]
+    fn units_hashed_elsewhere_give_the_same_root_and_prefix() {
+        let bytes = content(6 * MIB + 5);
+        let mut whole = TreeHasher::new();
+        let mut parts = TreeHasher::new();
+        for (n, unit) in bytes.chunks_exact(MIB).enumerate() {
+            let mut apart = Unit::at((n * MIB) as u64);
+            for piece in unit.chunks(100_000) {
+                assert_eq!(apart.finish(), None);
+                apart.update(piece);
+            }
+            whole.update(unit);
+            // One of them in the ordinary way: both go together.
+            if n == 2 {
+                parts.update(unit)
+            } else {
+                parts.push_unit(apart.finish().unwrap())
+            }
+            assert_eq!(parts.prefix(), whole.prefix());
+        }
+        whole.update(&bytes[6 * MIB..]);
+        parts.update(&bytes[6 * MIB..]);
+        assert_eq!((parts.root(), parts.len()), (Root::of(&bytes), whole.len()));
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub fn run(cli: Cli) -> Exit {
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args, &screen),
     };
+    crate::disk::save_roots();
     let exit = result.unwrap_or_else(|stop| {
         shown.stop(&stop);
         stop.exit

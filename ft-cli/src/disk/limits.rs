@@ -43,8 +43,30 @@ pub(super) const FOLDERS_CACHED: usize = 64;
 /// Names tried for keep-both, `name (1)` and on. Beyond that the folder is a rubbish heap and the offer is refused.
 pub(super) const KEEP_BOTH_TRIES: u32 = 1000;
 
-/// Read size for hashing what is on disk already, bytes.
-pub(super) const REHASH_CHUNK: usize = 1024 * 1024;
+/// Read size for hashing what is on disk already, bytes: it is still in the core's own cache when it is hashed.
+pub(super) const HASH_PIECE: usize = 128 * 1024;
+
+/// Threads that hash one file at most: beyond that, memory is what limits.
+pub(super) const HASH_THREADS: usize = 8;
+
+/// Bytes that they hash before anything else is looked at.
+pub(super) const HASH_TOGETHER: u64 = 64 * 1024 * 1024;
+
+/// Bytes of a file that are hashed ahead of being asked for: the values of its units take 2 MiB then.
+pub(super) const AHEAD_BYTES: u64 = 64 * 1024 * 1024 * 1024;
+
+/// Files that wait to be hashed ahead.
+pub(super) const AHEAD_FILES: usize = 16;
+
+/// Roots remembered between sessions at most; the file that holds them has 88 bytes for each, 5.5 MiB.
+pub(super) const ROOTS_MOST: usize = 64 * 1024;
+
+/// Bytes from which on a file's root is worth remembering: a smaller one is read as fast as it is looked up.
+pub(super) const ROOTS_LEAST: u64 = 64 * 1024;
+
+/// Age of a file's last change from which on a further change is certain to show: the coarsest clock of a file system in
+/// use counts in 2 s.
+pub(super) const ROOTS_GRAIN: Duration = Duration::from_secs(2);
 
 /// Time for which an answer about free space is used again for small files, so that a tree does not ask for each.
 pub(super) const SPACE_AGE: Duration = Duration::from_millis(200);

@@ -13,8 +13,10 @@ mod limits;
 mod names;
 mod outbox;
 mod root;
+mod roots;
 mod source;
 mod staging;
+mod sum;
 mod sys;
 
 use std::fmt;
@@ -125,6 +127,12 @@ impl fmt::Display for WouldLand {
             Self::Same => "is there already",
         })
     }
+}
+
+/// Writes down what was computed of files that need not be read again (see `FT_ROOTS` in docs/CLI.md). Sessions that
+/// receive do so at their end; a program that only sends calls this at its own.
+pub fn save_roots() {
+    roots::Roots::of_user().save();
 }
 
 /// Hears notes; called from the threads of storages and sources.

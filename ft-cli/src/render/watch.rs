@@ -16,15 +16,26 @@ use crate::limits::REMEMBERED;
 
 /// What came of the files of a command, over all its sessions and retries. Clones share it.
 ///
-/// Paths are remembered, so that a retry neither sends nor counts a file twice.
+/// Paths are remembered, so that a retry neither sends nor counts a file twice; as many as [`REMEMBERED`] and as hashes, so
+/// that a million files cost no more memory than some thousands.
 #[derive(Clone, Default)]
 pub struct Tally(Arc<Mutex<Sums>>);
+
+/// A path, as far as telling it from others goes.
+type Mark = [u8; 16];
+
+fn mark(path: &RelPath) -> Mark {
+    let hash = blake3::hash(&path.to_bytes());
+    hash.as_bytes().first_chunk().copied().unwrap_or_default()
+}
 
 #[derive(Default)]
 struct Sums {
     counts: Counts,
     /// Completed, or refused for good: not to be offered again.
-    done: HashSet<RelPath>,
+    done: HashSet<Mark>,
+    /// Completed in sessions that are over, and not remembered: offered again they are found to be there already.
+    forgotten: u64,
     /// Failed in a way that another try may cure; the newest reason counts.
     open: BTreeMap<RelPath, FileError>,
     /// Sent without an answer.
@@ -36,7 +47,7 @@ struct Sums {
 impl Tally {
     /// Whether this path needs no other try.
     pub fn is_done(&self, path: &RelPath) -> bool {
-        self.lock().done.contains(path)
+        self.lock().done.contains(&mark(path))
     }
 
     /// Whether some file failed in a way that another try may cure, or is not known to be stored.
@@ -77,25 +88,46 @@ impl Tally {
 }
 
 impl Sums {
-    fn completed(&mut self, seen: &Seen) {
+    /// Counts a file, unless it was counted before. True if nothing will tell next time that it was.
+    fn completed(&mut self, seen: &Seen) -> bool {
         let path = &seen.meta.path;
         self.open.remove(path);
-        self.unknown.remove(path);
-        if self.done.contains(path) {
-            return;
+        self.known(path);
+        let (before, kept) = self.remember(path);
+        if before {
+            return false;
+        }
+        if seen.same && self.forgotten > 0 {
+            self.forgotten -= 1;
+            return true;
         }
         self.counts.completed += 1;
         self.counts.folders += u64::from(seen.meta.kind == Kind::Folder);
         self.counts.same += u64::from(seen.same);
         self.counts.kept += seen.kept;
+        !kept
+    }
+
+    /// Whether the path was done before, and whether it is known to be from now on.
+    fn remember(&mut self, path: &RelPath) -> (bool, bool) {
+        let mark = mark(path);
         if self.done.len() < REMEMBERED {
-            self.done.insert(path.clone());
+            return (!self.done.insert(mark), true);
+        }
+        let before = self.done.contains(&mark);
+        (before, before)
+    }
+
+    /// What became of a file is not unknown any more. Mostly nothing was, and then its path need not be hashed.
+    fn known(&mut self, path: &RelPath) {
+        if !self.unknown.is_empty() {
+            self.unknown.remove(path);
         }
     }
 
     /// True when that is the last word about the file.
     fn failed(&mut self, path: &RelPath, error: &FileError) -> bool {
-        if self.done.contains(path) {
+        if self.done.contains(&mark(path)) {
             return false;
         }
         // A name that another session writes is most probably held by the session that has just broken.
@@ -106,9 +138,9 @@ impl Sums {
             self.open.insert(path.clone(), error.clone());
         } else {
             self.open.remove(path);
-            self.unknown.remove(path);
+            self.known(path);
             self.counts.failed += 1;
-            self.done.insert(path.clone());
+            self.remember(path);
         }
         !open
     }
@@ -124,6 +156,8 @@ pub struct Watch {
     choosy: bool,
     streams: BTreeMap<StreamId, Seen>,
     counts: Counts,
+    /// Files that the tally has no memory of.
+    forgotten: u64,
 }
 
 struct Seen {
@@ -140,7 +174,15 @@ struct Seen {
 impl Watch {
     /// Watches session number `session` of a command from the side that sends files.
     pub fn sender(screen: Screen, tally: Tally, session: u64) -> Self {
-        Self { screen, tally, session, choosy: false, streams: BTreeMap::new(), counts: Counts::default() }
+        Self {
+            screen,
+            tally,
+            session,
+            choosy: false,
+            streams: BTreeMap::new(),
+            counts: Counts::default(),
+            forgotten: 0,
+        }
     }
 
     /// Watches it from the side that receives files.
@@ -194,7 +236,7 @@ impl Watch {
                     self.counts.folders += u64::from(seen.meta.kind == Kind::Folder);
                     self.counts.same += u64::from(seen.same);
                     self.counts.kept += seen.kept;
-                    self.tally.lock().completed(&seen);
+                    self.forgotten += u64::from(self.tally.lock().completed(&seen));
                     self.screen.change(Change { done: 1, ..Change::default() });
                 }
             }
@@ -230,6 +272,7 @@ impl Watch {
     /// The session's end.
     pub fn closed(mut self, report: &Report) {
         self.counts.failed += report.wants.len() as u64;
+        self.tally.lock().forgotten += self.forgotten;
         self.screen.session_over(self.session);
         let error = report.end.as_ref().err().map(ToString::to_string);
         self.screen.fact(Some(self.session), &Fact::Closed { error, counts: self.counts });
@@ -258,7 +301,7 @@ impl Watch {
         let mut sums = self.tally.lock();
         sums.farthest = sums.farthest.max(offset);
         // The receiver wants content, so what an earlier connection sent was not stored.
-        sums.unknown.remove(&seen.meta.path);
+        sums.known(&seen.meta.path);
     }
 
     fn same(&mut self, stream: StreamId) {
@@ -291,5 +334,30 @@ impl Watch {
         {
             self.screen.fact(Some(self.session), &fact(stream, seen.shown.clone()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(n: usize, same: bool) -> Seen {
+        let path = RelPath::parse(format!("tree/{n}").as_bytes()).unwrap();
+        let meta = Meta { path, kind: Kind::File, size: Some(0), mode: None, mtime: None, target: Vec::new() };
+        Seen { meta, shown: String::new(), at: 0, kept: 0, same }
+    }
+
+    #[test]
+    fn files_beyond_what_is_remembered_are_counted_once_all_the_same() {
+        let mut sums = Sums::default();
+        let all = REMEMBERED + 5;
+        let forgotten = (0..all).filter(|&n| sums.completed(&seen(n, false))).count();
+        assert_eq!((sums.counts.completed, forgotten), (all as u64, 5));
+        sums.forgotten += 5;
+        // The retry offers five of them again, and one that is new.
+        let again = (REMEMBERED..all).filter(|&n| sums.completed(&seen(n, true))).count();
+        assert_eq!((sums.counts.completed, again), (all as u64, 5), "none twice, and no better known than before");
+        assert!(sums.completed(&seen(all, true)));
+        assert_eq!(sums.counts.completed, all as u64 + 1);
     }
 }

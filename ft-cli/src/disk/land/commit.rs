@@ -138,7 +138,7 @@ impl Landing {
     }
 
     /// Metadata and content of every file are on disk, as far as its level asks for that.
-    fn sync_contents(&self, batch: &mut [Entry], each: bool) {
+    fn sync_contents(&mut self, batch: &mut [Entry], each: bool) {
         for entry in batch.iter_mut() {
             let durable = entry.durable();
             if let Err(error) = self.complete(entry, each && durable) {
@@ -169,7 +169,7 @@ impl Landing {
     }
 
     /// Mode, times and hash of one stream. With `open`, leaves its file open for a sync of its own.
-    fn complete(&self, entry: &mut Entry, open: bool) -> Result<(), FileError> {
+    fn complete(&mut self, entry: &mut Entry, open: bool) -> Result<(), FileError> {
         let stream = &mut entry.stream;
         if let HashState::Asked(told) = &stream.hash {
             stream.hash = HashState::Known(told.recv().map_err(|_| internal("the hashing thread has gone"))?);
@@ -199,16 +199,29 @@ impl Landing {
     }
 
     /// The file is still the one that was found; mode and time become what was offered.
-    fn complete_same(&self, meta: &Meta, same: &Same) -> Result<(), FileError> {
+    fn complete_same(&mut self, meta: &Meta, same: &Same) -> Result<(), FileError> {
+        let path = &same.path;
+        let changed = || {
+            let text = format!("{path} changed since the offer was answered");
+            FileError::new(Code::Changed, Retry::Now, text)
+        };
+        let Some((name, above)) = path.components().split_last() else {
+            return Err(internal("a path without a name"));
+        };
+        let parent = self.folders.find(above)?.ok_or_else(changed)?;
+        if parent.stat(name).map_err(|e| fault("look at", path, &e))? != Some(same.stat) {
+            return Err(changed());
+        }
         let mode = meta.mode.filter(|&mode| mode != same.stat.mode);
         let mtime = meta.mtime.filter(|&mtime| mtime != same.stat.mtime);
-        let file = self.root.dir.file(same.path.components(), Through::NoLinks);
-        let file = file.map_err(|e| fault("open", &same.path, &e))?;
-        if sys::stat_file(&file).map_err(|e| fault("look at", &same.path, &e))? != same.stat {
-            let text = format!("{} changed since the offer was answered", same.path);
-            return Err(FileError::new(Code::Changed, Retry::Now, text));
+        if mode.is_none() && mtime.is_none() {
+            return Ok(());
         }
-        sys::set_file_meta(&file, mode, mtime).map_err(|e| fault("set mode and time of", &same.path, &e))
+        let file = parent.file_here(name).map_err(|e| fault("open", path, &e))?;
+        if sys::stat_file(&file).map_err(|e| fault("look at", path, &e))? != same.stat {
+            return Err(changed());
+        }
+        sys::set_file_meta(&file, mode, mtime).map_err(|e| fault("set mode and time of", path, &e))
     }
 
     fn sync_same(&self, same: Option<&Same>) -> io::Result<()> {

@@ -38,6 +38,7 @@ fn failed_sync_is_final_for_the_file_and_leaves_neither_name_nor_partial() {
         written: 3,
         reserved: None,
         flushed: 0,
+        whole: false,
         broken: None,
         _name: root.take_name(&path).unwrap(),
         promise: None,

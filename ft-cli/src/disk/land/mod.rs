@@ -27,6 +27,7 @@ use super::fault::internal;
 use super::hashing::{Hashing, Job};
 use super::outbox::{self, Inbox, Outbox};
 use super::root::Root;
+use super::roots::Roots;
 use super::sys::{Dir, Through};
 use super::{Note, Policy};
 use commit::Lander;
@@ -100,7 +101,6 @@ struct Worker {
     hashing: Option<Hashing<LandDone>>,
     lander: Option<Lander>,
     abandoned: Arc<AtomicBool>,
-    scratch: Option<Buf>,
     /// What carried content is read back through, where there is no second thread.
     window: Option<Buf>,
 }
@@ -120,7 +120,6 @@ impl Worker {
             hashing: None,
             lander: None,
             abandoned,
-            scratch: None,
             window: None,
         }
     }
@@ -143,6 +142,7 @@ impl Worker {
                 LandOp::Discard(stream, keep) => self.discard(stream, keep),
             }
         }
+        Roots::of_user().save();
         // Files are closed and names are free before anyone is told that this thread has ended.
         drop(self);
         drop(working);

@@ -3,20 +3,22 @@
 use std::fs::File;
 use std::io;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use ft_core::error::{Code, FileError, Retry};
 use ft_core::frame::{Compare, Kind, Meta, Offer, Overwrite, StreamId};
 use ft_core::hash::{Root as Hash, TreeHasher, statable};
 use ft_core::limits::MAX_FILE;
 use ft_core::path::RelPath;
-use ft_core::storage::{Buf, Prepared, level_for};
+use ft_core::storage::{Prepared, level_for};
 
 use super::super::fault::{fault, in_the_way, internal};
-use super::super::limits::{KEEP_BOTH_TRIES, REHASH_CHUNK};
+use super::super::limits::KEEP_BOTH_TRIES;
 use super::super::root::no_space;
+use super::super::roots::Roots;
 use super::super::staging::is_reserved;
 use super::super::sys::{self, Dir, Stat, Through, What};
-use super::super::{Note, WouldLand, names};
+use super::super::{Note, WouldLand, names, sum};
 use super::Worker;
 use super::stream::{HashState, Same, Stream};
 
@@ -68,6 +70,7 @@ impl Worker {
             written: 0,
             reserved: None,
             flushed: 0,
+            whole: false,
             broken: None,
             _name: name,
             promise: None,
@@ -207,8 +210,7 @@ impl Worker {
                 if sys::stat_file(&file).map_err(|e| fault("look at", &path, &e))? != st {
                     return Ok(None);
                 }
-                let hasher = self.hash_stored(&file, st.size).map_err(|e| fault("read", &path, &e))?;
-                let root: Option<Hash> = (hasher.len() == st.size).then(|| hasher.root());
+                let root = self.root_of(&file, &st).map_err(|e| fault("read", &path, &e))?;
                 Ok(root.map(|root| Same { path, stat: st, root: Some(root) }))
             }
         }
@@ -257,7 +259,7 @@ impl Worker {
         };
         let length = sys::stat_file(file).map_err(|e| fault("look at the partial of", &stream.meta.path, &e))?.size;
         let hasher = self
-            .hash_stored(file, statable(length, size))
+            .hash_stored(file, statable(length, size), size)
             .map_err(|e| fault("read the partial of", &stream.meta.path, &e))?;
         let (len, subtrees) = hasher.prefix();
         self.reserve(stream, len, size, promise)?;
@@ -269,29 +271,32 @@ impl Worker {
         Ok(Prepared::Partial { len, subtrees })
     }
 
-    /// Hashes the first `len` bytes of a file on disk, or fewer if it is shorter.
-    pub(super) fn hash_stored(&mut self, file: &File, len: u64) -> io::Result<TreeHasher> {
+    /// The root of a whole file that is there, computed or remembered; `None` if it changes meanwhile.
+    fn root_of(&self, file: &File, st: &Stat) -> io::Result<Option<Hash>> {
+        if let Some(root) = Roots::of_user().find(st) {
+            return Ok(Some(root));
+        }
+        let begun = SystemTime::now();
+        let hasher = self.hash_stored(file, st.size, st.size)?;
+        if hasher.len() != st.size {
+            return Ok(None);
+        }
+        let root = hasher.root();
+        if sys::stat_file(file)? == *st {
+            Roots::of_user().remember(st, root, begun);
+        }
+        Ok(Some(root))
+    }
+
+    /// Hashes the first `len` bytes of a file of `size` on disk, or fewer if it is shorter.
+    pub(super) fn hash_stored(&self, file: &File, len: u64, size: u64) -> io::Result<TreeHasher> {
         let mut hasher = TreeHasher::new();
-        let mut buf = self.scratch.take().unwrap_or_else(|| Buf::with_capacity(REHASH_CHUNK));
         if len > 0 {
             self.done.flush();
             sys::expect_sequential(file);
         }
-        while hasher.len() < len {
-            if self.abandoned.load(Ordering::Relaxed) {
-                return Err(io::Error::other("the session has gone"));
-            }
-            buf.clear();
-            let room = usize::try_from(len - hasher.len()).map_or(REHASH_CHUNK, |left| left.min(REHASH_CHUNK));
-            let n = match sys::read_at(file, &mut buf.spare()[..room], hasher.len()) {
-                Ok(0) => break,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                other => other?,
-            };
-            buf.advance(n);
-            hasher.update(buf.bytes());
-        }
-        self.scratch = Some(buf);
+        let abandoned = &self.abandoned;
+        sum::hash_on(file, &mut hasher, len, size, &|| !abandoned.load(Ordering::Relaxed))?;
         Ok(hasher)
     }
 

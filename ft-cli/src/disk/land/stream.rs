@@ -38,6 +38,8 @@ pub(super) struct Stream {
     pub(super) written: u64,
     /// From where on room was set aside on disk.
     pub(super) reserved: Option<u64>,
+    /// All of it came in one write.
+    pub(super) whole: bool,
     /// Up to where write-back was started.
     pub(super) flushed: u64,
     pub(super) broken: Option<FileError>,

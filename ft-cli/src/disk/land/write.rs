@@ -168,11 +168,12 @@ impl Worker {
             0 => Some(TreeHasher::new()),
             _ => Some(TreeHasher::resume(offset, &subtrees[..kept])),
         };
-        self.open_temp(stream)?;
+        self.open_temp(stream, whole)?;
         self.cut(stream, offset)?;
         stream.position = Some(offset);
         stream.written = offset;
         stream.flushed = offset;
+        stream.whole = whole;
         match hasher {
             Some(hasher) => self.start_hash(id, stream, hasher),
             None => stream.hash = HashState::Whole,
@@ -198,7 +199,7 @@ impl Worker {
         };
     }
 
-    fn open_temp(&mut self, stream: &mut Stream) -> Result<(), FileError> {
+    fn open_temp(&mut self, stream: &mut Stream, whole: bool) -> Result<(), FileError> {
         stream.same = None;
         if let Some(temp) = &mut stream.temp {
             self.open -= usize::from(temp.waits);
@@ -214,14 +215,14 @@ impl Worker {
         let staging = self.root.staging().map_err(|e| fault("open staging for", path, &e))?;
         let failed = |e: io::Error| fault("create", path, &e);
         let name = staging.fresh_name().map_err(failed)?;
-        let mode = self.creation_mode(&staging, stream).unwrap_or(sys::PRIVATE);
+        let mode = whole.then(|| self.creation_mode(&staging, stream)).flatten().unwrap_or(sys::PRIVATE);
         let file = Some(Arc::new(staging.own.create(&name, mode).map_err(failed)?));
         stream.temp = Some(Temp { staging, name, partial: false, lasting: false, file, waits: false, closed: None });
         Ok(())
     }
 
-    /// The mode that a file of this stream can be created with, because it is certain to have it then. Nobody else can
-    /// enter the folder where it waits, whatever its mode.
+    /// The mode that a file of this stream can be created with, because it is certain to have it then. Only for what is
+    /// written at once: what waits for more is for its owner alone, although nobody else can enter the folder either.
     fn creation_mode(&self, staging: &Staging, stream: &Stream) -> Option<u16> {
         let mode = self.root.mode_for(&stream.meta);
         (staging.plain_modes && self.root.leaves(mode)).then_some(mode)
@@ -316,7 +317,8 @@ impl Worker {
         }
         // A partial keeps its own mode and times until it is committed: they are what a later try goes by.
         if !*partial {
-            let mode = self.creation_mode(staging, stream).is_none().then(|| self.root.mode_for(&stream.meta));
+            let has_it = stream.whole && self.creation_mode(staging, stream).is_some();
+            let mode = (!has_it).then(|| self.root.mode_for(&stream.meta));
             sys::set_file_meta(file, mode, stream.meta.mtime).map_err(|e| fault("set mode and time of", path, &e))?;
         }
         self.wait(stream)

@@ -12,6 +12,7 @@ use ft_core::path::RelPath;
 use super::super::fault::fault;
 use super::super::limits::HASH_INLINE;
 use super::super::sys::{self, Dir, Extent, Stat, Through, What};
+use super::ahead::Units;
 
 /// One entry.
 pub(super) struct Entry {
@@ -22,6 +23,8 @@ pub(super) struct Entry {
     /// What `Check` found equal: length and hashes. Not the hasher, because thousands of entries may wait.
     pub(super) checked: Option<(u64, Vec<Subtree>)>,
     pub(super) failed: Option<FileError>,
+    /// What is being hashed of it before anybody asked.
+    pub(super) ahead: Option<Arc<Units>>,
 }
 
 /// Where its content comes from.
@@ -45,20 +48,27 @@ pub(super) enum State {
 }
 
 /// The folder of the file that was opened last: the next one is most probably in it. Whatever is found there counts only
-/// if it is the very file that was offered, so a folder that was moved meanwhile leads nobody astray.
-#[derive(Default)]
-pub(super) struct Near(Option<(Arc<Dir>, Vec<Vec<u8>>, Dir)>);
+/// if it is the very file that was offered. Only for what the user of this program sends: what is served must still be
+/// beneath the served folder, so every name is resolved anew from there.
+pub(super) struct Near {
+    serves: bool,
+    last: Option<(Arc<Dir>, Vec<Vec<u8>>, Dir)>,
+}
 
 impl Near {
+    pub(super) fn new(serves: bool) -> Self {
+        Self { serves, last: None }
+    }
+
     fn file(&mut self, base: &Arc<Dir>, at: &[Vec<u8>], through: Through) -> io::Result<File> {
-        let (Some((name, above)), Through::NoLinks) = (at.split_last(), through) else {
+        let (Some((name, above)), Through::NoLinks, false) = (at.split_last(), through, self.serves) else {
             return base.file(at, through);
         };
         let known = |(b, a, _): &(Arc<Dir>, Vec<Vec<u8>>, Dir)| Arc::ptr_eq(b, base) && a == above;
-        if !self.0.as_ref().is_some_and(known) {
-            self.0 = Some((Arc::clone(base), above.to_vec(), base.folder(above, through)?));
+        if !self.last.as_ref().is_some_and(known) {
+            self.last = Some((Arc::clone(base), above.to_vec(), base.folder(above, through)?));
         }
-        match &self.0 {
+        match &self.last {
             Some((.., dir)) => dir.file_here(name),
             None => base.file(at, through),
         }
@@ -78,7 +88,7 @@ pub(super) struct Reading {
 
 impl Entry {
     pub(super) fn new(path: RelPath, origin: Origin) -> Self {
-        Self { path, origin, state: State::Closed, checked: None, failed: None }
+        Self { path, origin, state: State::Closed, checked: None, failed: None, ahead: None }
     }
 
     /// An entry of unknown size, and how it is offered.
@@ -93,6 +103,13 @@ impl Entry {
             State::Closed => false,
             State::Reading(reading) => reading.hasher.is_none(),
             State::Ended { beside } => *beside,
+        }
+    }
+
+    /// Nothing of it needs to be hashed ahead any more.
+    pub(super) fn stop_ahead(&mut self) {
+        if let Some(units) = self.ahead.take() {
+            units.stop();
         }
     }
 

@@ -3,6 +3,7 @@
 //! The *worker* walks, opens and reads, and hashes small files; the *hasher* (see `hashing`) starts with the first large
 //! file and hashes while the next stretch is read. The session asks for several reads at once: that is the read-ahead.
 
+mod ahead;
 mod item;
 mod read;
 mod walk;
@@ -28,7 +29,8 @@ use super::hashing::{Hashing, Job};
 use super::outbox::{self, Inbox, Outbox};
 use super::root::Root;
 use super::{Filter, Notes};
-use item::{Entry, Near};
+use ahead::Ahead;
+use item::{Entry, Near, Origin};
 use walk::Walk;
 
 /// Buffers kept for the next reads; a session has no more in flight at once than this many large ones.
@@ -103,6 +105,7 @@ impl DiskSource {
         let (ops, queue) = channel();
         let (completions, done) = outbox::pair();
         let abandoned = Arc::new(AtomicBool::new(false));
+        let near = Near::new(root.is_some());
         let worker = Worker {
             root,
             options,
@@ -114,8 +117,8 @@ impl DiskSource {
             hashing: None,
             abandoned: Arc::clone(&abandoned),
             spares: Vec::new(),
-            scratch: None,
-            near: Near::default(),
+            near,
+            ahead: Ahead::new(Arc::clone(&abandoned)),
         };
         // Without a thread the queue is dropped here, and `submit` says so.
         drop(std::thread::Builder::new().name("ft-read".to_owned()).spawn(move || worker.run(&queue)));
@@ -170,8 +173,8 @@ struct Worker {
     hashing: Option<Hashing<SourceDone>>,
     abandoned: Arc<AtomicBool>,
     spares: Vec<Buf>,
-    scratch: Option<Buf>,
     near: Near,
+    ahead: Ahead,
 }
 
 impl Worker {
@@ -199,7 +202,9 @@ impl Worker {
                 }
                 SourceOp::Read { item, offset, max } => self.read(item, offset, max),
                 SourceOp::Close(item) => {
-                    self.items.remove(&item);
+                    if let Some(mut entry) = self.items.remove(&item) {
+                        entry.stop_ahead();
+                    }
                     if let Some(hashing) = &self.hashing {
                         hashing.submit(Job::Forget(item));
                     }
@@ -218,12 +223,22 @@ impl Worker {
             self.wants.remove(&want);
         }
         let mut items = Vec::with_capacity(found.len());
-        for (entry, meta) in found {
+        for (mut entry, meta) in found {
             self.last_item += 1;
+            self.hash_ahead(&mut entry);
             items.push(ft_core::storage::Item { id: self.last_item, meta });
             self.items.insert(self.last_item, entry);
         }
         self.complete(SourceDone::Entries { want, items, end }, None);
+    }
+
+    fn hash_ahead(&mut self, entry: &mut Entry) {
+        if let Origin::File { stat, .. } = &entry.origin
+            && self.ahead.wants(stat.size)
+            && let Ok((file, stat)) = entry.open(&mut self.near)
+        {
+            entry.ahead = self.ahead.start(file, stat.size);
+        }
     }
 
     fn complete(&self, completion: SourceDone, content: Option<Bulk>) {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use ft_core::carry::{Bulk, Parcel};
 use ft_core::error::FileError;
@@ -13,9 +14,12 @@ use ft_core::storage::{Buf, ItemId, SourceDone};
 
 use super::super::fault::{fault, internal};
 use super::super::hashing::{Hashing, Job};
-use super::super::limits::{HASH_INLINE, REHASH_CHUNK};
+use super::super::limits::HASH_INLINE;
+use super::super::roots::Roots;
+use super::super::sum;
 use super::super::sys::{self, Extent, Stat};
 use super::Worker;
+use super::ahead::Units;
 use super::item::{Entry, Origin, Reading, State, changed};
 
 /// One answered read, before it is hashed.
@@ -44,14 +48,15 @@ impl Worker {
             return Err(error);
         }
         let (file, stat) = entry.open(&mut self.near)?;
-        let path = entry.path.clone();
+        let (path, ahead) = (entry.path.clone(), entry.ahead.clone());
         let mut equal = (0, Vec::new());
         if len < stat.size && decompose(len).count() == subtrees.len() {
             let mut hasher = TreeHasher::new();
             let mut boundary = 0;
             for (n, part) in decompose(len).enumerate() {
                 boundary += part;
-                self.hash_to(&file, &mut hasher, boundary).map_err(|e| fault("read", &path, &e))?;
+                self.hash_to(&file, ahead.as_deref(), &mut hasher, boundary, stat.size)
+                    .map_err(|e| fault("read", &path, &e))?;
                 let (hashed, ours) = hasher.prefix();
                 if hashed != boundary || ours != subtrees[..=n] {
                     break;
@@ -62,6 +67,7 @@ impl Worker {
         let boundary = equal.0;
         if let Some(entry) = self.items.get_mut(&item) {
             entry.checked = Some(equal);
+            entry.stop_ahead();
         }
         Ok(boundary)
     }
@@ -72,37 +78,48 @@ impl Worker {
             return Err(error);
         }
         let (file, stat) = entry.open(&mut self.near)?;
-        let path = entry.path.clone();
+        let (path, ahead) = (entry.path.clone(), entry.ahead.clone());
+        if let Some(root) = Roots::of_user().find(&stat) {
+            return Ok(root);
+        }
+        let begun = ahead.as_ref().map_or_else(SystemTime::now, |units| units.begun);
         let mut hasher = TreeHasher::new();
-        self.hash_to(&file, &mut hasher, stat.size).map_err(|e| fault("read", &path, &e))?;
+        self.hash_to(&file, ahead.as_deref(), &mut hasher, stat.size, stat.size)
+            .map_err(|e| fault("read", &path, &e))?;
         let now = sys::stat_file(&file).map_err(|e| fault("look at", &path, &e))?;
         let entry = self.items.get(&item).ok_or_else(|| internal("hash of an entry that is not open"))?;
-        if hasher.len() == stat.size && entry.unchanged(&now) { Ok(hasher.root()) } else { Err(entry.changed()) }
+        if hasher.len() != stat.size || !entry.unchanged(&now) {
+            return Err(entry.changed());
+        }
+        let root = hasher.root();
+        if now == stat {
+            Roots::of_user().remember(&stat, root, begun);
+        }
+        Ok(root)
     }
 
-    /// Hashes on up to `end`, or the end of the file if that comes first.
-    fn hash_to(&mut self, file: &File, hasher: &mut TreeHasher, end: u64) -> io::Result<()> {
+    /// Hashes on up to `end` of a file of `size` bytes, or its end if that comes first. What was hashed ahead is used.
+    fn hash_to(
+        &self,
+        file: &File,
+        ahead: Option<&Units>,
+        hasher: &mut TreeHasher,
+        end: u64,
+        size: u64,
+    ) -> io::Result<()> {
         self.done.flush();
-        let mut buf = self.scratch.take().unwrap_or_else(|| Buf::with_capacity(REHASH_CHUNK));
-        while hasher.len() < end {
-            if self.abandoned.load(Ordering::Relaxed) {
-                return Err(io::Error::other("the session has gone"));
-            }
-            buf.clear();
-            let room = usize::try_from(end - hasher.len()).map_or(REHASH_CHUNK, |left| left.min(REHASH_CHUNK));
-            match sys::read_at(file, &mut buf.spare()[..room], hasher.len()) {
-                Ok(0) => break,
-                Ok(n) => buf.advance(n),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
-            hasher.update(buf.bytes());
+        if let Some(units) = ahead {
+            units.add_to(hasher, end.min(size.saturating_sub(1)));
         }
-        self.scratch = Some(buf);
-        Ok(())
+        let abandoned = &self.abandoned;
+        sum::hash_on(file, hasher, end, size, &|| !abandoned.load(Ordering::Relaxed))
     }
 
     pub(super) fn read(&mut self, item: ItemId, offset: u64, max: usize) {
+        self.ahead.over();
+        if let Some(entry) = self.items.get_mut(&item) {
+            entry.stop_ahead();
+        }
         let piece = match self.items.remove(&item) {
             None => Err(internal("read of an entry that is not open")),
             // Folders and links are offered like files, and their content is empty.
