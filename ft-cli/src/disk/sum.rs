@@ -99,7 +99,7 @@ pub(super) fn units(
     std::thread::scope(|scope| {
         for _ in 0..others {
             // Without another thread this one does it all.
-            drop(std::thread::Builder::new().name("ft-sum".to_owned()).spawn_scoped(scope, &work));
+            drop(std::thread::Builder::new().name("ft-sum".to_owned()).spawn_scoped(scope, work));
         }
         work();
     });
