@@ -11,7 +11,7 @@ pub fn somebody_is_there() -> bool {
     io::stderr().is_terminal() && terminal::can_be_opened()
 }
 
-/// Shows a question and returns the line that is typed, at most [`super::limits::ANSWER_TIME`] later. `None` if nobody
+/// Shows a question and returns the line that is typed, at most two minutes later. `None` if nobody
 /// answered.
 pub async fn ask(question: String) -> Option<Zeroizing<String>> {
     // A thread that still waits for a key does not hold up the end of the program.

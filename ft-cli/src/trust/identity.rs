@@ -35,7 +35,7 @@ impl Identity {
     /// Where the key is when nobody says otherwise.
     ///
     /// # Errors
-    /// As [`folder::config`].
+    /// There is no folder for settings: neither `XDG_CONFIG_HOME` nor `HOME` is set.
     pub fn default_path() -> io::Result<PathBuf> {
         Ok(folder::config()?.join("identity"))
     }

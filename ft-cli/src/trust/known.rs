@@ -29,7 +29,7 @@ impl KnownPeers {
     /// The file of this installation.
     ///
     /// # Errors
-    /// As [`folder::config`].
+    /// There is no folder for settings: neither `XDG_CONFIG_HOME` nor `HOME` is set.
     pub fn open_default() -> io::Result<Self> {
         Ok(Self { path: folder::config()?.join("known_peers") })
     }
