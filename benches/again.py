@@ -17,17 +17,17 @@ from against_rsync import free_port, ft, make_sources, rsync, same, size, wait_f
 MIB = 1 << 20
 
 
-def run(server, port, client, env=None):
-    """Wall seconds of the client, and the content bytes that it sent (ours says so in its last line)."""
+def run(server, port, client, env=None, told=False):
+    """Wall seconds of the client and, if it is to tell (which costs a line for every step), the content bytes it sent."""
     env = {**os.environ, "FT_ROOTS": "off", **(env or {})}
     srv = subprocess.Popen(server, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
     try:
         wait_for(port)
-        client = ["--json" if word == "-q" else word for word in client]
+        client = ["--json" if told and word == "-q" else word for word in client]
         begin = time.perf_counter()
-        told = subprocess.run(client, stdout=subprocess.PIPE, check=True, env=env).stdout
+        said = subprocess.run(client, stdout=subprocess.PIPE, check=True, env=env).stdout
         seconds = time.perf_counter() - begin
-        last = told.splitlines()[-1] if told else b""
+        last = said.splitlines()[-1] if said else b""
         return seconds, json.loads(last).get("bytes", 0) if last.startswith(b"{") else 0
     finally:
         srv.terminate()
@@ -59,9 +59,9 @@ def main():
     def note(row, seconds, base=None, text=""):
         rows.setdefault(row, []).append((seconds, base, text))
 
-    def put(src, dst, *more, env=None):
+    def put(src, dst, *more, env=None, told=False):
         server, port, client = ft(binary, src, dst, False, "cached")
-        return run(server, port, client + list(more), env)
+        return run(server, port, client + list(more), env, told)
 
     try:
         source, there, other, halves = (os.path.join(tmp, d) for d in ("src", "there", "other", "halves"))
@@ -120,7 +120,7 @@ def partial(src, there, half):
 
 
 def note_resume(note, put, src, there, half, base):
-    seconds, moved = put(src, there)
+    seconds, moved = put(src, there, told=True)
     rest = os.path.getsize(src) - half
     rest_alone = put_rest(put, src, there, half)
     note("file, resumed at 50 % / rest alone", seconds, rest_alone, f"{(moved - rest) / MIB:+.1f} MiB of content beside the rest")
