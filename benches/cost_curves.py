@@ -93,8 +93,12 @@ def svg(title, x_name, series, shown_x):
         line = " ".join(f"{px(x):.1f},{py(y):.1f}" for x, y in points)
         out.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
         out += [f'<circle cx="{px(x):.1f}" cy="{py(y):.1f}" r="3" fill="{colour}"/>' for x, y in points]
+    # Names stand beside the ends of their lines, one below the other where these are too close.
+    free = 0
+    for n, (name, points) in sorted(enumerate(series), key=lambda one: py(one[1][1][-1][1])):
         x, y = points[-1]
-        out.append(f'<text x="{px(x) + 8:.1f}" y="{py(y) + 4:.1f}" fill="{colour}">{name}</text>')
+        free = max(free + 15, py(y) + 4)
+        out.append(f'<text x="{px(x) + 8:.1f}" y="{free:.1f}" fill="{colours[n % len(colours)]}">{name}</text>')
     return "\n".join(out) + "\n</svg>\n"
 
 
