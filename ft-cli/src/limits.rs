@@ -55,6 +55,10 @@ pub const PATH_LOOK: Duration = Duration::from_millis(100);
 /// level takes in on one core, so that compression is never what slows a transfer.
 pub const COMPRESS_BELOW: u64 = 100_000_000;
 
+/// Share of the time, in percent, for which some program waits for a core from which on the machine is what is slow, and
+/// nothing is compressed unasked. A transfer alone on two cores has a third of it.
+pub const BUSY_SHARE: u64 = 80;
+
 /// Least `--rate`, bytes a second: a header takes some hundredths of a second, and no peer's patience is tried.
 pub const RATE_MIN: u64 = 1_000;
 

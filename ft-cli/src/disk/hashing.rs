@@ -26,8 +26,8 @@ pub(super) type Complete<D> = Box<dyn FnOnce(io::Result<Option<Root>>) -> D + Se
 
 /// What to do, for the stream or item `key`, in order.
 pub(super) enum Job<D> {
-    /// Its hash goes on from here.
-    Begin(u64, Box<TreeHasher>),
+    /// Its hash stands here, and content comes from that offset on. What is hashed already is not hashed again.
+    Begin(u64, Box<TreeHasher>, u64),
     /// Hash, and complete.
     Bytes { key: u64, bytes: Buf, last: bool, complete: Complete<D> },
     /// Hash what is in the file from where the hash stands, and complete.
@@ -66,17 +66,33 @@ impl<D: Send + 'static> Hashing<D> {
 struct Thread<D> {
     done: Outbox<D>,
     /// What could not be read stays broken: its kind and text.
-    hashers: BTreeMap<u64, Result<Box<TreeHasher>, (io::ErrorKind, String)>>,
+    hashers: BTreeMap<u64, Result<Standing, (io::ErrorKind, String)>>,
     /// What stored content is read through, small enough to stay in a core's own cache.
     window: Option<Buf>,
+}
+
+/// One hash, and up to where content has come.
+#[derive(Default)]
+struct Standing {
+    hasher: Box<TreeHasher>,
+    offset: u64,
+}
+
+impl Standing {
+    /// Content of `len` bytes has come: so many of its first ones were hashed before it came.
+    fn comes(&mut self, len: u64) -> u64 {
+        let ahead = self.hasher.len().saturating_sub(self.offset).min(len);
+        self.offset += len;
+        ahead
+    }
 }
 
 impl<D> Thread<D> {
     fn run(mut self, queue: &Receiver<Job<D>>) {
         while let Ok(job) = self.done.next(queue) {
             let (completion, content) = match job {
-                Job::Begin(key, hasher) => {
-                    self.hashers.insert(key, Ok(hasher));
+                Job::Begin(key, hasher, offset) => {
+                    self.hashers.insert(key, Ok(Standing { hasher, offset }));
                     continue;
                 }
                 Job::Forget(key) => {
@@ -84,19 +100,25 @@ impl<D> Thread<D> {
                     continue;
                 }
                 Job::Bytes { key, bytes, last, complete } => {
-                    let hashed = self.hash(key, last, |hasher, _| {
-                        hasher.update(bytes.bytes());
+                    let hashed = self.hash(key, last, |standing, _| {
+                        let ahead = standing.comes(bytes.bytes().len() as u64);
+                        let rest = usize::try_from(ahead).ok().and_then(|ahead| bytes.bytes().get(ahead..));
+                        standing.hasher.update(rest.unwrap_or_default());
                         Ok(())
                     });
                     (complete(hashed), Some(Bulk::Bytes(bytes)))
                 }
                 Job::Stored { key, file, parcel, len, last, complete } => {
-                    let hashed = self.hash(key, last, |hasher, window| stored(hasher, window, &file, len));
+                    let hashed = self.hash(key, last, |standing, window| {
+                        let ahead = standing.comes(len);
+                        stored(&mut standing.hasher, window, &file, len - ahead)
+                    });
                     (complete(hashed), Some(Bulk::Parcel(parcel)))
                 }
                 Job::Zeros { key, len, last, complete } => {
-                    let hashed = self.hash(key, last, |hasher, _| {
-                        hasher.update_zeros(len);
+                    let hashed = self.hash(key, last, |standing, _| {
+                        let ahead = standing.comes(len);
+                        standing.hasher.update_zeros(len - ahead);
                         Ok(())
                     });
                     (complete(hashed), None)
@@ -123,11 +145,11 @@ impl<D> Thread<D> {
         &mut self,
         key: u64,
         last: bool,
-        go_on: impl FnOnce(&mut TreeHasher, &mut Option<Buf>) -> io::Result<()>,
+        go_on: impl FnOnce(&mut Standing, &mut Option<Buf>) -> io::Result<()>,
     ) -> io::Result<Option<Root>> {
-        let state = self.hashers.entry(key).or_insert_with(|| Ok(Box::default()));
+        let state = self.hashers.entry(key).or_insert_with(|| Ok(Standing::default()));
         let result = match state {
-            Ok(hasher) => go_on(hasher, &mut self.window).map(|()| last.then(|| hasher.root())),
+            Ok(standing) => go_on(standing, &mut self.window).map(|()| last.then(|| standing.hasher.root())),
             Err((kind, text)) => return Err(io::Error::new(*kind, text.clone())),
         };
         if let Err(e) = &result {
@@ -165,6 +187,39 @@ mod tests {
     fn stored_job(key: u64, file: &Arc<File>, len: u64, last: bool) -> Job<io::Result<Option<Root>>> {
         let parcel = Parcel { len, what: Box::new(()) };
         Job::Stored { key, file: Arc::clone(file), parcel, len, last, complete: Box::new(|hashed| hashed) }
+    }
+
+    #[test]
+    fn content_that_was_hashed_before_it_came_is_not_hashed_again() {
+        const MIB: usize = 1024 * 1024;
+        let content: Vec<u8> = (0..3 * MIB).map(|i| (i / 1000) as u8).collect();
+        let (mut here, mut rest) = (TreeHasher::new(), content.clone());
+        here.update(&content[..2 * MIB]);
+        // What was hashed is not looked at any more, so it may as well be something else.
+        rest[..2 * MIB].fill(0);
+        let (done, mut inbox) = outbox::pair();
+        let hashing = Hashing::start(done, ()).unwrap();
+        hashing.submit(Job::Begin(1, Box::new(here), 0));
+        let mut zeros = Some(MIB as u64);
+        for piece in [&rest[MIB..MIB + MIB / 2], &rest[MIB + MIB / 2..3 * MIB]] {
+            if let Some(len) = zeros.take() {
+                hashing.submit(Job::Zeros { key: 1, len, last: false, complete: Box::new(|hashed| hashed) });
+            }
+            let mut bytes = Buf::with_capacity(piece.len());
+            bytes.spare()[..piece.len()].copy_from_slice(piece);
+            bytes.advance(piece.len());
+            let last = piece.len() > MIB;
+            hashing.submit(Job::Bytes { key: 1, bytes, last, complete: Box::new(|hashed| hashed) });
+        }
+        drop(hashing);
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut root = None;
+        while root.is_none() {
+            if let std::task::Poll::Ready((result, _)) = inbox.poll(&mut cx) {
+                root = result.unwrap();
+            }
+        }
+        assert_eq!(root, Some(Root::of(&content)));
     }
 
     #[test]

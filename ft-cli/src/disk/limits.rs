@@ -55,6 +55,9 @@ pub(super) const HASH_TOGETHER: u64 = 64 * 1024 * 1024;
 /// Bytes of a file that are hashed ahead of being asked for: the values of its units take 2 MiB then.
 pub(super) const AHEAD_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 
+/// Bytes that are hashed ahead before it is asked whether content is wanted: what is not finished then is lost.
+pub(super) const AHEAD_TOGETHER: u64 = 4 * 1024 * 1024;
+
 /// Files that wait to be hashed ahead.
 pub(super) const AHEAD_FILES: usize = 16;
 

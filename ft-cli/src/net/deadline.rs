@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 
 use super::pace::{Pace, Way};
+use super::busy::Busy;
 use super::path::{Fit, is_slow};
 use crate::limits::{COMPRESS_BELOW, PATH_LOOK};
 
@@ -167,11 +168,13 @@ impl<S: OnTcp> Deadline<S> {
     pub fn fitted(stream: S, idle: Duration) -> Self {
         let mut fit = Fit::new(stream.socket());
         let connection = Self::new(stream, idle);
-        let slow = connection.slow();
+        let (slow, mut busy) = (connection.slow(), Busy::new());
         connection.watched(move |stream| {
             fit.look(stream.socket());
             if let Some(measured) = fit.measured() {
-                slow.store(is_slow(&measured, slow.load(Ordering::Relaxed)), Ordering::Relaxed);
+                let is_busy = busy.look();
+                let slow_path = is_slow(&measured, slow.load(Ordering::Relaxed));
+                slow.store(slow_path && !is_busy, Ordering::Relaxed);
             }
         })
     }

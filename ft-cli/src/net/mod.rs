@@ -1,6 +1,7 @@
 //! Real TCP: names and addresses, connecting, listening, and the time that the protocol leaves to its caller.
 
 mod backoff;
+mod busy;
 mod deadline;
 mod pace;
 mod path;

@@ -192,7 +192,8 @@ impl Worker {
             Some(hashing) if !small => {
                 // The other thread's completions come behind all that this one has.
                 self.done.flush();
-                hashing.submit(Job::Begin(id.into(), Box::new(hasher)));
+                let offset = hasher.len();
+                hashing.submit(Job::Begin(id.into(), Box::new(hasher), offset));
                 HashState::Beside
             }
             Some(_) | None => HashState::Inline(Box::new(hasher)),

@@ -2,7 +2,8 @@
 //! and will want the same of us as soon as it has said so. Both do it at the same time then, instead of one after the
 //! other.
 //!
-//! Only until the first content is wanted: from then on the cores have better things to do.
+//! Only until the first content is wanted: from then on the cores have better things to do. What is known by then is not
+//! hashed again when the content is sent.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -13,7 +14,7 @@ use std::time::SystemTime;
 use ft_core::hash::{Subtree, TreeHasher};
 use ft_core::limits::RESUME_UNIT;
 
-use super::super::limits::{AHEAD_BYTES, AHEAD_FILES, HASH_TOGETHER};
+use super::super::limits::{AHEAD_BYTES, AHEAD_FILES, AHEAD_TOGETHER};
 use super::super::root::lock;
 use super::super::sum;
 
@@ -137,7 +138,7 @@ impl Units {
         let end = self.size.saturating_sub(1).min(AHEAD_BYTES) / RESUME_UNIT * RESUME_UNIT;
         let mut at = 0;
         while at < end && go_on() {
-            let until = end.min(at + HASH_TOGETHER / 4);
+            let until = end.min(at + AHEAD_TOGETHER);
             let Ok(found) = sum::units(file, at, until, &go_on) else { return };
             let mut known = lock(&self.known);
             known.units.extend(found.into_iter().map_while(|unit| unit));
@@ -157,6 +158,14 @@ impl Units {
     /// Nobody needs more of it.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Adds to `hasher`, which stands at the beginning of a unit, what is known, and ends the rest.
+    pub(super) fn settle(&self, hasher: &mut TreeHasher) {
+        self.stop();
+        let known = lock(&self.known);
+        let from = usize::try_from(hasher.len() / RESUME_UNIT).unwrap_or(usize::MAX);
+        known.units.get(from..).into_iter().flatten().for_each(|&unit| hasher.push_unit(unit));
     }
 
     /// Adds to `hasher`, which stands at the beginning of a unit, what is or becomes known, up to `end`.

@@ -67,7 +67,6 @@ impl Worker {
         let boundary = equal.0;
         if let Some(entry) = self.items.get_mut(&item) {
             entry.checked = Some(equal);
-            entry.stop_ahead();
         }
         Ok(boundary)
     }
@@ -117,9 +116,6 @@ impl Worker {
 
     pub(super) fn read(&mut self, item: ItemId, offset: u64, max: usize) {
         self.ahead.over();
-        if let Some(entry) = self.items.get_mut(&item) {
-            entry.stop_ahead();
-        }
         let piece = match self.items.remove(&item) {
             None => Err(internal("read of an entry that is not open")),
             // Folders and links are offered like files, and their content is empty.
@@ -208,7 +204,7 @@ impl Worker {
     }
 
     fn begin(&mut self, item: ItemId, entry: &mut Entry, offset: u64) -> Result<(), FileError> {
-        let hasher = match entry.checked.take() {
+        let mut hasher = match entry.checked.take() {
             Some((boundary, subtrees)) if boundary == offset && offset > 0 => TreeHasher::resume(boundary, &subtrees),
             Some(_) | None if offset == 0 => TreeHasher::new(),
             Some(_) | None => {
@@ -234,7 +230,10 @@ impl Worker {
             Some(hashing) if !small => {
                 // The other thread's completions come behind all that this one has.
                 self.done.flush();
-                hashing.submit(Job::Begin(item, Box::new(hasher)));
+                if let Some(units) = entry.ahead.take() {
+                    units.settle(&mut hasher);
+                }
+                hashing.submit(Job::Begin(item, Box::new(hasher), offset));
                 None
             }
             Some(_) | None => Some(Box::new(hasher)),
