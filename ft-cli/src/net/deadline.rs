@@ -168,13 +168,15 @@ impl<S: OnTcp> Deadline<S> {
     pub fn fitted(stream: S, idle: Duration) -> Self {
         let mut fit = Fit::new(stream.socket());
         let connection = Self::new(stream, idle);
-        let (slow, mut busy) = (connection.slow(), Busy::new());
+        let (slow, mut busy, mut was_slow) = (connection.slow(), Busy::new(), false);
         connection.watched(move |stream| {
             fit.look(stream.socket());
             if let Some(measured) = fit.measured() {
                 let is_busy = busy.look();
                 let slow_path = is_slow(&measured, slow.load(Ordering::Relaxed));
-                slow.store(slow_path && !is_busy, Ordering::Relaxed);
+                // Once is chance: a peer that was busy for a moment has a slow path for that moment.
+                slow.store(slow_path && was_slow && !is_busy, Ordering::Relaxed);
+                was_slow = slow_path;
             }
         })
     }
