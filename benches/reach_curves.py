@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""How the cost of a push grows with the path's latency, and with the number of clients at once.
+
+    cargo build --release && python3 benches/reach_curves.py            # as root, for the paths; some three minutes
+    python3 benches/reach_curves.py --rtt 0 50 --clients 1 2 --rounds 1 # a look
+
+Latency: the wall time of a whole program, start to exit, over a path of its own (benches/path.py). The first column has no
+delay: what is above it, divided by the round-trip time, is how many round trips the work took. Clients: all are started at
+once, each pushes a file of `--each` bytes of its own over loopback; the total grows with their number. Medians of
+`--rounds`; prints both tables (as Markdown) and writes their plots to `--out`: cost-latency.svg and cost-connections.svg.
+Every landing is compared. Ends only processes that it started.
+"""
+import argparse, filecmp, os, shutil, statistics, subprocess, tempfile, time
+
+from against_rsync import HERE, free_port, same, size, wait_for
+from cost_curves import make_file, make_tree, shown, svg, table
+from path import Path
+
+PORT = 7070
+
+
+def wait_far(path):
+    """Until the server on the far side listens."""
+    for _ in range(500):
+        listening = subprocess.run(path.run(path.far, ["ss", "-Hltn"]), capture_output=True, text=True).stdout
+        if f":{PORT} " in listening:
+            return
+        time.sleep(0.02)
+    raise SystemExit("the server does not listen")
+
+
+def over_path(args, path, src, dst):
+    os.mkdir(dst)
+    at = f"{Path.host}:{PORT}"
+    server = subprocess.Popen(path.run(path.far, [args.binary, "serve", dst, "--listen", at, "-q", "--insecure"]), stderr=subprocess.DEVNULL)
+    try:
+        wait_far(path)
+        begin = time.perf_counter()
+        subprocess.run(path.run(path.near, [args.binary, "put", src, at, "-q", "--insecure"]), check=True, timeout=300, stderr=subprocess.DEVNULL)
+        wall = time.perf_counter() - begin
+    finally:
+        server.terminate()
+        server.wait(timeout=60)
+    landing = os.path.join(dst, os.path.basename(src))
+    if not (same(src, landing) if os.path.isdir(src) else filecmp.cmp(src, landing, shallow=False)):
+        raise SystemExit(f"{src}: what landed is not what was sent")
+    shutil.rmtree(dst)
+    return wall
+
+
+def latency(args, tmp):
+    sources = {"1 KiB": os.path.join(tmp, "tiny"), "100 files of 4 KiB": os.path.join(tmp, "hundred"),
+               "1,000 files of 4 KiB": os.path.join(tmp, "thousand"), "64 MiB": os.path.join(tmp, "large")}
+    make_file(sources["1 KiB"], 1 << 10)
+    make_tree(sources["100 files of 4 KiB"], 100, 4096)
+    make_tree(sources["1,000 files of 4 KiB"], 1000, 4096)
+    make_file(sources["64 MiB"], 64 << 20)
+    got = {rtt: {name: [] for name in sources} for rtt in args.rtt}
+    for _ in range(args.rounds):
+        for rtt in args.rtt:
+            for name, src in sources.items():
+                # A path of its own: what TCP has learned of one must not help the next.
+                with Path(rtt) as path:
+                    got[rtt][name].append(over_path(args, path, src, os.path.join(tmp, "dst")))
+    median = {rtt: {name: statistics.median(times) for name, times in row.items()} for rtt, row in got.items()}
+    base = median[min(args.rtt)]
+    rows = []
+    for rtt in args.rtt:
+        trips = lambda name: f" ({(median[rtt][name] - base[name]) / ((rtt - min(args.rtt)) / 1000):.1f})" if rtt > min(args.rtt) else ""
+        rows.append([f"{rtt:g} ms", *(f"{median[rtt][name]:.3f}{trips(name)}" for name in sources)])
+    lines = [(name, [(rtt, median[rtt][name]) for rtt in args.rtt if rtt > 0]) for name in sources]
+    return table(["round trip", *(f"{name}, s (round trips)" for name in sources)], rows), svg(
+        "A push over a path, durable: seconds against latency", "round-trip time, ms", lines, lambda x: f"{x:g}")
+
+
+def peak(pid):
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+
+
+def together(args, tmp, count):
+    there = os.path.join(tmp, "there")
+    os.mkdir(there)
+    port = free_port()
+    command = [args.binary, "serve", there, "--listen", f"127.0.0.1:{port}", "-q", "--durability", "cached", "--max-connections", "1000"]
+    server = subprocess.Popen(command)
+    try:
+        wait_for(port)
+        begin, before = time.perf_counter(), os.times()
+        clients = [subprocess.Popen([args.binary, "put", os.path.join(tmp, f"c{n}"), f"127.0.0.1:{port}", "-q", "--durability", "cached"])
+                   for n in range(count)]
+        if any(client.wait(timeout=300) for client in clients):
+            raise SystemExit("a client failed")
+        wall, memory = time.perf_counter() - begin, peak(server.pid)
+    finally:
+        server.terminate()
+        server.wait(timeout=60)
+    after = os.times()
+    if not all(filecmp.cmp(os.path.join(tmp, f"c{n}"), os.path.join(there, f"c{n}"), shallow=False) for n in range(count)):
+        raise SystemExit("what landed is not what was sent")
+    shutil.rmtree(there)
+    return wall, after.children_user + after.children_system - before.children_user - before.children_system, memory
+
+
+def connections(args, tmp):
+    for n in range(max(args.clients)):
+        make_file(os.path.join(tmp, f"c{n}"), args.each)
+    got = {count: [] for count in args.clients}
+    for _ in range(args.rounds):
+        for count in args.clients:
+            got[count].append(together(args, tmp, count))
+    median = {count: [statistics.median(column) for column in zip(*runs)] for count, runs in got.items()}
+    rows = [[f"{count}", f"{m[0]:.2f}", f"{m[1]:.2f}", f"{1000 * m[0] / count:.1f}", f"{m[2]:.1f}"] for count, m in median.items()]
+    lines = [(name, [(count, median[count][i]) for count in args.clients]) for i, name in enumerate(("wall, s", "CPU, s", "MiB, server"))]
+    return table(["clients", "wall, s", "CPU, s", "ms a client", "MiB, server"], rows), svg(
+        f"Clients at once over loopback, {shown(args.each)} each, cached", "clients", lines, lambda x: f"{x:g}")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--binary", default=os.path.join(HERE, "../target/release/ft-cli"))
+    p.add_argument("--rtt", type=float, nargs="*", default=[0, 2, 5, 10, 20, 50, 100, 200], help="milliseconds, the least first")
+    p.add_argument("--clients", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32, 64, 128])
+    p.add_argument("--each", type=size, default=16 << 20)
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--dir", help="scratch folder")
+    p.add_argument("--out", default=os.path.join(HERE, "../docs/pictures"))
+    args = p.parse_args()
+    args.binary = os.path.abspath(args.binary)
+    tmp = tempfile.mkdtemp(prefix="ft-reach-", dir=args.dir)
+    try:
+        for name, values, curve in (("latency", args.rtt, latency), ("connections", args.clients, connections)):
+            if values:
+                text, plot = curve(args, tmp)
+                print(text + "\n", flush=True)
+                with open(os.path.join(args.out, f"cost-{name}.svg"), "w") as f:
+                    f.write(plot)
+    finally:
+        shutil.rmtree(tmp, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
