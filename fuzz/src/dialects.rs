@@ -13,7 +13,7 @@ use ft_core::preamble;
 use super::cuts::Cuts;
 
 /// Bytes of which every prefix is asked about.
-const PREFIXES: usize = 160;
+const PREFIXES: usize = 64;
 
 /// Whose decoder, how cut, then the stream.
 pub fn dialects(data: &[u8]) {

@@ -46,10 +46,11 @@ pub fn seeds(target: &str, scenarios: &[String]) -> Vec<Vec<u8>> {
                 [&[2, 1, b'a', u8::try_from(name.len()).unwrap_or(0)][..], name, &[1, 0, 0, 0], b"a/", name].concat()
             })
             .collect(),
-        "schedule" => schedules(scenarios)
-            .into_iter()
-            .flat_map(|s| [[&[0][..], s.as_bytes()].concat(), [&[7][..], s.as_bytes()].concat()])
-            .collect(),
+        "schedule" => {
+            let with = |choice: u8, line: &String| [&[choice][..], line.as_bytes()].concat();
+            let played = (0..8).cycle().zip(schedules(scenarios));
+            played.flat_map(|(choice, line)| [with(255, &line), with(choice, &line)]).collect()
+        }
         "scenario" => scenarios.iter().map(|text| text.clone().into_bytes()).collect(),
         other => panic!("no target is named {other}"),
     }

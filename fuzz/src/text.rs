@@ -6,8 +6,7 @@ use ft_sim::cases;
 use ft_sim::scenario as scenarios;
 use ft_sim::schedule::{Fault, Schedule};
 
-/// A byte that chooses a case, then a schedule. What can be read is also played: no pair of our programs
-/// breaks a promise. (Strangers come over a connection that nothing happens to.)
+/// A byte that may choose a case, then a schedule. What can be read and is short is also played.
 pub fn schedule(data: &[u8]) {
     let Some((choice, text)) = data.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
@@ -16,13 +15,23 @@ pub fn schedule(data: &[u8]) {
     assert_eq!(printed.parse().as_ref(), Ok(&schedule), "{printed:?} reads back");
     let again = Schedule::new(schedule.steps().to_vec(), schedule.picks().to_vec());
     assert_eq!(again.as_ref(), Ok(&schedule), "its parts make it again");
-    if choice & 1 == 0 && is_short(&schedule) {
-        let ours: Vec<_> = cases::all().iter().filter(|case| case.stands && case.strangers() == 0).collect();
-        let case = ours[usize::from(choice >> 1) % ours.len()];
-        let run = case.run(&schedule);
-        assert!(run.violation.is_none(), "{}: {}: {:?}", case.name, run.schedule, run.violation);
+    if let Some(name) = PLAYED.get(usize::from(*choice)).filter(|_| is_short(&schedule)) {
+        let run = cases::find(name).expect("a case").run(&schedule);
+        assert!(run.violation.is_none(), "{name}: {}: {:?}", run.schedule, run.violation);
     }
 }
+
+/// Pairs of our own programs that are done soon. Lab B is not among them: its wire lets no cut be told from an end.
+const PLAYED: [&str; 8] = [
+    "ft-push-once",
+    "ft-pull",
+    "ft-push-three",
+    "ft-push-compressed",
+    "ft-push-disk",
+    "ft-pull-disk",
+    "lab-a-careful",
+    "lab-a-careful-lf",
+];
 
 /// A few steps on the connections that a case has: long ones say no more.
 fn is_short(schedule: &Schedule) -> bool {
