@@ -12,6 +12,9 @@ use ft_core::storage::{LandDone, LandOp, Prepared, Step, level_for};
 
 use super::wire::number;
 
+/// Operations among which the input may choose the next to complete.
+pub(crate) const AT_HAND: usize = 32;
+
 /// One stream, as an observer sees it.
 #[derive(Default)]
 pub(crate) struct Stream {
@@ -106,7 +109,7 @@ impl Land {
 
     /// Completes one operation, as the input says which and how; `None` when none is under way.
     pub(crate) fn complete(&mut self, u: &mut Unstructured<'_>) -> Result<Vec<LandDone>> {
-        let ready: Vec<usize> = (0..self.pending.len()).filter(|&at| self.is_first(at)).collect();
+        let ready = self.ready();
         if ready.is_empty() {
             return Ok(Vec::new());
         }
@@ -162,15 +165,22 @@ impl Land {
         })
     }
 
-    /// Operations of one stream complete in order.
-    fn is_first(&self, at: usize) -> bool {
-        let streams = |op: &LandOp| match op {
-            LandOp::Commit(group) => group.clone(),
-            LandOp::Prepare(id, _) | LandOp::Finish(id, _) | LandOp::Discard(id, _) => vec![*id],
-            LandOp::Write { stream, .. } | LandOp::Hole { stream, .. } => vec![*stream],
-        };
-        let mine = streams(&self.pending[at]);
-        !self.pending[..at].iter().any(|op| streams(op).iter().any(|id| mine.contains(id)))
+    /// Those of the oldest operations that may complete now: of one stream, in order.
+    fn ready(&self) -> Vec<usize> {
+        let mut busy: BTreeSet<StreamId> = BTreeSet::new();
+        let mut ready = Vec::new();
+        for (at, op) in self.pending.iter().enumerate().take(AT_HAND) {
+            let streams = match op {
+                LandOp::Commit(group) => group.as_slice(),
+                LandOp::Prepare(id, _) | LandOp::Finish(id, _) | LandOp::Discard(id, _) => std::slice::from_ref(id),
+                LandOp::Write { stream, .. } | LandOp::Hole { stream, .. } => std::slice::from_ref(stream),
+            };
+            if streams.iter().all(|id| !busy.contains(id)) {
+                ready.push(at);
+            }
+            busy.extend(streams.iter().copied());
+        }
+        ready
     }
 
     /// The machine sends a frame.
@@ -250,7 +260,8 @@ impl Stream {
     fn is_verified(&self) -> bool {
         let size = self.offer.as_ref().and_then(|offer| offer.meta.size);
         match (&self.prepared, self.position, self.stated) {
-            (Some(Prepared::SameMeta), None, None) => true,
+            // What a peer says to it afterwards was refused.
+            (Some(Prepared::SameMeta), None, _) => true,
             (Some(Prepared::SameContent(root)), None, Some(stated))
                 if size.map(|size| (size, *root)) == Some(stated) =>
             {
@@ -263,7 +274,9 @@ impl Stream {
 
     fn ack(&self) -> Ack2 {
         let offer = self.offer.as_ref().expect("it was offered");
-        let (size, root) = self.stated.unwrap_or((offer.meta.size.unwrap_or(0), Root::default()));
+        let same = (offer.meta.size.unwrap_or(0), Root::default());
+        let stated = self.stated.filter(|_| !matches!(self.prepared, Some(Prepared::SameMeta)));
+        let (size, root) = stated.unwrap_or(same);
         Ack2 { size, root, level: level_for(offer, Level::Cached), path: offer.meta.path.clone() }
     }
 }

@@ -13,6 +13,7 @@ use ft_core::machine::Content;
 use ft_core::path::RelPath;
 use ft_core::storage::{Item, ItemId, SourceDone, SourceOp};
 
+use super::land::AT_HAND;
 use super::wire::number;
 
 /// Entries of one run at most.
@@ -130,7 +131,7 @@ impl Store {
             let mine = item(&self.pending[*at]);
             mine.is_none() || self.pending[..*at].iter().all(|op| item(op) != mine)
         };
-        let ready: Vec<usize> = (0..self.pending.len()).filter(first).collect();
+        let ready: Vec<usize> = (0..self.pending.len().min(AT_HAND)).filter(first).collect();
         if ready.is_empty() {
             return Ok(None);
         }
