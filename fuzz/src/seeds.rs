@@ -163,6 +163,9 @@ fn sender() -> Vec<Vec<u8>> {
             .concat(),
         [&[2, 9, 200, 7, 1][..], &walk(&[0, 100]), &[4, 1, 0], &[0, 0, 7], goodbye].concat(),
         [&[3, 7, 1][..], &walk(&[0, 100, 0, 5]), goodbye].concat(),
+        // An ACK2 for other content than was sent.
+        [&[0][..], hello, &walk(&[0, 100]), &[4, 1, 0], read, &[8, 3, 0x25, 1, 100, 38, 2], &[7; 32], b"\0\x01\0\x01x"]
+            .concat(),
     ]
 }
 
