@@ -19,6 +19,9 @@ mod outside;
 #[path = "trust/rights.rs"]
 mod rights;
 #[cfg(target_os = "linux")]
+#[path = "trust/sslyze.rs"]
+mod sslyze;
+#[cfg(target_os = "linux")]
 #[path = "trust/tools.rs"]
 mod tools;
 #[path = "trust/wire.rs"]

@@ -6,6 +6,8 @@
 //!
 //! Only this crate reads a clock, opens a socket or a file, and prints.
 
+#![forbid(unsafe_code)]
+
 pub mod args;
 pub mod carry;
 pub mod commands;

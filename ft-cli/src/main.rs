@@ -1,5 +1,7 @@
 //! The `ft-cli` program: everything is in the library, so that tests and documents can reach it.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 /// Thousands of small buffers cross threads: the system allocator spends a tenth of the time growing arenas for them.

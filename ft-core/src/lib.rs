@@ -13,6 +13,8 @@
 //! Reading order: [`limits`], [`path`], [`error`], [`frame`], [`hash`], [`codec`], [`compress`], [`storage`], [`carry`], [`machine`], [`sender`],
 //! [`receiver`], [`session`]. The specification is `docs/PROTOCOL.md`; `FT-n` and `PROTOCOL §n` refer to it.
 
+#![forbid(unsafe_code)]
+
 pub mod carry;
 pub mod codec;
 pub mod compress;

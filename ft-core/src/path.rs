@@ -186,7 +186,7 @@ fn write_escaped(bytes: &[u8], out: &mut impl fmt::Write) -> fmt::Result {
 }
 
 /// Characters that reorder or hide the text around them: a peer could make one name look like another.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{061c}')
 }
 

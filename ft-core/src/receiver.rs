@@ -15,8 +15,8 @@ use crate::event::Event;
 use crate::frame::{Ack2, Frame, Hello, Intent, Kind, Meta, Offer, StreamId, Verdict, Want};
 use crate::hash::{Root, decompose};
 use crate::limits::{
-    GROUP_BYTES, GROUP_FILES, GROUP_PATIENCE, IN_FLIGHT_BYTES, MAX_FILE, MAX_OFFER_BYTES, MAX_STREAMS, OPERATION,
-    STREAM_BYTES,
+    GROUP_BYTES, GROUP_FILES, GROUP_PATIENCE, IN_FLIGHT_BYTES, MAX_DATA, MAX_FILE, MAX_OFFER_BYTES, MAX_STREAMS,
+    OPERATION, STREAM_BYTES,
 };
 use crate::machine::{Action, Actions, Machine, Next, Side, Tally, Violation, Window, intent_name};
 use crate::payload::offer_len;
@@ -687,7 +687,9 @@ impl Machine for Receiver {
     }
 
     fn held(&self) -> u64 {
-        self.held_bytes + u64::from(self.offer_bytes) + self.open.len() as u64 * STREAM_BYTES
+        // A hole of 16 MiB takes no memory; content stops at the bound, and one frame of it may have come beyond.
+        let content = self.held_bytes.min(IN_FLIGHT_BYTES + u64::from(MAX_DATA) + OPERATION);
+        content + u64::from(self.offer_bytes) + self.open.len() as u64 * STREAM_BYTES
     }
 
     fn peer_left(&self) -> bool {

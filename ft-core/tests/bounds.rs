@@ -1,7 +1,7 @@
 //! BOUND: what a peer can make a machine remember or its driver hold, whatever it sends.
 
 use ft_core::frame::{Compare, Frame, Hello, Intent, Kind, Level, Meta, Offer, Overwrite, Verdict};
-use ft_core::limits::{IN_FLIGHT_BYTES, MAX_OFFER_BYTES, MAX_STREAMS, OPERATION};
+use ft_core::limits::{CONNECTION_BYTES, IN_FLIGHT_BYTES, MAX_HOLE, MAX_OFFER_BYTES, MAX_STREAMS, OPERATION};
 use ft_core::machine::{Action, Machine, Window};
 use ft_core::path::RelPath;
 use ft_core::receiver::Receiver;
@@ -51,6 +51,15 @@ fn receiver_stops_reading_when_tiny_frames_are_many_and_goes_on_when_they_are_do
         }
         assert!(receiver.wants_content(), "all is done, so reading goes on");
     }
+}
+
+#[test]
+fn longest_hole_holds_up_reading_and_counts_as_no_more_memory_than_a_connection_has() {
+    let mut receiver = ready();
+    receiver.on_frame(Frame::Hole { stream: 1, offset: 0, len: MAX_HOLE }, &mut Vec::new()).unwrap();
+    assert!(!receiver.wants_content() && receiver.held() <= CONNECTION_BYTES, "{}", receiver.held());
+    receiver.on_done(LandDone::Wrote(1, MAX_HOLE), &mut Vec::new());
+    assert!(receiver.wants_content() && receiver.held() < OPERATION, "{}", receiver.held());
 }
 
 #[test]

@@ -144,12 +144,13 @@ pub(super) fn foreign_text(prefix: &[u8]) -> Option<Foreign> {
     if head.starts_with(b"\x16\x03") && head.get(2).is_some_and(|minor| *minor <= 4) {
         return Some(Foreign::Tls);
     }
-    if head.starts_with(FT1_MAGIC) {
+    if prefix.starts_with(FT1_MAGIC) {
         return Some(Foreign::Ft1);
     }
-    // A cleared eighth bit turns 0x89 into a tab; a changed line ending shows behind the first four bytes.
-    let changed = head.starts_with(&FT1_MAGIC[..4]) && !FT1_MAGIC.starts_with(head);
-    if changed || head.starts_with(b"\tFT/") {
+    // A cleared eighth bit turns 0x89 into a tab; a changed line ending shows behind the first four bytes. They have a `/`,
+    // so no size behind them makes a name of them.
+    let changed = prefix.starts_with(&FT1_MAGIC[..4]) && !FT1_MAGIC.starts_with(prefix);
+    if changed || prefix.starts_with(b"\tFT/") {
         return Some(Foreign::MangledFt1);
     }
     // No name has a `/`, so these are certain before their line ends.

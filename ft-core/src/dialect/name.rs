@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::limits::{NAME_MAX, QUOTE_MAX};
 use super::pitfall::Pitfall;
+use crate::path::is_invisible;
 
 /// A name that is safe as one component of a path: not empty, no `/`, no NUL, not `.` or `..`, at most 255 bytes.
 ///
@@ -139,10 +140,9 @@ impl fmt::Display for Escaped<'_> {
                     '\r' => f.write_str("\\r")?,
                     '\t' => f.write_str("\\t")?,
                     '\\' => f.write_str("\\\\")?,
-                    '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {
+                    _ if character.is_control() || is_invisible(character) => {
                         write!(f, "{}", character.escape_unicode())?;
                     }
-                    _ if character.is_control() => write!(f, "{}", character.escape_unicode())?,
                     _ => f.write_char(character)?,
                 }
             }
@@ -179,8 +179,8 @@ mod tests {
 
     #[test]
     fn name_with_control_characters_is_legal_and_shown_escaped() {
-        let name = LabName::new("a\n\x1b[31m\u{202e}é\\".as_bytes()).expect("legal");
-        assert_eq!(name.to_string(), "a\\n\\u{1b}[31m\\u{202e}é\\\\");
+        let name = LabName::new("a\n\x1b[31m\u{202e}\u{61c}é\\".as_bytes()).expect("legal");
+        assert_eq!(name.to_string(), "a\\n\\u{1b}[31m\\u{202e}\\u{61c}é\\\\");
         assert_eq!(Escaped(b"half \xc3").to_string(), "half \\xc3");
         assert_eq!(LabName::new([b'n'; 255]).expect("legal").as_bytes().len(), 255);
     }
