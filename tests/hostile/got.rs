@@ -117,9 +117,13 @@ fn run(sandbox: &Sandbox, line: &str, listener: &TcpListener, play: fn(&mut Host
         std::thread::sleep(Duration::from_millis(1));
     };
     stream.set_nonblocking(false).expect("an option");
-    let mut host = Host { wire: Wire::new(stream) };
-    play(&mut host);
-    host.wire.shut().hear_all();
-    drop(host);
-    finish(child, line)
+    // Beside it, so that what the command says is read while the server talks.
+    let server = std::thread::spawn(move || {
+        let mut host = Host { wire: Wire::new(stream) };
+        play(&mut host);
+        host.wire.shut().hear_all();
+    });
+    let ran = finish(child, line);
+    server.join().expect("the server plays to its end");
+    ran
 }

@@ -53,7 +53,7 @@ rows! {
         |h| offers(h, &given(1, 1, &[b".ft-staging", b"new"]));
     server_cannot_write_through_a_link_of_the_client_s: "offers `out/new`, `out` leading outside" => get(4, "unsafe-path").by("get HOST/out dest/"),
         |h| offers(h, &given(1, 1, &[b"out", b"new"]));
-    link_that_nobody_asked_for_is_not_made: "offers `box` as a link to `../outside`, links left out" => get(1, "link"),
+    link_that_nobody_asked_for_is_not_made: "offers `box` as a link to `../outside`, links left out" => get(1, "FT-78"),
         |h| offers(h, &Offer { want: 1, path: &[b"box"], target: b"../outside", ..LINK }.frame(1));
     link_that_was_asked_for_is_made_and_not_followed: "sends `box` as a link, then `box/new`"
         => get(4, "unsafe-path").by("get HOST/box dest/ --links keep").lands(&["box -> ../outside"]),
@@ -151,7 +151,7 @@ rows! {
         |h| takes(h, &ack2(1, 1, b"good", &[b"good"]));
     acknowledgement_before_the_content_is_not_believed: "ACK2 in place of ACK1" => put(1, "FT-28"),
         |h| { h.receive().say(&ack2(1, 2, b"good", &[b"good"])); };
-    acknowledgement_of_a_file_never_offered_is_not_believed: "ACK2 for stream 9" => put(3, "FT-28"),
+    acknowledgement_of_a_file_never_offered_is_not_believed: "ACK2 for stream 9" => put(3, "FT-20"),
         |h| takes(h, &ack2(9, 2, b"good", &[b"good"]));
     lost_acknowledgement_is_unknown: "FIN in place of ACK2" => put(3, "truncated"), |h| takes(h, b"");
     goodbye_in_place_of_an_acknowledgement_is_unknown: "GOODBYE in place of ACK2" => put(3, "FT-72"), |h| takes(h, &goodbye());

@@ -34,9 +34,9 @@ rows! {
         |c| cut(c, &whole(1));
     goodbye_cut_short_is_none: "content, END, and 27 bytes of GOODBYE" => silent("truncated").and_lands(&["new"]),
         |c| cut(c, &[&whole(1), &goodbye()[..27]].concat());
-    reset_within_content_lands_nothing: "RST after three bytes" => silent("session"),
+    reset_within_content_lands_nothing: "RST after three bytes" => silent("connection failed"),
         |c| { cut(c, &data(1, 0, CONTENT)[..31]); c.bare().reset(); c.server().await_line("put"); };
-    reset_after_the_acknowledgement_changes_nothing: "RST in place of GOODBYE" => silent("session").and_lands(&["new"]),
+    reset_after_the_acknowledgement_changes_nothing: "RST in place of GOODBYE" => silent("connection failed").and_lands(&["new"]),
         |c| { cut(c, &whole(1)); c.bare().hear(ACK2, 1).reset(); c.server().await_line("put"); };
     pull_that_is_cut_leaves_the_server_whole: "asks for a file and hangs up" => silent("truncated"),
         |c| { c.pull().say(&want(1, 1, &[b"old"])).hear(crate::craft::OFFER, 1); };

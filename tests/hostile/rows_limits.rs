@@ -66,7 +66,7 @@ rows! {
             first.reset();
             c.server().await_line("put");
         };
-    client_that_says_nothing_is_given_up: "connects and waits, `--timeout 0.5`" => silent("silent for 0.5 s"),
+    client_that_says_nothing_is_given_up: "connects and waits, `--timeout 0.5`" => told("timed-out", "silent for 0.5 s"),
         |c| { c.options("--timeout 0.5 --dialect ft1").bare().hear_all(); };
     client_that_stops_within_hello_is_given_up: "half of HELLO, then nothing, `--timeout 0.5`" => told("timed-out", "silent for 0.5 s"),
         |c| { c.options("--timeout 0.5").bare().say(&[&preamble(1, 1), &hello(PUSH)[..20]].concat()).hear_all(); };

@@ -167,7 +167,8 @@ pub(crate) fn serve(row: &Row) {
         }
         End::Silent(words) => {
             client.server().await_line(words);
-            assert!(fault(ERROR, true).is_none() && !well, "{}", said());
+            // What was said before may be GOODBYE: a sender says it before the last acknowledgement.
+            assert!(fault(ERROR, true).is_none(), "{}", said());
         }
         End::Well => assert!(well && fault(ERROR, true).is_none(), "{}", said()),
     }
