@@ -5,8 +5,14 @@
 #[path = "hostile/craft.rs"]
 #[allow(dead_code, reason = "the whole vocabulary, of which tests use a part")]
 mod craft;
+#[path = "hostile/crowds.rs"]
+mod crowds;
 #[path = "hostile/document.rs"]
 mod document;
+#[path = "hostile/fence.rs"]
+mod fence;
+#[path = "hostile/flips.rs"]
+mod flips;
 #[path = "hostile/got.rs"]
 mod got;
 #[path = "hostile/got_rows.rs"]
@@ -14,6 +20,8 @@ mod got_rows;
 #[path = "cli/harness.rs"]
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]
 mod harness;
+#[path = "hostile/racer.rs"]
+mod racer;
 #[path = "hostile/rows_content.rs"]
 mod rows_content;
 #[path = "hostile/rows_fatal.rs"]

@@ -56,8 +56,8 @@ impl Fence {
     #[cfg(target_os = "linux")]
     pub fn close(self) -> Fenced {
         use landlock::{
-            ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
-            RulesetStatus, path_beneath_rules,
+            ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr,
+            RulesetError, RulesetStatus, path_beneath_rules,
         };
         // The first kernels let nothing be renamed from one folder to another, and that is how files land.
         const NEEDED: ABI = ABI::V2;
@@ -94,7 +94,9 @@ impl Fenced {
     pub fn log(&self) {
         match self {
             Self::Wholly => tracing::info!("fenced: nothing outside the folder can be opened any more"),
-            Self::Mostly => tracing::info!("fenced, as far as this kernel can: nothing outside the folder can be opened"),
+            Self::Mostly => {
+                tracing::info!("fenced, as far as this kernel can: nothing outside the folder can be opened")
+            }
             Self::Not(reason) => tracing::warn!(reason, "not fenced: only this program keeps within its folder"),
         }
     }

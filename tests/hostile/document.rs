@@ -10,7 +10,8 @@ use crate::{got_rows, rows_content, rows_fatal, rows_limits, rows_names, rows_to
 const WRITE: &str = "FT_WRITE_TABLES";
 
 /// Behind this line the document is made of the rows.
-const MARK: &str = "<!-- The rest of this page is made of the rows of tests/hostile, and compared with them by a test. -->\n";
+const MARK: &str =
+    "<!-- The rest of this page is made of the rows of tests/hostile, and compared with them by a test. -->\n";
 
 /// Group, name, what the peer does, what comes of it.
 fn all() -> Vec<[String; 4]> {

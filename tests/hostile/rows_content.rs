@@ -1,7 +1,8 @@
 //! Sessions that break off, and content that is not what it says.
 
 use crate::craft::{
-    ACK1, ACK2, CONTENT, END, FILE, Offer, PUSH, ack1, data, end, frame, goodbye, hello, hole, offer, preamble, want, whole,
+    ACK1, ACK2, CONTENT, END, FILE, Offer, PUSH, ack1, data, end, frame, goodbye, hello, hole, offer, preamble, want,
+    whole,
 };
 use crate::served::{Client, Row, failed, lands, serve, silent};
 use crate::table::rows;

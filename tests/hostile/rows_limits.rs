@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::craft::{
-    ACK1, ALIVE, DONE, ERROR, FILE, GOODBYE, OFFER, Offer, PULL, PUSH, Wire, ack1, data, frame, goodbye, hello, offer, preamble, want,
-    whole,
+    ACK1, ALIVE, DONE, ERROR, FILE, GOODBYE, OFFER, Offer, PULL, PUSH, Wire, ack1, data, frame, goodbye, hello, offer,
+    preamble, want, whole,
 };
 use crate::served::{Client, Row, failed, lands, refused, serve, silent, told};
 use crate::table::rows;
@@ -117,7 +117,13 @@ fn drip(client: &mut Client, say: impl Fn(&mut Wire, usize)) {
     for n in 0..60 {
         say(client.bare(), n.min(40));
         std::thread::sleep(Duration::from_millis(500));
-        if client.server().stderr_lines().iter().chain(&client.server().stdout_lines()).any(|l| l.contains("did not say")) {
+        if client
+            .server()
+            .stderr_lines()
+            .iter()
+            .chain(&client.server().stdout_lines())
+            .any(|l| l.contains("did not say"))
+        {
             break;
         }
     }

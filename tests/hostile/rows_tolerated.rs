@@ -1,15 +1,19 @@
 //! What must be skipped or tolerated: a peer of a later version, or a careless one, is served.
 
 use crate::craft::{
-    ACK1, ACK2, ALIVE, CONTENT, ERROR, FILE, Offer, PULL, PUSH, ack1, ack2, data, end, fault, frame, goodbye, hello_with,
-    offer, preamble, want, whole,
+    ACK1, ACK2, ALIVE, CONTENT, ERROR, FILE, Offer, PULL, PUSH, ack1, ack2, data, end, fault, frame, goodbye,
+    hello_with, offer, preamble, want, whole,
 };
 use crate::served::{Client, Row, failed, lands, serve};
 use crate::table::rows;
 
 /// Says this HELLO, and pushes as usual.
 fn greets(client: &mut Client, hello: &[u8]) {
-    client.bare().say(&[&preamble(1, 1), hello, &offer(1, &[b"new"])].concat()).hear(ACK1, 1).say(&[whole(1), goodbye()].concat());
+    client
+        .bare()
+        .say(&[&preamble(1, 1), hello, &offer(1, &[b"new"])].concat())
+        .hear(ACK1, 1)
+        .say(&[whole(1), goodbye()].concat());
 }
 
 /// Pushes a file, with this before its content.

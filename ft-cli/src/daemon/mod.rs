@@ -23,6 +23,14 @@ impl Drop for Watched {
     }
 }
 
+/// Listens where the numbers are to be shown.
+///
+/// # Errors
+/// It cannot be listened on.
+pub async fn listen(endpoint: &Endpoint) -> io::Result<Vec<TcpListener>> {
+    crate::net::listen(endpoint).await
+}
+
 /// Shows the numbers at these addresses, as [`listen`] gave them.
 pub fn watch(listeners: Vec<TcpListener>, metrics: Arc<Metrics>) -> Watched {
     Watched(tokio::spawn(http::serve(listeners, metrics)))
