@@ -339,8 +339,8 @@ where
             Poll::Ready(Ok(_)) => true,
             Poll::Ready(Err(e)) => {
                 // After both GOODBYEs a reset destroys nothing. A peer that was only silent may still hear why it ends.
-                self.incoming.eof = e.kind() != io::ErrorKind::TimedOut;
                 let over = self.machine.peer_left() && self.machine.settled();
+                self.incoming.eof = over || e.kind() != io::ErrorKind::TimedOut;
                 self.outgoing.is_shut |= over;
                 if !over {
                     let error = self.io_error(&e);
