@@ -173,7 +173,11 @@ where
             // One attempt, no wait: nothing of a silent peer's is unread, and it had its time.
             outgoing.shut_down = true;
             let transport = &mut self.transport;
-            poll_fn(|cx| Poll::Ready(drop(outgoing.poll_write(transport, cx, &mut Vec::new())))).await;
+            poll_fn(|cx| {
+                let _ = outgoing.poll_write(transport, cx, &mut Vec::new());
+                Poll::Ready(())
+            })
+            .await;
             return;
         }
         Linger::behind(&mut self.transport, outgoing).run().await;

@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 
-use super::pace::{Pace, Way};
 use super::busy::Busy;
+use super::pace::{Pace, Way};
 use super::path::{Fit, is_slow};
 use crate::limits::{COMPRESS_BELOW, PATH_LOOK};
 
