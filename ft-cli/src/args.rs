@@ -155,6 +155,9 @@ pub struct ServeArgs {
     /// Connections served at once; more are told that the server is busy
     #[arg(long, value_name = "N", default_value_t = limits::CONNECTIONS, value_parser = count)]
     pub max_connections: usize,
+    /// Connections served at once for one address [default: 32 for each of other machines]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub per_address: Option<usize>,
     /// Bytes a second, each way, over all connections together: 500k, 10M, 1G
     #[arg(long, value_name = "BYTES/S", value_parser = rate)]
     pub rate: Option<Meter>,
@@ -481,8 +484,16 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
 
 /// Bytes a second. A slower limit than that is a typing error, and would take minutes for one frame.
 fn rate(text: &str) -> Result<Meter, String> {
+    bytes_a_second(text).map(Meter::new)
+}
+
+/// The same as a number, for lists that people write.
+///
+/// # Errors
+/// It is none, or so low that nothing would move.
+pub(crate) fn bytes_a_second(text: &str) -> Result<u64, String> {
     let rate = scaled(text).ok_or("expected bytes a second, such as 500k, 10M or 1G")?;
-    if rate < limits::RATE_MIN { Err("less than 1k bytes a second moves nothing".into()) } else { Ok(Meter::new(rate)) }
+    if rate < limits::RATE_MIN { Err("less than 1k bytes a second moves nothing".into()) } else { Ok(rate) }
 }
 
 /// `64K`, `10M`, `1G`: powers of ten, as of links.

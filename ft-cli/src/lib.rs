@@ -1,7 +1,7 @@
 //! What the `ft-cli` program is made of. Reading order: [`args`] (what can be asked), [`exit`] (how it ends), [`net`] (real
 //! TCP), [`trust`] (encryption, keys, rights), [`disk`] (real files), [`carry`] (content that the kernel moves between the two),
 //! [`wishes`] (options that sit between a session and a disk), [`render`] (what is shown), `pages`
-//! (what a browser shows), [`loopback`] (the simulator's cases over real TCP), [`jail`] (somebody
+//! (what a browser shows), [`fence`] (what a server can still open), [`loopback`] (the simulator's cases over real TCP), [`jail`] (somebody
 //! else's program, contained), [`commands`] (one file per verb).
 //!
 //! Only this crate reads a clock, opens a socket or a file, and prints.
@@ -14,6 +14,7 @@ pub mod commands;
 pub mod daemon;
 pub mod disk;
 pub mod exit;
+pub mod fence;
 #[cfg(target_os = "linux")]
 pub mod grade;
 pub mod jail;

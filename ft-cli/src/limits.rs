@@ -96,9 +96,34 @@ pub const JOBS_MAX: u16 = 16;
 /// Connections served at once by default: at 8 MiB each they stay below 512 MiB.
 pub const CONNECTIONS: usize = 64;
 
-/// Connections beyond the limit that are told "busy" at once; more than that are closed without a word, because an
-/// answer costs a task too.
-pub const BUSY_ANSWERS: usize = 64;
+/// Sessions of one address of another machine: all connections of two clients at [`JOBS_MAX`], and half of the places.
+pub const SESSIONS_EACH: usize = 32;
+
+/// Connections that have not said yet what they want: some tens of KiB each, so they stay below 16 MiB. When there are
+/// more, the oldest of the address that has most of them is closed.
+pub const STRANGERS: usize = 256;
+
+/// Those of one address of another machine.
+pub const STRANGERS_EACH: usize = 64;
+
+/// New connections of one address of another machine that are heard in a row, and each second from then on: a script that
+/// sends file by file is slower, whoever only knocks is faster. The others are closed without a word.
+pub const ARRIVALS_AT_ONCE: f64 = 128.0;
+
+/// See [`ARRIVALS_AT_ONCE`].
+pub const ARRIVALS_PER_SECOND: f64 = 16.0;
+
+/// Addresses whose arrivals are counted: some 100 bytes each.
+pub const ADDRESSES: usize = 4096;
+
+/// Bytes a second below which a session moves next to nothing: half of the least `--rate`.
+pub const SLOW_RATE: f64 = 512.0;
+
+/// Time for which it must, to give way to a client that has fewer sessions. Shorter than a client goes on trying.
+pub const SLOW_TIME: Duration = Duration::from_secs(5);
+
+/// The same to give way to anybody: what is hashed or synced meanwhile takes seconds.
+pub const SLOW_ALIKE: Duration = Duration::from_secs(20);
 
 /// Time for telling one client that the server is busy.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(2);

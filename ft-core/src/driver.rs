@@ -76,6 +76,8 @@ pub(crate) struct Driver<T, M: Machine, F, P, O> {
     spares: Spares,
     /// The list that the machine's actions come in, empty between two of them.
     actions: Actions<M::Op>,
+    /// Bytes that had come from the peer at the last pulse.
+    pulsed_at: u64,
     /// Most bytes held at once so far.
     most_held: u64,
     /// Set when no frame will follow.
@@ -121,6 +123,7 @@ where
             kept: BTreeMap::new(),
             spares: Spares::default(),
             actions: Actions::new(),
+            pulsed_at: 0,
             most_held: 0,
             end: None,
         }
@@ -165,6 +168,17 @@ where
             Some(_) => {}
             None if matches!(error, SessionError::PeerEnded(_)) => outgoing = Outgoing::default(),
             None => return,
+        }
+        if matches!(error, SessionError::Io { .. }) {
+            // One attempt, no wait: nothing of a silent peer's is unread, and it had its time.
+            outgoing.shut_down = true;
+            let transport = &mut self.transport;
+            poll_fn(|cx| {
+                let _ = outgoing.poll_write(transport, cx, &mut Vec::new());
+                Poll::Ready(())
+            })
+            .await;
+            return;
         }
         Linger::behind(&mut self.transport, outgoing).run().await;
     }
@@ -283,7 +297,8 @@ where
             Poll::Pending => return false,
             Poll::Ready(Tick::Alive) => {
                 let mut actions = std::mem::take(&mut self.actions);
-                self.machine.on_pulse(&mut actions);
+                let came = std::mem::replace(&mut self.pulsed_at, self.decoder.offset()) != self.decoder.offset();
+                self.machine.on_pulse(came, &mut actions);
                 self.carry_out(actions, None);
             }
             Poll::Ready(Tick::Stop) => {
@@ -327,9 +342,9 @@ where
             }
             Poll::Ready(Ok(_)) => true,
             Poll::Ready(Err(e)) => {
-                // After both GOODBYEs a reset destroys nothing.
-                self.incoming.eof = true;
+                // After both GOODBYEs a reset destroys nothing. A peer that was only silent may still hear why it ends.
                 let over = self.machine.peer_left() && self.machine.settled();
+                self.incoming.eof = over || e.kind() != io::ErrorKind::TimedOut;
                 self.outgoing.is_shut |= over;
                 if !over {
                     let error = self.io_error(&e);

@@ -185,8 +185,8 @@ pub trait Machine {
     /// `len` content bytes left the queue.
     fn on_sent(&mut self, len: u64, out: &mut Actions<Self::Op>);
 
-    /// The caller's pulse: tell the peer that work goes on, if it does.
-    fn on_pulse(&mut self, out: &mut Actions<Self::Op>);
+    /// The caller's pulse: tell the peer that work goes on, if it does. `came`: so did bytes of the peer's since the last one.
+    fn on_pulse(&mut self, came: bool, out: &mut Actions<Self::Op>);
 
     /// No frame follows: the session ended (`Ok` after both GOODBYEs) or broke.
     fn on_end(&mut self, end: &Result<(), SessionError>, out: &mut Actions<Self::Op>);

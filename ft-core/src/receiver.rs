@@ -12,7 +12,7 @@ pub use table::{INPUTS, Input, STATES, State, next};
 use crate::compress::FEATURE;
 use crate::error::{Code, FileError, Retry, SessionError};
 use crate::event::Event;
-use crate::frame::{Ack2, Frame, Hello, Intent, Kind, Meta, Offer, StreamId, Verdict, Want};
+use crate::frame::{Ack2, Frame, Hello, Intent, Kind, Links, Meta, Offer, StreamId, Verdict, Want};
 use crate::hash::{Root, decompose};
 use crate::limits::{
     GROUP_BYTES, GROUP_FILES, GROUP_PATIENCE, IN_FLIGHT_BYTES, MAX_DATA, MAX_FILE, MAX_OFFER_BYTES, MAX_STREAMS,
@@ -225,6 +225,7 @@ impl Receiver {
         let bytes = offer_len(&offer);
         self.admit(id, bytes)?;
         self.check_want(offer.want, &offer.meta)?;
+        self.check_link(&offer)?;
         self.offer_bytes += bytes;
         self.busy += 1;
         let stream = Stream {
@@ -260,6 +261,17 @@ impl Receiver {
             return Err(Violation::new("FT-16", text));
         }
         Ok(())
+    }
+
+    /// A link leads other programs wherever its maker likes, so none is made for who did not ask for links.
+    fn check_link(&self, offer: &Offer) -> Result<(), Violation> {
+        let wanted = (offer.want as usize).checked_sub(1).and_then(|i| self.wants.get(i));
+        match wanted {
+            Some(wanted) if offer.meta.kind == Kind::Link && wanted.want.links != Links::Keep => {
+                Err(Violation::new("FT-78", format!("a link for want {}, which asks for none", offer.want)))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn on_prepared(&mut self, id: StreamId, prepared: Prepared, out: &mut Actions<LandOp>) {
@@ -651,10 +663,16 @@ impl Machine for Receiver {
 
     fn on_sent(&mut self, _: u64, _: &mut Actions<LandOp>) {}
 
-    fn on_pulse(&mut self, out: &mut Actions<LandOp>) {
+    fn on_pulse(&mut self, came: bool, out: &mut Actions<LandOp>) {
         // A slow reader tells that it lives, too: what it takes may be felt by the sender only once in a minute, when a
-        // large send buffer has emptied by a third.
-        let busy = |s: &Stream| matches!(s.state, State::Preparing | State::Receiving | State::Finishing);
+        // large send buffer has emptied by a third. But who waits for a sender that stopped owes nothing, and its own
+        // signs of life must not keep that session from ending.
+        let taking = came || self.held_bytes > 0;
+        let busy = |s: &Stream| match s.state {
+            State::Preparing | State::Finishing => true,
+            State::Receiving => taking,
+            State::Abandoned | State::Ready | State::Spoilt | State::Verified | State::Landing => false,
+        };
         let working = self.landing > 0 || self.open.values().any(busy);
         if working && !self.left && !self.over {
             out.push(Action::Send(Frame::Alive(0, 0)));

@@ -642,7 +642,7 @@ impl Machine for Sender {
         self.pump(out);
     }
 
-    fn on_pulse(&mut self, out: &mut Actions<SourceOp>) {
+    fn on_pulse(&mut self, _: bool, out: &mut Actions<SourceOp>) {
         let busy =
             self.open.values().any(|s| matches!(s.state, State::Checking | State::Comparing) || s.reading.is_some());
         if !self.left && (busy || self.walks.iter().any(|w| w.walking)) {

@@ -266,6 +266,11 @@ impl Server {
         self.seen[0].clone()
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `127.0.0.1:PORT`
     pub(crate) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)

@@ -27,6 +27,7 @@ use tokio::runtime::Builder;
 
 use crate::args::{Cli, Verb};
 use crate::exit::{Exit, Stop};
+use crate::fence::Fence;
 use crate::render::Screen;
 
 /// Runs a verb to its end and says, once, why it could not.
@@ -38,14 +39,17 @@ pub fn run(cli: Cli) -> Exit {
     let result = match verb {
         Verb::Try(args) => alone(try_it::run(args, screen)),
         Verb::Demo(args) => demo::run(&args, &screen),
-        Verb::Serve(args) => together(serve::run(args, screen)),
+        Verb::Serve(args) => alone(serve::prepare(args))
+            .and_then(|prepared| fenced(serve::fence(&prepared), serve::run(prepared, screen))),
         Verb::Put(args) if args.transfer.jobs > 1 => together(put::run(args, screen)),
         Verb::Put(args) => alone(put::run(args, screen)),
         Verb::Get(args) if args.transfer.jobs > 1 => together(get::run(args, screen)),
         Verb::Get(args) => alone(get::run(args, screen)),
         Verb::Ls(args) => alone(ls::run(args, screen)),
         Verb::Send(args) => alone(send::run(args, screen)),
-        Verb::Recv(args) => together(recv::run(args, screen)),
+        Verb::Recv(args) => {
+            alone(recv::prepare(args)).and_then(|prepared| fenced(recv::fence(&prepared), recv::run(prepared, screen)))
+        }
         Verb::Key(args) => key::run(&args, &screen),
         Verb::Sim(args) => sim::run(args.verb, &screen),
         Verb::Proxy(args) => alone(proxy::run(args, screen)),
@@ -69,8 +73,18 @@ pub fn run(cli: Cli) -> Exit {
     }
 }
 
+/// Several sessions side by side, of which none can open anything outside the fence.
+fn fenced(fence: Fence, work: impl Future<Output = Result<Exit, Stop>>) -> Result<Exit, Stop> {
+    // Counted before: how many processors this process may use is read from files outside.
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    fence.close().log();
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(threads);
+    block_on(builder, work)
+}
+
 /// One session at a time: one thread for the stream; the disk has its own.
-fn alone(work: impl Future<Output = Result<Exit, Stop>>) -> Result<Exit, Stop> {
+fn alone<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
     block_on(Builder::new_current_thread(), work)
 }
 
@@ -79,7 +93,7 @@ fn together(work: impl Future<Output = Result<Exit, Stop>>) -> Result<Exit, Stop
     block_on(Builder::new_multi_thread(), work)
 }
 
-fn block_on(mut builder: Builder, work: impl Future<Output = Result<Exit, Stop>>) -> Result<Exit, Stop> {
+fn block_on<T>(mut builder: Builder, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
     let runtime = builder.enable_all().build().map_err(|e| Stop::failed(format_args!("cannot start: {e}")))?;
     let result = runtime.block_on(work);
     // A name server or a pipe that never answers holds a thread: it must not hold the exit.

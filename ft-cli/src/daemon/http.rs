@@ -1,7 +1,6 @@
 //! Two pages over plain HTTP, for whoever watches the server: `/metrics` and `/health`.
 
 use std::convert::Infallible;
-use std::io;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
@@ -62,9 +61,4 @@ fn answer(request: &Request<Incoming>, metrics: &Metrics) -> Response<String> {
     let kind = hyper::header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
-}
-
-/// Listens where it was told to.
-pub(super) async fn listen(endpoint: &crate::net::Endpoint) -> io::Result<Vec<TcpListener>> {
-    crate::net::listen(endpoint).await
 }

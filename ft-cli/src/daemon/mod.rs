@@ -23,14 +23,17 @@ impl Drop for Watched {
     }
 }
 
-/// Shows the numbers at an address; the addresses with their real ports.
+/// Listens where the numbers are to be shown.
 ///
 /// # Errors
 /// It cannot be listened on.
-pub async fn watch(endpoint: &Endpoint, metrics: Arc<Metrics>) -> io::Result<(Watched, Vec<std::net::SocketAddr>)> {
-    let listeners = http::listen(endpoint).await?;
-    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
-    Ok((Watched(tokio::spawn(http::serve(listeners, metrics))), addresses))
+pub async fn listen(endpoint: &Endpoint) -> io::Result<Vec<TcpListener>> {
+    crate::net::listen(endpoint).await
+}
+
+/// Shows the numbers at these addresses, as [`listen`] gave them.
+pub fn watch(listeners: Vec<TcpListener>, metrics: Arc<Metrics>) -> Watched {
+    Watched(tokio::spawn(http::serve(listeners, metrics)))
 }
 
 /// Sockets that were opened before this program began, by systemd or another (`LISTEN_FDS`). None where there is no such

@@ -137,3 +137,8 @@ pub fn save_roots() {
 
 /// Hears notes; called from the threads of storages and sources.
 pub type Notes = Arc<dyn Fn(Note) + Send + Sync>;
+
+/// Where those are kept, if they are.
+pub fn roots_folder() -> Option<std::path::PathBuf> {
+    roots::Roots::of_user().folder()
+}

@@ -55,17 +55,17 @@ impl Root {
     /// # Errors
     /// As the system says: it is missing, no folder, or may not be read.
     pub fn open(dir: &Path) -> io::Result<Arc<Self>> {
-        Self::of(Dir::open_ambient(dir)?, dir.to_owned())
+        Self::of(Dir::open_ambient(dir)?, dir.to_owned(), sys::umask())
     }
 
-    fn of(dir: Dir, path: PathBuf) -> io::Result<Arc<Self>> {
+    fn of(dir: Dir, path: PathBuf, umask: u16) -> io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             device: dir.stat_self()?.device,
             dir,
             path,
             staging: Mutex::default(),
             busy: Mutex::default(),
-            umask: sys::umask(),
+            umask,
             space: Mutex::default(),
             activity: Arc::default(),
         }))
@@ -86,7 +86,7 @@ impl Root {
             dir = dir.folder(std::slice::from_ref(component), Through::NoLinks)?;
         }
         let shown = path.components().iter().fold(self.path.clone(), |at, name| at.join(sys::to_path(name)));
-        Self::of(dir, shown)
+        Self::of(dir, shown, self.umask)
     }
 
     /// The path by which it was opened, for showing.

@@ -57,6 +57,11 @@ impl Roots {
         Self { path, known: Mutex::default() }
     }
 
+    /// The folder of the cache.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        self.path.as_ref()?.parent().map(Path::to_owned)
+    }
+
     /// The root of a file of which the system says this, if it was computed before.
     pub(super) fn find(&self, stat: &Stat) -> Option<Root> {
         let key = self.key(stat)?;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 
-use super::pace::{Pace, Way};
 use super::busy::Busy;
+use super::pace::{Pace, Way};
 use super::path::{Fit, is_slow};
 use crate::limits::{COMPRESS_BELOW, PATH_LOOK};
 
@@ -29,7 +29,10 @@ use crate::limits::{COMPRESS_BELOW, PATH_LOOK};
 /// peer either. And it is where its path is looked at while bytes flow.
 pub struct Deadline<S> {
     stream: S,
-    pace: Option<Pace>,
+    /// All of them allow what goes.
+    paces: Vec<Pace>,
+    /// Where bytes are counted, both ways together.
+    moved: Option<Arc<AtomicU64>>,
     /// The path turned out slower than compression.
     slow: Arc<AtomicBool>,
     /// What looks at the stream now and then, and when it does next.
@@ -47,16 +50,25 @@ impl<S> Deadline<S> {
     /// Wraps `stream`; `idle` is the longest silence.
     pub fn new(stream: S, idle: Duration) -> Self {
         let slow = Arc::default();
-        Self { stream, pace: None, slow, watch: None, idle, timer: Box::pin(tokio::time::sleep(idle)), waiting: None }
+        Self {
+            stream,
+            paces: Vec::new(),
+            moved: None,
+            slow,
+            watch: None,
+            idle,
+            timer: Box::pin(tokio::time::sleep(idle)),
+            waiting: None,
+        }
     }
 
-    /// Holds both ways back to what `pace` allows.
+    /// Holds both ways back to what `pace` allows, and what others do that were given before.
     #[must_use]
     pub fn paced(mut self, pace: Option<Pace>) -> Self {
         if pace.as_ref().is_some_and(|pace| pace.rate() < COMPRESS_BELOW) {
             self.slow.store(true, Ordering::Relaxed);
         }
-        self.pace = pace;
+        self.paces.extend(pace);
         self
     }
 
@@ -75,19 +87,32 @@ impl<S> Deadline<S> {
     /// Bytes that may go that way now, at least 1. What is booked stays so for the next question.
     fn poll_allowed(&mut self, way: Way, cx: &mut Context<'_>) -> Poll<usize> {
         self.look();
-        let Some(pace) = &mut self.pace else { return Poll::Ready(usize::MAX) };
-        let allowed = pace.poll_allowed(way, cx);
-        if allowed.is_pending() {
-            self.waiting = None;
+        let mut allowed = usize::MAX;
+        for pace in &mut self.paces {
+            match pace.poll_allowed(way, cx) {
+                Poll::Ready(some) => allowed = allowed.min(some),
+                Poll::Pending => {
+                    self.waiting = None;
+                    return Poll::Pending;
+                }
+            }
         }
-        allowed
+        Poll::Ready(allowed)
+    }
+
+    /// Counts all bytes that move from now on.
+    #[must_use]
+    pub fn counted(mut self, moved: Arc<AtomicU64>) -> Self {
+        self.moved = Some(moved);
+        self
     }
 
     /// `n` bytes, no more than were allowed, went that way.
     fn went(&mut self, way: Way, n: usize) {
-        if let Some(pace) = &mut self.pace {
-            pace.went(way, n);
+        if let Some(moved) = &self.moved {
+            moved.fetch_add(n as u64, Ordering::Relaxed);
         }
+        self.paces.iter_mut().for_each(|pace| pace.went(way, n));
     }
 
     fn look(&mut self) {
@@ -361,6 +386,20 @@ mod tests {
         let n = near.write_vectored(&slices).await.unwrap();
         assert!((1..=512).contains(&n), "{n}: at most a slice");
         assert_eq!(near.read_u8().await.unwrap_err().kind(), io::ErrorKind::TimedOut, "a silent peer still does");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stream_with_two_paces_keeps_to_the_slower_and_counts_what_moves() {
+        let (near, mut far) = tokio::io::duplex(1 << 20);
+        let moved = Arc::new(AtomicU64::new(0));
+        let [fast, slow] = [50_000, 1_000].map(|rate| Some(Meter::new(rate).pace()));
+        let mut near = Deadline::new(near, IDLE).paced(fast).paced(slow).counted(Arc::clone(&moved));
+        let begin = Instant::now();
+        near.write_all(&[1; 20_000]).await.unwrap();
+        assert_eq!(begin.elapsed().as_secs(), 19);
+        far.write_all(&[2; 100]).await.unwrap();
+        near.read_exact(&mut [0; 100]).await.unwrap();
+        assert_eq!(moved.load(Ordering::Relaxed), 20_100);
     }
 
     #[tokio::test(start_paused = true)]

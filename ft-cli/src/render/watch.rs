@@ -146,6 +146,9 @@ impl Sums {
     }
 }
 
+/// What is shown in place of what is no name.
+const NAMELESS: &str = "(no name)";
+
 /// Watches one session.
 pub struct Watch {
     screen: Screen,
@@ -247,7 +250,7 @@ impl Watch {
                 }
             }
             Event::Failed(stream, error) => {
-                let Some(seen) = self.streams.remove(stream) else { return };
+                let Some(seen) = self.streams.remove(stream) else { return self.nameless(*stream, error) };
                 self.counts.failed += 1;
                 let last_word = self.tally.lock().failed(&seen.meta.path, error);
                 // People hear of what may still come right only when it has not.
@@ -267,6 +270,18 @@ impl Watch {
             }
             Event::Frame(..) | Event::Progress(..) | Event::Listed(_) | Event::WantDone(..) | Event::Closed(_) => {}
         }
+    }
+
+    /// A failure without an offer: a peer offered a file under something that is no name. It was not received, and whoever
+    /// asked for it must hear that.
+    fn nameless(&mut self, stream: StreamId, error: &FileError) {
+        if error.code != Code::BadName {
+            return;
+        }
+        self.counts.failed += 1;
+        self.tally.lock().counts.failed += 1;
+        let fact = Fact::Failed { stream, path: NAMELESS.into(), problem: error.into() };
+        self.screen.fact(Some(self.session), &fact);
     }
 
     /// The session's end.

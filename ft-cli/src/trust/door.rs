@@ -21,6 +21,7 @@ use super::rights::{Book, Rights};
 use super::tls::{self, ALPN};
 use super::{folder, is_local};
 use crate::limits::HELLO_TIMEOUT;
+use crate::net::Meter;
 use crate::render::{Fact, Screen};
 
 /// First byte of a TLS connection: a handshake record (RFC 8446 §5.1). No dialect here begins with it.
@@ -40,6 +41,8 @@ pub struct Door {
     book: RwLock<Arc<Book>>,
     /// Books of keys with a quota that have a session.
     ledgers: Mutex<BTreeMap<Fingerprint, Weak<Ledger>>>,
+    /// What bounds the rate of a key, for all its sessions. As many as the list ever had keys with a rate.
+    meters: Mutex<BTreeMap<Fingerprint, Meter>>,
 }
 
 /// A connection that has come in, and what is known about the other side.
@@ -74,7 +77,15 @@ impl Door {
             (_, _, Some(path)) => Some(path.clone()),
             (_, _, None) => Some(folder::config()?.join("authorized_peers")),
         };
-        let door = Self { args, keys, announced: wanted, path, book: RwLock::default(), ledgers: Mutex::default() };
+        let door = Self {
+            args,
+            keys,
+            announced: wanted,
+            path,
+            book: RwLock::default(),
+            ledgers: Mutex::default(),
+            meters: Mutex::default(),
+        };
         door.reload()?;
         Ok(door)
     }
@@ -139,6 +150,23 @@ impl Door {
         ledgers.retain(|_, ledger| ledger.strong_count() > 0);
         ledgers.insert(key, Arc::downgrade(&ledger));
         Ok(Some(ledger))
+    }
+
+    /// What bounds the rate of a key's sessions together.
+    pub fn meter(&self, key: Option<Fingerprint>, rights: &Rights) -> Option<Meter> {
+        let (key, rate) = (key?, rights.rate?);
+        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        // The list may have been read again since: sessions that are open keep the rate that they began with.
+        let known = meters.entry(key).or_insert_with(|| Meter::new(rate));
+        if known.rate() != rate {
+            *known = Meter::new(rate);
+        }
+        Some(known.clone())
+    }
+
+    /// The list of keys, if one is read.
+    pub fn list(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// The server's key, if it has one.

@@ -19,6 +19,9 @@ pub(super) const EXCHANGES: usize = 16;
 /// quarter of a record; this is sixteen records.
 pub(super) const READ_AHEAD: usize = 256 * 1024;
 
+/// Bytes that come before that is worth its memory.
+pub(super) const READ_AHEAD_FROM: usize = 64 * 1024;
+
 /// Plaintext that waits, encrypted, for a socket that takes no more, bytes.
 pub(super) const WRITE_BUFFER: usize = 256 * 1024;
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ftk1…  read write                      # may put, list and get
-//! ftk1…  read                            # may list and get
+//! ftk1…  read rate=10M                   # may list and get, 10 MB a second at most
 //! ftk1…  drop-only folder=in quota=10G   # may put, never sees and never replaces, beneath in/, 10 GiB at most
 //! ```
 
@@ -24,6 +24,8 @@ pub struct Rights {
     pub drop_only: bool,
     /// Only beneath this folder, which is all that they see.
     pub folder: RelPath,
+    /// Bytes a second, each way, over all its sessions together.
+    pub rate: Option<u64>,
     /// Most bytes that files beneath their folder may have after a put.
     pub quota: Option<u64>,
 }
@@ -31,7 +33,7 @@ pub struct Rights {
 impl Rights {
     /// Everything that the server allows anybody.
     pub fn all() -> Self {
-        Self { read: true, write: true, drop_only: false, folder: RelPath::root(), quota: None }
+        Self { read: true, write: true, drop_only: false, folder: RelPath::root(), rate: None, quota: None }
     }
 
     /// Why an intent is not theirs; `None` if it is.
@@ -55,9 +57,14 @@ impl Rights {
                     rights.folder = RelPath::parse(path.as_bytes()).map_err(|e| format!("folder: {e}"))?;
                 }
                 Some(("quota", size)) => rights.quota = Some(bytes(size)?),
+                Some(("rate", speed)) => {
+                    rights.rate = Some(crate::args::bytes_a_second(speed).map_err(|e| format!("rate: {e}"))?)
+                }
                 _ => {
                     let word = escape(word.as_bytes());
-                    return Err(format!("{word}: expected read, write, drop-only, folder=PATH or quota=SIZE"));
+                    return Err(format!(
+                        "{word}: expected read, write, drop-only, folder=PATH, quota=SIZE or rate=SPEED"
+                    ));
                 }
             }
         }
@@ -140,11 +147,11 @@ mod tests {
     #[test]
     fn lines_give_each_key_its_rights_and_others_none() {
         let (a, b, c) = (key("a"), key("b"), key("c"));
-        let text = format!("# friends\n{a} read,write # Ann\n\n{b}\tdrop-only folder=in/b quota=3K\n{c} read");
+        let text = format!("# friends\n{a} read,write # Ann\n\n{b}\tdrop-only folder=in/b quota=3K rate=2M\n{c} read");
         let book = Book::parse(&text).unwrap();
         assert_eq!(book.of(&a), Some(&Rights::all()));
         let drops = book.of(&b).unwrap();
-        assert_eq!((drops.folder.to_string().as_str(), drops.quota), ("in/b", Some(3072)));
+        assert_eq!((drops.folder.to_string().as_str(), drops.quota, drops.rate), ("in/b", Some(3072), Some(2_000_000)));
         assert_eq!(drops.refuses(Intent::Push), None);
         assert_eq!(drops.refuses(Intent::List), Some("this key may not list or get"));
         assert_eq!(book.of(&c).unwrap().refuses(Intent::Push), Some("this key may not put"));
@@ -163,6 +170,8 @@ mod tests {
             (format!("{a} write quota=-1"), "line 2: quota: expected a size"),
             (format!("{a} write quota=99999999999T"), "line 2: quota: expected a size"),
             (format!("{a} write quota=5é"), "line 2: quota: expected a size"),
+            (format!("{a} write rate=fast"), "line 2: rate: expected bytes a second"),
+            (format!("{a} write rate=10"), "line 2: rate: less than 1k"),
             ("ftk1x read".into(), "line 2: not the fingerprint of a key"),
             (format!("{a} read\n{a} write"), "line 3: this key has a line already"),
         ] {

@@ -1,13 +1,14 @@
 //! `serve`: receive into a folder and serve from it, until told to stop.
 //!
 //! ```text
-//!   listeners --accept--> free slot? --yes--> session task: dialect? --> ft/1 | pipe | addfile
-//!                             `------no----> "busy"
+//!   fence closed, then: listeners --accept--> stranger: dialect, key, wish? --> place among the sessions? --yes--> ft/1 | lab
+//!                                                                                     `-------no------> "busy"
 //!   signal: stop accepting, let sessions finish (bounded); second signal: end
 //! ```
 //!
 //! Sessions share nothing but the folder: an error or a panic of one is a line in the log of the others.
 
+mod crowd;
 mod roots;
 mod session;
 
@@ -24,12 +25,14 @@ use super::get::open_existing;
 use super::signals::{Asked, Signals};
 use crate::args::{ServeArgs, ServeDialect};
 use crate::daemon::{self, Metrics, Now, Trouble, Watched};
-use crate::disk::Root;
+use crate::disk::{self, Root};
 use crate::exit::{Exit, Stop};
-use crate::limits::{ACCEPT_PAUSE, BUSY_ANSWERS, DEFAULT_PORT, GRACE};
+use crate::fence::Fence;
+use crate::limits::{ACCEPT_PAUSE, DEFAULT_PORT, GRACE};
 use crate::net::{Endpoint, accept, listen};
 use crate::render::{Fact, Screen, files};
 use crate::trust::{Door, is_local};
+use crowd::Crowd;
 use roots::Roots;
 pub(in crate::commands) use session::Who;
 
@@ -41,24 +44,73 @@ struct Shared {
     door: Door,
     roots: Roots,
     metrics: Arc<Metrics>,
+    crowd: Arc<Crowd>,
+}
+
+/// What a server holds before it serves: everything that it has to open outside its folder.
+pub(super) struct Prepared {
+    args: ServeArgs,
+    root: Arc<Root>,
+    listeners: Vec<std::net::TcpListener>,
+    watchers: Vec<std::net::TcpListener>,
+    door: Door,
+}
+
+/// Opens what a server needs, and then nothing else any more: to be called where no thread has been started that serves.
+pub(super) async fn prepare(args: ServeArgs) -> Result<Prepared, Stop> {
+    let root = open_existing(&args.dir)?;
+    let listeners = listeners(&args).await?;
+    let door = door(&args, &listeners)?;
+    let watchers = match &args.metrics {
+        None => Vec::new(),
+        Some(endpoint) => {
+            daemon::listen(endpoint).await.map_err(|e| Stop::failed(format_args!("cannot show numbers at {e}")))?
+        }
+    };
+    Ok(Prepared { listeners: detached(listeners)?, watchers: detached(watchers)?, args, root, door })
+}
+
+/// The fence of a server: its folder, its list of keys, and what it remembers about files.
+pub(super) fn fence(prepared: &Prepared) -> Fence {
+    let dir = &prepared.args.dir;
+    let fence = if prepared.args.read_only { Fence::default().reads(dir) } else { Fence::default().writes(dir) };
+    // A list is replaced by another file of its name, so its folder has to be open. Sockets ask which congestion controls
+    // there are.
+    let list = prepared.door.list().and_then(std::path::Path::parent).map(<_>::to_owned);
+    let fence = list.into_iter().fold(fence, |fence, folder| match folder.as_os_str().is_empty() {
+        true => fence.reads("."),
+        false => fence.reads(folder),
+    });
+    fence.owns(disk::roots_folder().as_deref()).reads("/proc/sys/net")
+}
+
+/// From one runtime to another.
+fn detached(listeners: Vec<TcpListener>) -> Result<Vec<std::net::TcpListener>, Stop> {
+    let all = listeners.into_iter().map(TcpListener::into_std).collect::<io::Result<_>>();
+    all.map_err(|e| Stop::failed(format_args!("cannot listen: {e}")))
+}
+
+fn attached(listeners: Vec<std::net::TcpListener>) -> Result<Vec<TcpListener>, Stop> {
+    let all = listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>();
+    all.map_err(|e| Stop::failed(format_args!("cannot listen: {e}")))
 }
 
 /// Serves until a signal comes, or one connection was served.
-pub(super) async fn run(args: ServeArgs, screen: Screen) -> Result<Exit, Stop> {
-    let root = open_existing(&args.dir)?;
+pub(super) async fn run(prepared: Prepared, screen: Screen) -> Result<Exit, Stop> {
+    let Prepared { args, root, listeners, watchers, door } = prepared;
     let deaf = |e: io::Error| Stop::failed(format_args!("cannot hear signals: {e}"));
     let mut signals = Signals::new().map_err(deaf)?;
     signals.hear_hangup().map_err(deaf)?;
-    let listeners = listeners(&args).await?;
-    let door = door(&args, &listeners)?;
+    let listeners = attached(listeners)?;
     for listener in &listeners {
         let address = listener.local_addr().map_err(|e| Stop::failed(format_args!("cannot listen: {e}")))?;
         announce(&screen, args.dialect, address);
     }
     door.announce(&screen);
     let metrics = Arc::new(Metrics::default());
-    let _watched = watched(&args, &metrics, &screen).await?;
+    let _watched = watched(attached(watchers)?, &metrics, &screen)?;
     let shared = Arc::new(Shared {
+        crowd: Crowd::new(args.max_connections, args.per_address),
         args,
         root: Arc::clone(&root),
         screen: screen.clone(),
@@ -66,8 +118,7 @@ pub(super) async fn run(args: ServeArgs, screen: Screen) -> Result<Exit, Stop> {
         roots: Roots::default(),
         metrics,
     });
-    let mut server =
-        Server { shared, sessions: JoinSet::new(), busy: JoinSet::new(), worst: Exit::Completed, count: 0 };
+    let mut server = Server { shared, sessions: JoinSet::new(), worst: Exit::Completed, count: 0 };
     daemon::tell(Now::Ready);
     let stopped_by_signal = server.accept(&listeners, &mut signals).await;
     daemon::tell(Now::Stopping);
@@ -108,15 +159,12 @@ async fn listeners(args: &ServeArgs) -> Result<Vec<TcpListener>, Stop> {
 }
 
 /// The pages with the numbers, if they are asked for.
-async fn watched(args: &ServeArgs, metrics: &Arc<Metrics>, screen: &Screen) -> Result<Option<Watched>, Stop> {
-    let Some(endpoint) = &args.metrics else { return Ok(None) };
-    let (watched, addresses) = daemon::watch(endpoint, Arc::clone(metrics))
-        .await
-        .map_err(|e| Stop::failed(format_args!("cannot show numbers at {e}")))?;
-    for address in addresses {
+fn watched(listeners: Vec<TcpListener>, metrics: &Arc<Metrics>, screen: &Screen) -> Result<Option<Watched>, Stop> {
+    for listener in &listeners {
+        let address = listener.local_addr().map_err(|e| Stop::failed(format_args!("cannot show numbers: {e}")))?;
         screen.fact(None, &Fact::Note { text: format!("numbers at http://{address}/metrics") });
     }
-    Ok(Some(watched))
+    Ok((!listeners.is_empty()).then(|| daemon::watch(listeners, Arc::clone(metrics))))
 }
 
 /// Whom to let in at these addresses.
@@ -145,8 +193,6 @@ fn announce(screen: &Screen, dialect: ServeDialect, address: SocketAddr) {
 struct Server {
     shared: Arc<Shared>,
     sessions: JoinSet<Exit>,
-    /// Connections beyond the limit, while they are told so.
-    busy: JoinSet<()>,
     worst: Exit,
     count: u64,
 }
@@ -161,7 +207,6 @@ impl Server {
                     Asked::Reload => self.reload(),
                 },
                 Some(done) = self.sessions.join_next() => self.over(done),
-                Some(_) = self.busy.join_next() => {}
                 accepted = accept(listeners) => match accepted {
                     Ok((stream, peer)) => {
                         self.start(stream, peer);
@@ -193,16 +238,13 @@ impl Server {
 
     fn start(&mut self, stream: TcpStream, peer: SocketAddr) {
         let shared = Arc::clone(&self.shared);
-        if self.sessions.len() >= shared.args.max_connections {
-            tracing::warn!(%peer, "busy");
+        let Some(place) = shared.crowd.arrive(peer.ip(), Instant::now()) else {
+            tracing::warn!(%peer, "comes too often");
             shared.metrics.trouble(Trouble::Busy);
-            if self.busy.len() < BUSY_ANSWERS {
-                self.busy.spawn(session::refuse_busy(stream, peer, shared));
-            }
             return;
-        }
+        };
         self.count += 1;
-        self.sessions.spawn(session::run(stream, peer, shared, self.count));
+        self.sessions.spawn(session::run(stream, peer, shared, self.count, place));
     }
 
     fn over(&mut self, done: Result<Exit, JoinError>) {

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::{timeout, timeout_at};
 
 use super::Shared;
+use super::crowd::Place;
 use crate::args::ServeDialect;
 use crate::carry;
 use crate::commands::client::{self, Stream};
@@ -27,49 +28,72 @@ use crate::render::{Fact, Tally, Watch, sentence};
 use crate::trust::{Bounded, Fingerprint, Ledger, Rights};
 
 /// Serves one connection to its end.
-pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, number: u64) -> Exit {
+pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, number: u64, place: Place) -> Exit {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
     let begun = Instant::now();
     let _open = shared.metrics.opened();
     shared.screen.fact(Some(number), &Fact::Connected { peer: peer.to_string() });
-    let mut who = Who { peer, number, begun, key: None, rights: Ok(Rights::all()) };
+    let who = Who { peer, number, begun, key: None, rights: Ok(Rights::all()) };
+    tokio::select! {
+        exit = meet(stream, &shared, who.clone(), &place) => exit,
+        // As if the connection had been cut: what has come is kept, and the client may come again.
+        () = place.gives_way() => turned_away(&shared, &who, Trouble::Busy, "gave way to another client"),
+    }
+}
+
+/// From the first byte to the last.
+async fn meet(stream: TcpStream, shared: &Arc<Shared>, mut who: Who, place: &Place) -> Exit {
+    let peer = who.peer;
     let lab = matches!(shared.args.dialect, ServeDialect::Pipe | ServeDialect::Addfile);
     let visitor = match shared.door.enter(stream, peer, lab, shared.args.timeout).await {
         Ok(visitor) => visitor,
-        Err(why) => return turned_away(&shared, &who, Trouble::Handshake, &why),
+        Err(why) => return turned_away(shared, &who, Trouble::Handshake, &why),
     };
     who.key = visitor.key;
     who.rights = shared.door.admit(&visitor);
     let pace = shared.args.rate.as_ref().map(Meter::pace);
-    let mut stream = Deadline::fitted(visitor.conn, shared.args.timeout).paced(pace);
+    let own = who.rights.as_ref().ok().and_then(|rights| shared.door.meter(who.key, rights));
+    let stream = Deadline::fitted(visitor.conn, shared.args.timeout).counted(Arc::clone(&place.moved));
+    let mut stream = stream.paced(pace).paced(own.as_ref().map(Meter::pace));
+    // A lab's client has no words for it, and sees the end of the stream.
+    let sits = || place.sit(None, tokio::time::Instant::now());
     match shared.args.dialect {
         // Inside TLS only ft/1 is spoken: both sides have said so in the handshake.
-        _ if who.key.is_some() => ft1(stream, &[], &shared, &who).await,
-        ServeDialect::Ft1 => ft1(stream, &[], &shared, &who).await,
-        ServeDialect::Pipe => lab::serve_pipe(stream, Vec::new(), &shared.lab(), &who).await,
-        ServeDialect::Addfile => lab::serve_addfile(stream, Vec::new(), &shared.lab(), &who).await,
+        _ if who.key.is_some() => ft1(stream, &[], shared, &who, place).await,
+        ServeDialect::Ft1 => ft1(stream, &[], shared, &who, place).await,
+        ServeDialect::Pipe | ServeDialect::Addfile => match (sits(), shared.args.dialect) {
+            (Err(busy), _) => turned_away(shared, &who, Trouble::Busy, &busy),
+            (Ok(()), ServeDialect::Pipe) => lab::serve_pipe(stream, Vec::new(), &shared.lab(), &who).await,
+            (Ok(()), _) => lab::serve_addfile(stream, Vec::new(), &shared.lab(), &who).await,
+        },
         ServeDialect::Auto => {
             let mut head = Vec::with_capacity(HEAD_MAX);
             match sniff(&mut stream, &mut head).await {
                 // A lab's program has no words for it, and sees the end of the stream.
                 Detected::Pipe | Detected::Addfile if who.rights.is_err() => turned_away(
-                    &shared,
+                    shared,
                     &who,
                     Trouble::Forbidden,
                     "a lab's program on another machine: --insecure would let it in",
                 ),
-                Detected::Pipe => lab::serve_pipe(stream, head, &shared.lab(), &who).await,
-                Detected::Addfile => lab::serve_addfile(stream, head, &shared.lab(), &who).await,
+                detected @ (Detected::Pipe | Detected::Addfile) => match sits() {
+                    Err(busy) => turned_away(shared, &who, Trouble::Busy, &busy),
+                    Ok(()) if detected == Detected::Pipe => lab::serve_pipe(stream, head, &shared.lab(), &who).await,
+                    Ok(()) => lab::serve_addfile(stream, head, &shared.lab(), &who).await,
+                },
                 // What is none of ours gets the answer of ft/1, which names what it looks like.
-                Detected::Ft1 | Detected::NeedMore | Detected::Foreign(_) => ft1(stream, &head, &shared, &who).await,
+                Detected::Ft1 | Detected::NeedMore | Detected::Foreign(_) => {
+                    ft1(stream, &head, shared, &who, place).await
+                }
             }
         }
     }
 }
 
 /// Whom a session serves.
+#[derive(Clone)]
 pub(in crate::commands) struct Who {
     /// The client's address.
     pub(in crate::commands) peer: SocketAddr,
@@ -144,7 +168,7 @@ async fn sniff(stream: &mut Stream, head: &mut Vec<u8>) -> Detected {
 }
 
 /// An ft/1 session.
-async fn ft1(stream: Stream, head: &[u8], shared: &Shared, who: &Who) -> Exit {
+async fn ft1(stream: Stream, head: &[u8], shared: &Shared, who: &Who, place: &Place) -> Exit {
     let compress = client::compress(shared.args.compress, &stream);
     let carried = carry::carries(&stream, shared.args.copy);
     let walk = WalkOptions { carried, compress, ..WalkOptions::default() };
@@ -155,11 +179,15 @@ async fn ft1(stream: Stream, head: &[u8], shared: &Shared, who: &Who) -> Exit {
     };
     let intent = accepted.intent();
     tracing::info!(peer = %who.peer, agent = %escape(accepted.agent().as_bytes()), ?intent, "session");
-    if let Err(refusal) = allowed(shared, who, intent) {
+    let busy = |text| (FileError::new(Code::Busy, Retry::Later, text), Trouble::Busy);
+    let may = allowed(shared, who, intent)
+        .map_err(|refusal| (refusal, Trouble::Forbidden))
+        .and_then(|()| place.sit(who.key, tokio::time::Instant::now()).map_err(busy));
+    if let Err((refusal, trouble)) = may {
         let text = refusal.to_string();
         // Telling it is bounded as a whole: the client may be slow to hear it.
         let _ = timeout(BUSY_TIMEOUT, accepted.refuse(refusal)).await;
-        return turned_away(shared, who, Trouble::Forbidden, &text);
+        return turned_away(shared, who, trouble, &text);
     }
     transfer(accepted, walk, shared, who).await
 }
@@ -188,13 +216,13 @@ fn allowed(shared: &Shared, who: &Who, intent: Intent) -> Result<(), FileError> 
 }
 
 /// Where a client's files are, and on what terms.
-struct Place {
+struct Home {
     root: Arc<Root>,
     policy: Policy,
     ledger: Option<Arc<Ledger>>,
 }
 
-async fn place(shared: &Shared, who: &Who) -> Result<Place, FileError> {
+async fn home(shared: &Shared, who: &Who) -> Result<Home, FileError> {
     let rights = who.rights.as_ref().map_err(Clone::clone)?;
     let failed = |e: std::io::Error| {
         tracing::warn!(peer = %who.peer, error = %e, "no place for this key");
@@ -210,7 +238,7 @@ async fn place(shared: &Shared, who: &Who) -> Result<Place, FileError> {
         policy.overwrite = Overwrite::KeepBoth;
     }
     let ledger = shared.door.ledger(who.key, rights, root.path()).await.map_err(failed)?;
-    Ok(Place { root, policy, ledger })
+    Ok(Home { root, policy, ledger })
 }
 
 async fn transfer(accepted: Accepted<carry::Carried>, walk: WalkOptions, shared: &Shared, who: &Who) -> Exit {
@@ -225,8 +253,8 @@ async fn transfer(accepted: Accepted<carry::Carried>, walk: WalkOptions, shared:
     };
     let pulse = client::pulse(shared.args.timeout);
     let intent = accepted.intent();
-    let place = match place(shared, who).await {
-        Ok(place) => place,
+    let home = match home(shared, who).await {
+        Ok(home) => home,
         Err(refusal) => {
             let text = refusal.to_string();
             let _ = timeout(BUSY_TIMEOUT, accepted.refuse(refusal)).await;
@@ -239,11 +267,11 @@ async fn transfer(accepted: Accepted<carry::Carried>, walk: WalkOptions, shared:
     };
     let report = match intent {
         Intent::Push => {
-            let storage = Bounded::new(place.root.storage(place.policy), place.ledger);
+            let storage = Bounded::new(home.root.storage(home.policy), home.ledger);
             accepted.receive(storage, &options, pulse, |event| watch.event(event)).await
         }
         Intent::Pull | Intent::List => {
-            let source = place.root.source(walk);
+            let source = home.root.source(walk);
             accepted.send(source, &options, pulse, |event| watch.event(event)).await
         }
     };
@@ -269,21 +297,4 @@ async fn transfer(accepted: Accepted<carry::Carried>, walk: WalkOptions, shared:
     }
     shared.screen.line(&line);
     client::exit_for(&report.end.map_err(|e: SessionError| e.to_string()), counts)
-}
-
-/// Tells an ft/1 client that there is no room for it. A lab client has no word for that and sees the end of the stream.
-pub(super) async fn refuse_busy(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
-    match shared.args.dialect {
-        ServeDialect::Pipe | ServeDialect::Addfile => return,
-        ServeDialect::Auto | ServeDialect::Ft1 => {}
-    }
-    let _ = timeout(BUSY_TIMEOUT, async {
-        let Ok(visitor) = shared.door.enter(stream, peer, false, BUSY_TIMEOUT).await else { return };
-        let stream = Deadline::new(visitor.conn, BUSY_TIMEOUT);
-        if let Ok(accepted) = session::accept(stream, &[]).await {
-            let text = format!("{} sessions are open", shared.args.max_connections);
-            accepted.refuse(FileError::new(Code::Busy, Retry::Later, text)).await;
-        }
-    })
-    .await;
 }
