@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use crate::calls::Call;
 use crate::ground::{Ground, Size, leftovers};
 use crate::support::events;
-use crate::tracer::{Act, Plan, Record};
+use crate::tracer::{Act, Plan, Record, Traced};
 use crate::transfer::{Side, Verb, Way, client, stop, stored, summary, transfer};
 
 const ACTS: [Act; 8] = [
@@ -51,29 +51,28 @@ fn run(ground: &Ground, way: Way, plan: Plan) -> Run {
         wrong.extend(said(ground, there, client));
     }
     let code = outcome.client.as_ref().and_then(|client| client.code);
-    // The same server goes on: a fault is not the end of it. Only if it could not begin, another one does.
+    // The same server goes on: a fault is not the end of it. If it has not met its call yet, it does so on its way out.
     let (mut faulty, mut running) = match outcome.server {
         Ok(running) => (None, Some(running)),
         Err(record) => {
-            if record.code == Some(0) || record.err.is_empty() {
-                wrong.push(format!("HONEST: a server that did not begin ended with {:?} {:?}", record.code, record.err));
-            }
+            wrong.extend(never_began(&record));
             (Some(record), None)
         }
     };
-    if running.is_none() {
+    if let Some((server, address)) = running.take_if(|(server, _)| way.side == Side::Server && !server.has_met()) {
+        drop(address);
+        faulty = Some(ended(server, &mut wrong));
+    }
+    if let Some((_, address)) = &running {
+        wrong.extend(done(&client(way, ground, &place, address, None)));
+    } else {
         let again = transfer(way, ground, &place, None);
         running = again.server.ok();
         wrong.extend(again.client.map_or(vec!["LIVE: no second server".to_owned()], |client| done(&client)));
-    } else if let Some((_, address)) = &running {
-        wrong.extend(done(&client(way, ground, &place, address, None)));
     }
     wrong.extend(ground.lost(there, &ground.all_names()).iter().map(|lost| format!("after the retry: {lost}")));
     if let Some((server, _)) = running {
-        let record = stop(server);
-        if record.code != Some(0) || record.hung {
-            wrong.push(format!("LIVE: the server ended with {:?} {:?}", record.code, record.err));
-        }
+        let record = ended(server, &mut wrong);
         faulty.get_or_insert(record);
     }
     let traced = if way.side == Side::Server { faulty } else { outcome.client };
@@ -83,6 +82,23 @@ fn run(ground: &Ground, way: Way, plan: Plan) -> Run {
     }
     wrong.extend(swept(ground, way, there, &place));
     Run { way, plan, hit, code, wrong }
+}
+
+/// Stops a server, which must obey.
+fn ended(server: Traced, wrong: &mut Vec<String>) -> Record {
+    let record = stop(server);
+    if record.code != Some(0) || record.hung {
+        wrong.push(format!("LIVE: the server ended with {:?} {:?}", record.code, record.err));
+    }
+    record
+}
+
+/// A server that cannot begin says so.
+fn never_began(record: &Record) -> Vec<String> {
+    let silent = record.err.is_empty() && events(&record.out, "error").is_empty();
+    let wrong = record.code != Some(1) || silent || record.hung;
+    let shown = || format!("HONEST: a server that did not begin ended with {:?} {:?}", record.code, record.err);
+    if wrong { vec![shown()] } else { Vec::new() }
 }
 
 /// Whether what a client said, and how it ended, is true of the place.
@@ -180,6 +196,7 @@ fn calls(ground: &Ground, way: Way) -> Vec<Call> {
     assert_eq!((done(&client), said(ground, &place.folder, &client)), (vec![], vec![]), "without a fault");
     let (server, _) = outcome.server.ok().expect("a server");
     let server = stop(server);
+    assert_eq!(server.code, Some(0), "without a fault");
     assert_eq!(leftovers(&place.folder), Vec::<String>::new(), "without a fault");
     if way.side == Side::Server { server.calls } else { client.calls }
 }
@@ -294,4 +311,23 @@ fn any_file_system_call_fails_in_any_way_and_nothing_is_torn_or_claimed_and_the_
     assert!(hit * 10 >= runs.len() * 8, "only {hit} of {} runs met their call", runs.len());
     let receivers: BTreeSet<&PathBuf> = runs.iter().filter_map(|run| run.hit.as_ref()).map(|call| &call.path).collect();
     assert!(receivers.len() > 20, "{receivers:?}");
+}
+
+#[test]
+fn folder_that_the_sender_cannot_read_is_told_and_the_exit_code_says_that_something_is_missing() {
+    let ground = Ground::new(Size::Full);
+    let way = Way { verb: Verb::Put, side: Side::Client, durable: false };
+    let calls = calls(&ground, way);
+    for call in ["openat2", "getdents", "fstatat"] {
+        let about_nested = |c: &Call| c.name == call && c.path.ends_with("tree/nested");
+        let nth = calls.iter().position(about_nested).expect("it reads that folder") + 1;
+        let place = ground.place();
+        let outcome = transfer(way, &ground, &place, Some(Plan { nth, act: Act::Fails(Errno::EIO) }));
+        let client = outcome.client.expect("a server");
+        assert_eq!(client.code, Some(4), "{call}: {:#?}", client.out);
+        let failed = events(&client.out, "failed");
+        assert_eq!(failed.len(), 1, "{call}: {:#?}", client.out);
+        assert_eq!((failed[0]["path"].as_str(), failed[0]["code"].as_str()), (Some("tree/nested"), Some("io")));
+        assert_eq!(ground.torn(&place.folder), Vec::<String>::new());
+    }
 }

@@ -8,6 +8,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -69,6 +71,7 @@ pub(crate) struct Traced {
     lines: Receiver<(bool, String)>,
     out: Vec<String>,
     err: Vec<String>,
+    met: Arc<AtomicBool>,
     thread: Option<JoinHandle<(Option<i32>, Vec<Call>, Option<usize>)>>,
 }
 
@@ -88,6 +91,8 @@ impl Traced {
         shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let (tell, lines) = channel();
         let (born, pid) = channel();
+        let met = Arc::new(AtomicBool::new(false));
+        let meets = Arc::clone(&met);
         let thread = std::thread::spawn(move || {
             let mut child = shell.spawn().expect("a shell");
             let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process number"));
@@ -102,10 +107,10 @@ impl Traced {
             child.stdin.take().expect("piped").write_all(b"go\n").expect("it reads");
             born.send(pid).expect("somebody waits");
             // The tracer reaps it itself: `child` must never wait for it.
-            Trace { pid, grounds, plan, ..Trace::new(pid) }.run()
+            Trace { pid, grounds, plan, meets, ..Trace::new(pid) }.run()
         });
         let pid = pid.recv().expect("it was started");
-        Self { pid, lines, out: Vec::new(), err: Vec::new(), thread: Some(thread) }
+        Self { pid, lines, out: Vec::new(), err: Vec::new(), met, thread: Some(thread) }
     }
 
     /// The next line of standard output that satisfies; `None` if it ends, or says nothing in time, before.
@@ -118,6 +123,11 @@ impl Traced {
             }
         }
         None
+    }
+
+    /// Whether the chosen call has been made by now.
+    pub(crate) fn has_met(&self) -> bool {
+        self.met.load(Ordering::SeqCst)
     }
 
     /// Sends a signal, if it still runs.
@@ -194,12 +204,14 @@ struct Trace {
     /// Calls so far to which the act applies.
     candidates: usize,
     hit: Option<usize>,
+    meets: Arc<AtomicBool>,
 }
 
 impl Trace {
     fn new(pid: Pid) -> Self {
         let (inside, calls) = (BTreeMap::new(), Vec::new());
-        Self { pid, grounds: Vec::new(), plan: None, begun: false, inside, calls, candidates: 0, hit: None }
+        let meets = Arc::default();
+        Self { pid, grounds: Vec::new(), plan: None, begun: false, inside, calls, candidates: 0, hit: None, meets }
     }
 
     fn run(mut self) -> (Option<i32>, Vec<Call>, Option<usize>) {
@@ -257,6 +269,7 @@ impl Trace {
             self.candidates += 1;
             if self.candidates == plan.nth {
                 (act, self.hit) = (Some(plan.act), Some(self.calls.len()));
+                self.meets.store(true, Ordering::SeqCst);
             }
         }
         match act {
