@@ -7,6 +7,8 @@ mod calls;
 mod every_call;
 #[path = "faults/ground.rs"]
 mod ground;
+#[path = "faults/killed.rs"]
+mod killed;
 mod support;
 #[path = "faults/tracer.rs"]
 mod tracer;

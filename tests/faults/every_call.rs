@@ -1,7 +1,7 @@
 //! Every file-system call of a transfer fails, one in each run, in every way, on either side.
 //!
-//! By default a sample, chosen by what the calls are and not by chance: each kind of call on each kind of file meets each
-//! fault at least once in eight runs. `FT_FAULTS_FULL=1` makes every k-th call fail in every way.
+//! By default a sample, chosen by what the calls are and not by chance: of each way of a transfer every fourth kind of
+//! call, each with one fault. `FT_FAULTS_FULL=1` makes every k-th call fail in every way.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,19 +11,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use nix::errno::Errno;
 
 use crate::calls::Call;
-use crate::ground::{Ground, Size, leftovers};
+use crate::ground::{Ground, Place, Size, leftovers};
 use crate::support::events;
 use crate::tracer::{Act, Plan, Record, Traced};
 use crate::transfer::{Side, Verb, Way, client, stop, stored, summary, transfer};
 
-const ACTS: [Act; 8] = [
+/// `EINTR` only without effect: the system says it of calls that did nothing.
+const ACTS: [Act; 7] = [
     Act::Fails(Errno::ENOSPC),
     Act::Fails(Errno::EDQUOT),
     Act::Fails(Errno::EIO),
     Act::Fails(Errno::EINTR),
     Act::Fails(Errno::EMFILE),
     Act::FailsAfter(Errno::EIO),
-    Act::FailsAfter(Errno::EINTR),
     Act::Short,
 ];
 
@@ -85,7 +85,7 @@ fn run(ground: &Ground, way: Way, plan: Plan) -> Run {
 }
 
 /// Stops a server, which must obey.
-fn ended(server: Traced, wrong: &mut Vec<String>) -> Record {
+pub(crate) fn ended(server: Traced, wrong: &mut Vec<String>) -> Record {
     let record = stop(server);
     if record.code != Some(0) || record.hung {
         wrong.push(format!("LIVE: the server ended with {:?} {:?}", record.code, record.err));
@@ -94,7 +94,7 @@ fn ended(server: Traced, wrong: &mut Vec<String>) -> Record {
 }
 
 /// A server that cannot begin says so.
-fn never_began(record: &Record) -> Vec<String> {
+pub(crate) fn never_began(record: &Record) -> Vec<String> {
     let silent = record.err.is_empty() && events(&record.out, "error").is_empty();
     let wrong = record.code != Some(1) || silent || record.hung;
     let shown = || format!("HONEST: a server that did not begin ended with {:?} {:?}", record.code, record.err);
@@ -102,7 +102,7 @@ fn never_began(record: &Record) -> Vec<String> {
 }
 
 /// Whether what a client said, and how it ended, is true of the place.
-fn said(ground: &Ground, there: &Path, client: &Record) -> Vec<String> {
+pub(crate) fn said(ground: &Ground, there: &Path, client: &Record) -> Vec<String> {
     let mut wrong = Vec::new();
     if client.hung {
         wrong.push("LIVE: the client did not end".to_owned());
@@ -130,7 +130,7 @@ fn said(ground: &Ground, there: &Path, client: &Record) -> Vec<String> {
 }
 
 /// Whether a transfer without a fault completed.
-fn done(client: &Record) -> Vec<String> {
+pub(crate) fn done(client: &Record) -> Vec<String> {
     if client.code == Some(0) && !client.hung {
         return Vec::new();
     }
@@ -140,7 +140,7 @@ fn done(client: &Record) -> Vec<String> {
 /// A sync that failed is final: its file is not told to be durable, and it is not tried again.
 fn synced(way: Way, plan: Plan, receiver: &Record, hit: &Call, code: Option<i32>) -> Vec<String> {
     let sync = matches!(hit.name, "fsync" | "fdatasync" | "syncfs");
-    let interrupted = matches!(plan.act, Act::Fails(Errno::EINTR) | Act::FailsAfter(Errno::EINTR));
+    let interrupted = matches!(plan.act, Act::Fails(Errno::EINTR));
     if !sync || interrupted || !way.durable {
         return Vec::new();
     }
@@ -158,7 +158,7 @@ fn synced(way: Way, plan: Plan, receiver: &Record, hit: &Call, code: Option<i32>
 }
 
 /// Nothing is left over, or the next transfer sweeps it.
-fn swept(ground: &Ground, way: Way, there: &Path, place: &crate::ground::Place) -> Vec<String> {
+pub(crate) fn swept(ground: &Ground, way: Way, there: &Path, place: &Place) -> Vec<String> {
     if leftovers(there).is_empty() {
         return Vec::new();
     }
@@ -189,7 +189,7 @@ fn kind(call: &Call) -> (&'static str, String) {
 }
 
 /// Calls of a transfer without a fault, by their number.
-fn calls(ground: &Ground, way: Way) -> Vec<Call> {
+pub(crate) fn calls(ground: &Ground, way: Way) -> Vec<Call> {
     let place = ground.place();
     let outcome = transfer(way, ground, &place, None);
     let client = outcome.client.expect("a server");
@@ -201,7 +201,10 @@ fn calls(ground: &Ground, way: Way) -> Vec<Call> {
     if way.side == Side::Server { server.calls } else { client.calls }
 }
 
-/// One of each kind of call meets one fault: another one in each way, another one for each kind.
+/// Of the kinds of call, one in so many is in the sample of one way; other ones in the next way.
+const SAMPLED: usize = 4;
+
+/// One of a kind of call meets one fault: another one in each way, another one for each kind.
 fn sample(calls: &[Call], way: usize) -> Vec<Plan> {
     let mut seen = BTreeSet::new();
     let mut plans = Vec::new();
@@ -209,7 +212,10 @@ fn sample(calls: &[Call], way: usize) -> Vec<Plan> {
         if !seen.insert(kind(call)) {
             continue;
         }
-        let mut act = ACTS[(seen.len() + way * 3) % ACTS.len()];
+        if !(seen.len() + way / 2).is_multiple_of(SAMPLED) {
+            continue;
+        }
+        let mut act = ACTS[(seen.len() / SAMPLED + way * 3) % ACTS.len()];
         if act == Act::Short && call.moves < 2 {
             act = Act::Fails(Errno::EIO);
         }
@@ -221,6 +227,20 @@ fn sample(calls: &[Call], way: usize) -> Vec<Plan> {
 
 fn full() -> bool {
     std::env::var_os("FT_FAULTS_FULL").is_some_and(|value| value != "0")
+}
+
+/// Does all of it, in two threads.
+pub(crate) fn two_at_a_time(jobs: &[Box<dyn Fn() + Send + Sync + '_>]) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    job();
+                }
+            });
+        }
+    });
 }
 
 /// Runs all plans of all ways, two at a time.
@@ -258,16 +278,7 @@ fn campaign(ground: &Ground) -> Vec<Run> {
         }
         jobs
     };
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    job();
-                }
-            });
-        }
-    });
+    two_at_a_time(&jobs);
     drop(jobs);
     runs.into_inner().expect("no panic")
 }
