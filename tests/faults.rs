@@ -3,10 +3,14 @@
 
 #[path = "faults/calls.rs"]
 mod calls;
+#[path = "faults/clocks.rs"]
+mod clocks;
 #[path = "faults/every_call.rs"]
 mod every_call;
 #[path = "faults/ground.rs"]
 mod ground;
+#[path = "faults/images.rs"]
+mod images;
 #[path = "faults/killed.rs"]
 mod killed;
 mod support;
@@ -14,3 +18,5 @@ mod support;
 mod tracer;
 #[path = "faults/transfer.rs"]
 mod transfer;
+#[path = "faults/writers.rs"]
+mod writers;

@@ -12,7 +12,7 @@ use crate::every_call::{done, ended, swept, two_at_a_time};
 use crate::ground::{Ground, Place, Size, leftovers};
 use crate::support::{Random, Running, Server, event};
 use crate::tracer::{Act, Plan};
-use crate::transfer::{Side, Way, client, stop, transfer};
+use crate::transfer::{Side, Way, stop, transfer};
 
 /// One killed transfer and its retry.
 pub(crate) struct Kill {
@@ -50,35 +50,27 @@ pub(crate) fn again(ground: &Ground, way: Way, place: &Place, wrong: &mut Vec<St
 fn at_call(ground: &Ground, way: Way, plan: Plan) -> Kill {
     let place = ground.place();
     let outcome = transfer(way, ground, &place, Some(plan));
-    let mut wrong = Vec::new();
     let mut lines = outcome.client.as_ref().map(|client| client.out.clone()).unwrap_or_default();
     let server = match outcome.server {
-        Ok((server, address)) => {
-            // A client is killed while the server goes on: it is there for the next one.
-            if way.side == Side::Client && outcome.client.as_ref().is_some_and(|client| client.code.is_none()) {
-                wrong.extend(done(&client(way, ground, &place, &address, None)));
-            }
-            stop(server)
-        }
+        Ok((server, _)) => stop(server),
         Err(record) => record,
     };
     lines.extend(server.out.iter().cloned());
     let record = if way.side == Side::Server { Some(&server) } else { outcome.client.as_ref() };
     let hit = record.and_then(|record| record.hit.map(|hit| record.calls[hit].name.to_owned()));
     let bit = record.is_some_and(|record| record.code.is_none());
-    after(ground, way, &place, (hit, bit), &lines, wrong)
+    after(ground, way, &place, (hit, bit), &lines)
 }
 
 /// What holds after a kill, and after the retry.
-fn after(
+pub(crate) fn after(
     ground: &Ground,
     way: Way,
     place: &Place,
     (at, bit): (Option<String>, bool),
     lines: &[String],
-    mut wrong: Vec<String>,
 ) -> Kill {
-    wrong.extend(ground.torn(&place.folder));
+    let mut wrong = ground.torn(&place.folder);
     let told = claims(lines);
     wrong.extend(ground.lost(&place.folder, &told));
     let left = !leftovers(&place.folder).is_empty();
@@ -176,7 +168,10 @@ fn either_side_killed_at_any_call_leaves_nothing_torn_nothing_lost_and_nothing_t
         .collect();
     two_at_a_time(&jobs);
     drop(jobs);
-    report(&format!("killed before and after calls, of which there are {}", points.len()), &kills.into_inner().expect("no panic"));
+    report(
+        &format!("killed before and after calls, of which there are {}", points.len()),
+        &kills.into_inner().expect("no panic"),
+    );
 }
 
 #[test]
@@ -199,7 +194,7 @@ fn either_side_killed_at_random_leaves_nothing_torn_nothing_lost_and_nothing_tha
             let one = move || {
                 let place = ground.place();
                 let (lines, bit) = kill_after(ground, way, &place, wait);
-                let kill = after(ground, way, &place, (None, bit), &lines, Vec::new());
+                let kill = after(ground, way, &place, (None, bit), &lines);
                 kills.lock().expect("no panic").push(kill);
             };
             Box::new(one) as Box<dyn Fn() + Send + Sync + '_>
