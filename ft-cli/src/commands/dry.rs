@@ -9,15 +9,15 @@ use ft_core::storage::{Source as _, SourceDone, SourceOp};
 use super::put;
 use crate::disk::DiskSource;
 use crate::exit::{Exit, Stop};
-use crate::render::{Fact, Screen, amount, files};
+use crate::render::{Fact, Screen, Tally, amount, files};
 
 /// Walks what `put` would send. No connection is made: what the server would say to it is not known.
 pub(super) async fn put(args: &put::Plan, screen: &Screen) -> Result<Exit, Stop> {
     if put::from_stdin(args) {
         return Err(Stop::usage("standard input cannot be shown without being read"));
     }
-    let mut source =
-        DiskSource::push(args.paths.clone(), args.target.path.clone(), put::walk(args, screen)?, |_| false);
+    let walk = put::walk(args, screen, &Tally::default())?;
+    let mut source = DiskSource::push(args.paths.clone(), args.target.path.clone(), walk, |_| false);
     let (mut count, mut bytes, mut exit) = (0, 0, Exit::Completed);
     loop {
         source.submit(SourceOp::Next { want: 0, max: WALK_BATCH }, None);

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ft_core::path::RelPath;
 use ft_core::session;
@@ -13,7 +14,7 @@ use super::interrupt::{INTERRUPTED, Interrupt};
 use super::lab;
 use crate::args::{ClientDialect, LabRequest, PutArgs, Transfer};
 use crate::carry;
-use crate::disk::{DiskSource, WalkOptions};
+use crate::disk::{DiskSource, Note, Notes, WalkOptions};
 use crate::exit::{Exit, Stop};
 use crate::net::{Endpoint, Target};
 use crate::render::{Fact, Screen, Tally, Watch};
@@ -103,20 +104,28 @@ pub(super) fn shown(path: &Path) -> String {
     ft_core::path::escape(path.as_os_str().as_encoded_bytes())
 }
 
-/// How local trees are walked.
-pub(super) fn walk(args: &Plan, screen: &Screen) -> Result<WalkOptions, Stop> {
-    let notes = Some(client::notes(screen));
+/// How local trees are walked. What cannot be looked at counts as a file that was not sent.
+pub(super) fn walk(args: &Plan, screen: &Screen, tally: &Tally) -> Result<WalkOptions, Stop> {
+    let (notes, screen, tally) = (client::notes(screen), screen.clone(), tally.clone());
+    let notes: Notes = Arc::new(move |note| match note {
+        Note::Unreadable(path, error) => {
+            if tally.unreadable(&path, &error) {
+                screen.fact(None, &Fact::Failed { stream: 0, path: path.to_string(), problem: (&error).into() });
+            }
+        }
+        other => notes(other),
+    });
     Ok(WalkOptions {
         links: client::links(args.transfer.links),
         filter: client::filter(&args.transfer)?,
-        notes,
+        notes: Some(notes),
         ..WalkOptions::default()
     })
 }
 
 /// Files and folders: several connections share the arguments, each retries on its own.
 async fn tree(args: &Plan, screen: &Screen, tally: &Tally, interrupt: &Interrupt) -> Result<Ended, Stop> {
-    let walk = walk(args, screen)?;
+    let walk = walk(args, screen, tally)?;
     let mut jobs = JoinSet::new();
     for (number, paths) in (1u64..).zip(client::deal(args.paths.clone(), args.transfer.jobs)) {
         let job = Job {

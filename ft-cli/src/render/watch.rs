@@ -82,6 +82,12 @@ impl Tally {
         self.lock().counts.failed += 1;
     }
 
+    /// A file or folder could not be looked at, so that it, or what is in it, was never offered. False if that is known.
+    pub fn unreadable(&self, path: &RelPath, error: &FileError) -> bool {
+        let error = FileError::new(error.code, Retry::Never, error.text.clone());
+        self.lock().failed(path, &error)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Sums> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,0 +1,264 @@
+//! Real file systems in images behind loop devices: killed there, cut off from power, and full.
+//!
+//! These need root, loop devices, `xfsprogs` and `btrfs-progs`, and a kernel with ext4, XFS and btrfs, so they are ignored
+//! unless asked for (`-- --ignored`); asked for, they fail where something is missing. `FT_CUTS=N` sets how often.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::every_call::{done, ended, said};
+use crate::ground::{Ground, Place, Size};
+use crate::killed::{Kill, after, kill_after, report, seed, whole};
+use crate::support::{Random, Running, Server, content, ft_cli};
+use crate::transfer::{Side, Verb, Way, transfer};
+
+const MIB: u64 = 1 << 20;
+
+fn cuts(default: usize) -> usize {
+    std::env::var("FT_CUTS").map_or(default, |text| text.parse().expect("FT_CUTS is a number"))
+}
+
+/// Runs a tool of the system, which must succeed.
+#[track_caller]
+fn tool(program: &str, args: &[&str]) {
+    let ran = Command::new(program).args(args).output();
+    let ran = ran.unwrap_or_else(|e| panic!("{program} does not start: {e}; is it installed?"));
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{program} {args:?} (root, loop devices and the file system are needed): {said}");
+}
+
+/// A mounted image in memory.
+struct Image {
+    folder: tempfile::TempDir,
+    system: &'static str,
+}
+
+impl Image {
+    fn new(system: &'static str, mib: u64) -> Self {
+        let folder = tempfile::tempdir_in(Ground::memory()).expect("a folder");
+        let image = Self { folder, system };
+        let file = std::fs::File::create(image.file()).expect("created");
+        file.set_len(mib * MIB).expect("made long");
+        std::fs::create_dir(image.mounted()).expect("made");
+        let path = image.file();
+        let path = path.to_str().expect("text");
+        match system {
+            "ext4" => tool("mkfs.ext4", &["-q", "-F", path]),
+            "xfs" => tool("mkfs.xfs", &["-q", "-f", path]),
+            _ => tool("mkfs.btrfs", &["-q", "-f", path]),
+        }
+        image.mount();
+        image
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("image")
+    }
+
+    fn mounted(&self) -> PathBuf {
+        self.folder.path().join("mounted")
+    }
+
+    fn mount(&self) {
+        let (from, to) = (self.file(), self.mounted());
+        let args = ["-t", self.system, "-o", "loop", from.to_str().expect("text"), to.to_str().expect("text")];
+        tool("mount", &args);
+    }
+
+    /// What is there now is on the disk.
+    fn sync(&self) {
+        tool("sync", &["-f", self.mounted().to_str().expect("text")]);
+    }
+
+    /// The file system goes down as it is, its journal unflushed, as when the power fails. Of btrfs, which this kernel may
+    /// not shut down, what is on the disk now is kept for later: nobody may be writing.
+    fn cut(&self) {
+        if self.system == "btrfs" {
+            let (from, to) = (self.file(), self.kept());
+            tool("cp", &["--sparse=always", from.to_str().expect("text"), to.to_str().expect("text")]);
+        } else {
+            tool("xfs_io", &["-x", "-c", "shutdown", self.mounted().to_str().expect("text")]);
+        }
+    }
+
+    fn kept(&self) -> PathBuf {
+        self.folder.path().join("kept")
+    }
+
+    /// The power is back: what was on the disk is read again.
+    fn mount_again(&self) {
+        tool("umount", &[self.mounted().to_str().expect("text")]);
+        if self.kept().exists() {
+            std::fs::rename(self.kept(), self.file()).expect("renamed");
+        }
+        self.mount();
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        // Not mounted, if making it failed.
+        let _ = Command::new("umount").arg(self.mounted()).output();
+    }
+}
+
+fn receives(way: Way) -> bool {
+    (way.verb == Verb::Put) == (way.side == Side::Server)
+}
+
+#[test]
+#[ignore = "needs root and loop devices"]
+fn either_side_killed_on_a_journaled_ext4_leaves_nothing_torn_and_nothing_lost() {
+    let ground = Ground::new(Size::Small);
+    let image = Image::new("ext4", 256);
+    let mut random = Random::new(seed());
+    let at = image.mounted();
+    let ways: Vec<_> = Way::all().into_iter().map(|way| (way, whole(&ground, way, Some(&at)))).collect();
+    let mut kills = Vec::new();
+    for n in 0..cuts(200) {
+        let (way, whole) = ways[n % ways.len()];
+        let place = ground.place_at(&at);
+        let (lines, bit) = kill_after(&ground, way, &place, whole.mul_f64(random.fraction()));
+        kills.push(after(&ground, way, &place, (None, bit), &lines));
+    }
+    report("killed at random moments on ext4", &kills);
+}
+
+/// One transfer during which the receiver's disk loses its power.
+fn cut_during(image: &Image, ground: &Ground, way: Way, wait: Duration) -> Kill {
+    let place = ground.place_at(&image.mounted());
+    image.sync();
+    let mut server = Server::run(&mut way.server(ground, &place, "127.0.0.1:0"));
+    let mut client = Running::start(&mut way.client(ground, &place, &server.address));
+    std::thread::sleep(wait);
+    let bit = client.runs();
+    if image.system != "btrfs" {
+        image.cut();
+        // What is still said now, on a disk that answers nothing, is held against it as well.
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    client.kill();
+    server.running.kill();
+    let lines = [client.finish().out, server.running.finish().out].concat();
+    if image.system == "btrfs" {
+        image.cut();
+    }
+    image.mount_again();
+    after(ground, way, &place, (None, bit), &lines)
+}
+
+#[test]
+#[ignore = "needs root and loop devices"]
+fn what_was_called_durable_is_there_after_the_power_fails_on_ext4_xfs_and_btrfs() {
+    let ground = Ground::new(Size::Small);
+    let mut all = Vec::new();
+    for system in ["ext4", "xfs", "btrfs"] {
+        let image = Image::new(system, 320);
+        let ways: Vec<_> = Way::all().into_iter().filter(|way| way.durable && receives(*way)).collect();
+        let times: Vec<_> = ways.iter().map(|way| whole(&ground, *way, Some(&image.mounted()))).collect();
+        let mut random = Random::new(seed());
+        let mut kills = Vec::new();
+        for n in 0..cuts(100) {
+            let at = n % ways.len();
+            kills.push(cut_during(&image, &ground, ways[at], times[at].mul_f64(1.2 * random.fraction())));
+        }
+        println!("{system}:");
+        let told = kills.iter().filter(|kill| kill.told > 0).count();
+        let bit = kills.iter().filter(|kill| kill.bit).count();
+        println!("  {} cuts, {bit} during the transfer, {told} after something was called durable", kills.len());
+        assert!(told * 10 >= kills.len(), "a cut that nothing precedes shows nothing about what was promised");
+        all.extend(kills);
+    }
+    report("power cut", &all);
+}
+
+/// Takes all room but so much.
+fn fill(image: &Image, left: u64) -> PathBuf {
+    let (at, path) = (image.mounted(), image.mounted().join("filler"));
+    let free = || rustix::fs::statvfs(&at).map(|st| st.f_bavail * st.f_frsize).expect("an answer");
+    let bytes = vec![1; 64 * 1024];
+    // What is delayed, or set aside for what may come, counts only when it is written, or given back.
+    for _ in 0..10 {
+        let mut file = std::fs::File::options().create(true).append(true).open(&path).expect("opened");
+        while free() > left && std::io::Write::write_all(&mut file, &bytes).is_ok() {}
+        drop(file);
+        let _full = Command::new("sync").arg("-f").arg(&at).output();
+    }
+    path
+}
+
+/// A tree goes to a disk that is as good as full, and again when it is not.
+fn onto_full(image: &Image, ground: &Ground, way: Way, left: u64) -> (Option<i32>, Vec<String>) {
+    let place: Place = ground.place_at(&image.mounted());
+    image.sync();
+    let filler = fill(image, left);
+    let outcome = transfer(way, ground, &place, None);
+    let mut wrong = ground.torn(&place.folder);
+    let client = outcome.client.expect("a server");
+    wrong.extend(said(ground, &place.folder, &client));
+    if let Ok((server, _)) = outcome.server {
+        ended(server, &mut wrong);
+    }
+    std::fs::remove_file(filler).expect("removed");
+    image.sync();
+    let again = transfer(way, ground, &place, None);
+    wrong.extend(done(&again.client.expect("a server")));
+    if let Ok((server, _)) = again.server {
+        ended(server, &mut wrong);
+    }
+    wrong.extend(ground.lost(&place.folder, &ground.all_names()));
+    (client.code, wrong)
+}
+
+#[test]
+#[ignore = "needs root and loop devices"]
+fn full_disk_is_told_nothing_is_torn_and_with_room_again_it_completes_on_ext4_xfs_and_btrfs() {
+    let ground = Ground::new(Size::Full);
+    for (system, mib) in [("ext4", 48), ("xfs", 320), ("btrfs", 160)] {
+        let image = Image::new(system, mib);
+        let mut refused = 0;
+        for way in Way::all().into_iter().filter(|way| receives(*way)) {
+            for left in [0, MIB / 2, MIB + MIB / 4, 2 * MIB, 3 * MIB] {
+                let (code, wrong) = onto_full(&image, &ground, way, left);
+                println!("{system}: {}, {} KiB left: exit code {code:?}", way.shown(), left / 1024);
+                assert_eq!(wrong, Vec::<String>::new(), "{system}: {way:?} {left}");
+                refused += usize::from(code == Some(4));
+            }
+        }
+        assert!(refused >= 4, "{system}: only {refused} of 20 found the disk full");
+    }
+}
+
+/// Of standard input nobody knows how long it becomes, so nothing is reserved: the disk fills up under way.
+#[test]
+#[ignore = "needs root and loop devices"]
+fn disk_that_fills_up_under_way_fails_the_file_and_keeps_the_old_one_on_ext4_xfs_and_btrfs() {
+    for (system, mib) in [("ext4", 48), ("xfs", 320), ("btrfs", 160)] {
+        let image = Image::new(system, mib);
+        let there = image.mounted().join("there");
+        std::fs::create_dir(&there).expect("made");
+        std::fs::write(there.join("piped"), "the old one").expect("written");
+        let source = image.folder.path().join("long");
+        std::fs::write(&source, content(16 << 20, 1)).expect("written");
+        let filler = fill(&image, 6 * MIB);
+        let server = Server::start(&there, ["--json"]);
+        let put = |code| {
+            let mut command = ft_cli(["put", "--json", "--retries", "0", "--name", "piped", "-"]);
+            command.arg(&server.address).stdin(std::fs::File::open(&source).expect("opened"));
+            let ran = command.output().expect("it runs");
+            let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+            assert_eq!(ran.status.code(), Some(code), "{system}: {said}");
+            said
+        };
+        let said = put(4);
+        assert!(said.contains(r#""code":"no-space""#), "{system}: {said}");
+        assert_eq!(std::fs::read(there.join("piped")).expect("there"), b"the old one", "{system}");
+        std::fs::remove_file(filler).expect("removed");
+        image.sync();
+        put(0);
+        assert!(std::fs::read(there.join("piped")).expect("there") == content(16 << 20, 1), "{system}");
+        server.stop().expect(0);
+        assert!(!there.join(".ft-staging").exists(), "{system}: nothing is left");
+    }
+}
