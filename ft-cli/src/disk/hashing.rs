@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn content_that_was_hashed_before_it_came_is_not_hashed_again() {
         const MIB: usize = 1024 * 1024;
-        let content: Vec<u8> = (0..3 * MIB).map(|i| (i / 1000) as u8).collect();
+        let content: Vec<u8> = (0..3 * MIB).map(|i| (i / 1000).to_le_bytes()[0]).collect();
         let (mut here, mut rest) = (TreeHasher::new(), content.clone());
         here.update(&content[..2 * MIB]);
         // What was hashed is not looked at any more, so it may as well be something else.
