@@ -13,6 +13,8 @@ mod ground;
 mod images;
 #[path = "faults/killed.rs"]
 mod killed;
+#[path = "faults/promises.rs"]
+mod promises;
 mod support;
 #[path = "faults/tracer.rs"]
 mod tracer;

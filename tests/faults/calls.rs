@@ -1,10 +1,10 @@
 //! Which calls are about files, and about which file: the calls of x86-64 Linux that this program and its libraries make.
 
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use nix::libc;
-
-use crate::tracer::Process;
+use nix::unistd::Pid;
 
 /// One call about a file or folder of the transfer.
 #[derive(Clone, Debug)]
@@ -109,4 +109,35 @@ pub(crate) fn subject(number: u64, args: [u64; 5], process: &Process) -> Option<
     // Pipes and sockets have no path.
     let path: PathBuf = places.iter().filter_map(look).find(|path| path.is_absolute())?;
     Some(Call { name, path, moves: count.map_or(0, |at| args[at]), result: None })
+}
+
+/// Where the arguments of a stopped program lead.
+pub(crate) struct Process(pub(crate) Pid);
+
+impl Process {
+    pub(crate) fn descriptor(&self, number: u64) -> Option<PathBuf> {
+        // Descriptors are `int`; the upper half of the register is anything.
+        let number = u32::try_from(number & 0xffff_ffff).ok()?.cast_signed();
+        let link = if number == libc::AT_FDCWD { "cwd".to_owned() } else { format!("fd/{number}") };
+        std::fs::read_link(format!("/proc/{}/{link}", self.0)).ok()
+    }
+
+    /// The text at an address of the program's memory.
+    pub(crate) fn text(&self, address: u64) -> Option<PathBuf> {
+        use std::os::unix::ffi::OsStringExt as _;
+        if address == 0 {
+            return None;
+        }
+        let memory = std::fs::File::open(format!("/proc/{}/mem", self.0)).ok()?;
+        let mut bytes = vec![0; 4096];
+        // Up to the end of the page first: what lies behind it may not be there.
+        let page = usize::try_from(4096 - address % 4096).ok()?;
+        let mut len = memory.read_at(&mut bytes[..page], address).ok()?;
+        if !bytes[..len].contains(&0) {
+            len += memory.read_at(&mut bytes[len..], address + len as u64).ok()?;
+        }
+        let end = bytes[..len].iter().position(|byte| *byte == 0)?;
+        bytes.truncate(end);
+        Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
+    }
 }

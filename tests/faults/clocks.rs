@@ -103,11 +103,11 @@ fn files_of_the_farthest_past_and_future_arrive_with_their_times_and_are_known_a
     let server = Server::start(there.path(), ["--json"]);
     let put = || run(ft_cli(["put", "--json"]).arg(here.path().join(".")).arg(&server.address)).expect(0);
     put();
-    for n in 0..times.len() {
+    for (n, secs) in times.iter().enumerate() {
         let time = |at: &Path| -> SystemTime {
             at.join(format!("f{n}")).metadata().expect("there").modified().expect("a time")
         };
-        assert_eq!(time(there.path()), time(here.path()), "{}", times[n]);
+        assert_eq!(time(there.path()), time(here.path()), "{secs}");
     }
     let again = crate::support::events(&put().out, "summary");
     assert_eq!(again[0]["same"].as_u64(), Some(times.len() as u64), "{again:?}");

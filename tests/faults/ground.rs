@@ -196,7 +196,7 @@ impl Ground {
     /// Which of these names are not there as they were sent, times and modes included.
     pub(crate) fn lost<'a>(&'a self, there: &Path, names: impl IntoIterator<Item = &'a PathBuf>) -> Vec<String> {
         let found = read(there);
-        let differs = |path: &&PathBuf| self.new.get(*path).is_none() || found.get(*path) != self.new.get(*path);
+        let differs = |path: &&PathBuf| !self.new.contains_key(*path) || found.get(*path) != self.new.get(*path);
         let told = |path: &PathBuf| {
             let is = found.get(path).map_or("absent".to_owned(), short);
             format!("HONEST: {} was said to be stored and is {is}", path.display())
@@ -215,7 +215,7 @@ fn short(entry: &Entry) -> String {
             let since = mtime.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
             format!("a file of {} bytes, {since} s, mode {mode:o}", bytes.len())
         }
-        other => format!("{other:?}"),
+        Entry::Folder | Entry::Link(_) => format!("{entry:?}"),
     }
 }
 

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::every_call::{done, ended, said};
 use crate::ground::{Ground, Place, Size};
 use crate::killed::{Kill, after, kill_after, report, seed, whole};
+use crate::promises::{done, ended, said};
 use crate::support::{Random, Running, Server, content, ft_cli};
 use crate::transfer::{Side, Verb, Way, transfer};
 

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::every_call::{done, ended, swept, two_at_a_time};
+use crate::every_call::two_at_a_time;
 use crate::ground::{Ground, Place, Size, leftovers};
+use crate::promises::{done, ended, swept};
 use crate::support::{Random, Running, Server, event};
 use crate::tracer::{Act, Plan};
 use crate::transfer::{Side, Way, stop, transfer};

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -21,7 +20,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::calls::{Call, subject};
+use crate::calls::{Call, Process, subject};
 
 /// What is done to the chosen call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,18 +64,23 @@ pub(crate) struct Record {
     pub(crate) hung: bool,
 }
 
+/// Exit code, calls, and which of them was meddled with.
+type Seen = (Option<i32>, Vec<Call>, Option<usize>);
+
 /// A traced program; it does not outlive the value.
+#[derive(Debug)]
 pub(crate) struct Traced {
     pid: Pid,
     lines: Receiver<(bool, String)>,
     out: Vec<String>,
     err: Vec<String>,
     met: Arc<AtomicBool>,
-    thread: Option<JoinHandle<(Option<i32>, Vec<Call>, Option<usize>)>>,
+    thread: Option<JoinHandle<Seen>>,
 }
 
 impl Traced {
     /// Starts `command`; calls count that are about something beneath one of `grounds`.
+    #[expect(clippy::zombie_processes, reason = "the tracer waits for it, by its number")]
     pub(crate) fn start(command: &Command, grounds: Vec<PathBuf>, plan: Option<Plan>) -> Self {
         // A shell that waits for a word: it can be seized before the program begins, without unsafe code between fork and exec.
         let mut shell = Command::new("sh");
@@ -214,7 +218,7 @@ impl Trace {
         Self { pid, grounds: Vec::new(), plan: None, begun: false, inside, calls, candidates: 0, hit: None, meets }
     }
 
-    fn run(mut self) -> (Option<i32>, Vec<Call>, Option<usize>) {
+    fn run(mut self) -> Seen {
         let mut code = None;
         // Only what this thread traces: other tests have children of their own.
         let flags = WaitPidFlag::__WALL | WaitPidFlag::from_bits_retain(libc::__WNOTHREAD);
@@ -320,36 +324,5 @@ impl Trace {
             Some(ground) => name(ground).join(path.strip_prefix(ground).unwrap_or(path)),
             None => path.to_owned(),
         }
-    }
-}
-
-/// Where the arguments of a stopped program lead.
-pub(crate) struct Process(Pid);
-
-impl Process {
-    pub(crate) fn descriptor(&self, number: u64) -> Option<PathBuf> {
-        // Descriptors are `int`; the upper half of the register is anything.
-        let number = u32::try_from(number & 0xffff_ffff).ok()?.cast_signed();
-        let link = if number == libc::AT_FDCWD { "cwd".to_owned() } else { format!("fd/{number}") };
-        std::fs::read_link(format!("/proc/{}/{link}", self.0)).ok()
-    }
-
-    /// The text at an address of the program's memory.
-    pub(crate) fn text(&self, address: u64) -> Option<PathBuf> {
-        use std::os::unix::ffi::OsStringExt as _;
-        if address == 0 {
-            return None;
-        }
-        let memory = std::fs::File::open(format!("/proc/{}/mem", self.0)).ok()?;
-        let mut bytes = vec![0; 4096];
-        // Up to the end of the page first: what lies behind it may not be there.
-        let page = usize::try_from(4096 - address % 4096).ok()?;
-        let mut len = memory.read_at(&mut bytes[..page], address).ok()?;
-        if !bytes[..len].contains(&0) {
-            len += memory.read_at(&mut bytes[len..], address + len as u64).ok()?;
-        }
-        let end = bytes[..len].iter().position(|byte| *byte == 0)?;
-        bytes.truncate(end);
-        Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
     }
 }

@@ -113,7 +113,7 @@ pub(super) fn walk(args: &Plan, screen: &Screen, tally: &Tally) -> Result<WalkOp
                 screen.fact(None, &Fact::Failed { stream: 0, path: path.to_string(), problem: (&error).into() });
             }
         }
-        other => notes(other),
+        other @ (Note::SkippedLink(..) | Note::SkippedSpecial(..) | Note::WouldLand(..)) => notes(other),
     });
     Ok(WalkOptions {
         links: client::links(args.transfer.links),
