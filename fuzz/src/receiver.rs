@@ -89,7 +89,10 @@ impl Play {
             8 => match u.arbitrary::<u8>()? % 4 {
                 0 => encode(&Frame::Goodbye, &mut input),
                 1 => encode(&Frame::Done(1, 0, None), &mut input),
-                2 => self.act(|machine, out| machine.on_pulse(out)),
+                2 => {
+                    let came = u.arbitrary()?;
+                    self.act(|machine, out| machine.on_pulse(came, out));
+                }
                 // A server's HELLO.
                 _ => frame(1, 0, 0, &[0; 18], &mut input),
             },

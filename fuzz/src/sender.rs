@@ -119,7 +119,7 @@ impl Play {
             _ => match u.arbitrary::<u8>()? % 4 {
                 0 => frame(1, 0, 0, &[&[0; 3][..], &[8; 6], &[0; 9]].concat(), &mut input),
                 1 => encode(&Frame::Goodbye, &mut input),
-                2 => self.act(None, |machine, out| machine.on_pulse(out)),
+                2 => self.act(None, |machine, out| machine.on_pulse(true, out)),
                 _ => self.end(&Err(SessionError::Truncated { offset: self.decoder.offset() })),
             },
         }
