@@ -1,7 +1,7 @@
 //! Every file-system call of a transfer fails, one in each run, in every way, on either side.
 //!
 //! By default a sample, chosen by what the calls are and not by chance: of each way of a transfer every fourth kind of
-//! call, each with one fault. `FT_FAULTS_FULL=1` makes every k-th call fail in every way.
+//! call and every sync, each with one fault. `FT_FAULTS_FULL=1` makes every k-th call fail in every way.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -110,7 +110,7 @@ pub(crate) fn calls(ground: &Ground, way: Way) -> Vec<Call> {
     if way.side == Side::Server { server.calls } else { client.calls }
 }
 
-/// Of the kinds of call, one in so many is in the sample of one way; other ones in the next way.
+/// Of the kinds of call, one in so many is in the sample of one way, other ones in the next way; and every sync.
 const SAMPLED: usize = 4;
 
 /// One of a kind of call meets one fault: another one in each way, another one for each kind.
@@ -121,10 +121,14 @@ fn sample(calls: &[Call], way: usize) -> Vec<Plan> {
         if !seen.insert(kind(call)) {
             continue;
         }
-        if !(seen.len() + way / 2).is_multiple_of(SAMPLED) {
+        let sync = matches!(call.name, "fsync" | "fdatasync" | "syncfs");
+        if !sync && !(seen.len() + way / 2).is_multiple_of(SAMPLED) {
             continue;
         }
         let mut act = ACTS[(seen.len() / SAMPLED + way * 3) % ACTS.len()];
+        if sync && act == Act::Fails(Errno::EINTR) {
+            act = Act::Fails(Errno::EIO);
+        }
         if act == Act::Short && call.moves < 2 {
             act = Act::Fails(Errno::EIO);
         }
@@ -250,4 +254,32 @@ fn folder_that_the_sender_cannot_read_is_told_and_the_exit_code_says_that_someth
         assert_eq!((failed[0]["path"].as_str(), failed[0]["code"].as_str()), (Some("tree/nested"), Some("io")));
         assert_eq!(ground.torn(&place.folder), Vec::<String>::new());
     }
+}
+
+#[test]
+fn file_of_which_any_sync_failed_is_never_called_durable() {
+    // Few enough files that each is synced by itself; the campaign has more.
+    let ground = Ground::new(Size::Small);
+    let mut runs = Vec::new();
+    for way in [(Verb::Put, Side::Server), (Verb::Get, Side::Client)] {
+        let way = Way { verb: way.0, side: way.1, durable: true };
+        let calls = calls(&ground, way);
+        let syncs = calls.iter().enumerate().filter(|(_, call)| matches!(call.name, "fsync" | "fdatasync" | "syncfs"));
+        let all: Vec<usize> = syncs.map(|(at, _)| at + 1).collect();
+        assert!(all.len() >= 5, "each file and each folder: {all:?}");
+        for nth in all {
+            runs.push(run(&ground, way, Plan { nth, act: Act::Fails(Errno::EIO) }));
+        }
+    }
+    let synced = |run: &&Run| run.hit.as_ref().is_some_and(|call| matches!(call.name, "fsync" | "syncfs"));
+    let hit: Vec<&Run> = runs.iter().filter(synced).collect();
+    assert!(hit.len() * 2 > runs.len(), "only {} of {} failed a sync", hit.len(), runs.len());
+    for run in &runs {
+        assert_eq!(run.wrong, Vec::<String>::new(), "{} {:?}", run.way.shown(), run.hit);
+    }
+    let staged = hit
+        .iter()
+        .filter_map(|run| run.hit.as_ref())
+        .filter(|call| call.path.to_string_lossy().contains(".ft-staging/"));
+    assert!(staged.count() >= 4, "content is synced before it has its name");
 }
