@@ -7,7 +7,8 @@
 //!   call. Elsewhere it arrives a hop later, and another call is the first to report it: a read instead of a write, or
 //!   the other way round, after which the stream has simply ended.
 //! - Two parties with equal deadlines give up at the same moment in a link without length; elsewhere one of them had its
-//!   last byte a hop earlier, gives up first, and its peer reads an end of stream instead of its own deadline.
+//!   last byte a hop earlier, gives up first, and its peer reads an end of stream instead of its own deadline, or what
+//!   it was told in farewell.
 //!
 //! What became of the files, which promise was broken, how much of a session was completed, failed or unknown, and what
 //! a retry came to must be equal all the same.
@@ -22,6 +23,7 @@ const BROKEN: &[&str] = &[
     "the stream ended after ",
     "the connection failed while ",
     "the peer ended the stream at byte ",
+    "peer ended the session: timed-out: ",
 ];
 
 /// In what two worlds disagree about one case under one schedule, if they do.
@@ -86,6 +88,15 @@ mod tests {
         assert!(agree("c2s@300 rst", by_read, by_write));
         assert!(!agree("c2s@300 rst", by_read, &by_write.replace("unknown", "completed")));
         assert!(!agree("c2s@300 rst", by_read, "1 unknown"));
+    }
+
+    #[test]
+    fn of_two_who_wait_for_each_other_either_may_give_up_first() {
+        let own = "1 failed; connection failed after 0 bytes: no byte moved before the deadline";
+        let told = "1 failed; peer ended the session: timed-out: connection failed after 0 bytes: no byte moved";
+        assert!(agree("c2s@89 stall", own, told));
+        assert!(!agree("c2s@89 stall", own, "1 failed; peer ended the session: violation: FT-12"));
+        assert!(!agree("c2s@89 hold", own, told), "nobody stopped");
     }
 
     #[test]
