@@ -139,7 +139,7 @@ pub(crate) fn report(what: &str, kills: &[Kill]) {
 
 fn plan() -> (usize, bool) {
     let asked = std::env::var("FT_KILLS").ok().map(|text| text.parse().expect("FT_KILLS is a number"));
-    (asked.unwrap_or(120), asked.is_some())
+    (asked.unwrap_or(60), asked.is_some())
 }
 
 #[test]
