@@ -44,8 +44,15 @@ def wait_for(port):
     raise SystemExit(f"nothing listens on port {port}")
 
 
+def peak_kib(pid):
+    """Highest resident memory of a process, as the kernel keeps it, children not included; 0 once it has ended."""
+    with open(f"/proc/{pid}/status") as f:
+        m = re.search(r"VmHWM:\s+(\d+)", f.read())
+    return int(m[1]) if m else 0
+
+
 class Peak:
-    """Highest resident memory of a process, by sampling what the kernel keeps (VmHWM), children not included."""
+    """The same, by sampling: of a process that will have ended when it is asked for."""
 
     def __init__(self, pid):
         self.pid, self.kib, self.on = pid, 0, True
@@ -54,9 +61,7 @@ class Peak:
 
     def look(self):
         try:
-            with open(f"/proc/{self.pid}/status") as f:
-                m = re.search(r"VmHWM:\s+(\d+)", f.read())
-            self.kib = max(self.kib, int(m[1]) if m else 0)
+            self.kib = max(self.kib, peak_kib(self.pid))
         except OSError:
             pass
 

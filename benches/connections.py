@@ -12,11 +12,11 @@ medians are shown, landings are compared byte by byte. Ends only processes that 
 """
 import argparse, filecmp, os, random, resource, shutil, statistics, subprocess, tempfile, threading, time
 
-from against_rsync import HERE, free_port, size, wait_for
+from against_rsync import HERE, free_port, peak_kib, size, wait_for
 
 
 def clients(args, tmp, sources, count, pull):
-    """One run: seconds of every client, and CPU seconds of all with the server's."""
+    """One run: seconds of every client, CPU seconds of all with the server's, and the server's peak MiB."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     there = os.path.join(tmp, "there")
     here = os.path.join(tmp, "here")
@@ -25,7 +25,8 @@ def clients(args, tmp, sources, count, pull):
     names = [os.path.basename(s) for s in sources[count]]
     port = free_port()
     serve = os.path.dirname(sources[count][0]) if pull else there
-    server = subprocess.Popen([args.binary, "serve", serve, "--listen", f"127.0.0.1:{port}", "-q", "--durability", args.durability])
+    server = subprocess.Popen([args.binary, "serve", serve, "--listen", f"127.0.0.1:{port}", "-q", "--durability", args.durability,
+                               "--max-connections", "1000"])
     try:
         wait_for(port)
         at = f"127.0.0.1:{port}"
@@ -46,6 +47,7 @@ def clients(args, tmp, sources, count, pull):
             thread.start()
         for thread in threads:
             thread.join()
+        memory = peak_kib(server.pid) / 1024
     finally:
         server.terminate()
         server.wait(timeout=60)
@@ -58,7 +60,7 @@ def clients(args, tmp, sources, count, pull):
     if not all(seconds):
         raise SystemExit("a client failed")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, memory
 
 
 def main():
@@ -96,7 +98,7 @@ def main():
             for _ in range(args.rounds):
                 for count in args.counts:
                     start[count].append(max(clients(args, tmp, small, count, pull)[0]))
-                    seconds, used = clients(args, tmp, sources, count, pull)
+                    seconds, used, _ = clients(args, tmp, sources, count, pull)
                     times[count].append(seconds)
                     cpu[count].append(used)
             base = {c: statistics.median(start[c]) for c in args.counts}

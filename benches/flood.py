@@ -16,7 +16,7 @@ processes that it started.
 """
 import argparse, asyncio, multiprocessing, os, resource, shutil, ssl, statistics, subprocess, tempfile, time
 
-from against_rsync import HERE, free_port, size, wait_for
+from against_rsync import HERE, free_port, peak_kib, size, wait_for
 
 
 def crc32c(data):
@@ -111,11 +111,6 @@ def flood(kind, args, count):
     asyncio.run(main())
 
 
-def resident(pid):
-    with open(f"/proc/{pid}/status") as f:
-        return next(int(line.split()[1]) / 1024 for line in f if line.startswith("VmHWM:"))
-
-
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--binary", default=os.path.join(HERE, "../target/release/ft-cli"))
@@ -178,7 +173,7 @@ def main():
             med = lambda values: statistics.median(list(values))
             ratios = [a / b for a, b, _ in rows]
             print(f"{kind:8}{med(r[2] for r in rows):11.0f}{med(r[0] for r in rows):9.2f}{med(r[1] for r in rows):8.2f}"
-                  f"{med(ratios):7.2f}{min(ratios):7.2f}{resident(server.pid):14.0f}", flush=True)
+                  f"{med(ratios):7.2f}{min(ratios):7.2f}{peak_kib(server.pid) / 1024:14.0f}", flush=True)
     finally:
         server.terminate()
         server.wait(timeout=60)

@@ -10,23 +10,13 @@ once, each pushes a file of `--each` bytes of its own over loopback; the total g
 `--rounds`; prints both tables (as Markdown) and writes their plots to `--out`: cost-latency.svg and cost-connections.svg.
 Every landing is compared. Ends only processes that it started.
 """
-import argparse, filecmp, os, shutil, statistics, subprocess, tempfile, time
+import argparse, os, shutil, statistics, subprocess, tempfile, time
 
-from against_rsync import HERE, free_port, same, size, wait_for
+from against_rsync import HERE, same, size
+from connections import clients
 from cost_curves import make_file, make_tree, shown, svg, table
+from long_paths import PORT, wait_for
 from path import Path
-
-PORT = 7070
-
-
-def wait_far(path):
-    """Until the server on the far side listens."""
-    for _ in range(500):
-        listening = subprocess.run(path.run(path.far, ["ss", "-Hltn"]), capture_output=True, text=True).stdout
-        if f":{PORT} " in listening:
-            return
-        time.sleep(0.02)
-    raise SystemExit("the server does not listen")
 
 
 def over_path(args, path, src, dst):
@@ -34,7 +24,7 @@ def over_path(args, path, src, dst):
     at = f"{Path.host}:{PORT}"
     server = subprocess.Popen(path.run(path.far, [args.binary, "serve", dst, "--listen", at, "-q", "--insecure"]), stderr=subprocess.DEVNULL)
     try:
-        wait_far(path)
+        wait_for(path, server)
         begin = time.perf_counter()
         subprocess.run(path.run(path.near, [args.binary, "put", src, at, "-q", "--insecure"]), check=True, timeout=300, stderr=subprocess.DEVNULL)
         wall = time.perf_counter() - begin
@@ -42,7 +32,7 @@ def over_path(args, path, src, dst):
         server.terminate()
         server.wait(timeout=60)
     landing = os.path.join(dst, os.path.basename(src))
-    if not (same(src, landing) if os.path.isdir(src) else filecmp.cmp(src, landing, shallow=False)):
+    if not same(src, landing):
         raise SystemExit(f"{src}: what landed is not what was sent")
     shutil.rmtree(dst)
     return wall
@@ -73,42 +63,19 @@ def latency(args, tmp):
         "A push over a path, durable: seconds against latency", "round-trip time, ms", lines, lambda x: f"{x:g}")
 
 
-def peak(pid):
-    with open(f"/proc/{pid}/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
-
-
-def together(args, tmp, count):
-    there = os.path.join(tmp, "there")
-    os.mkdir(there)
-    port = free_port()
-    command = [args.binary, "serve", there, "--listen", f"127.0.0.1:{port}", "-q", "--durability", "cached", "--max-connections", "1000"]
-    server = subprocess.Popen(command)
-    try:
-        wait_for(port)
-        begin, before = time.perf_counter(), os.times()
-        clients = [subprocess.Popen([args.binary, "put", os.path.join(tmp, f"c{n}"), f"127.0.0.1:{port}", "-q", "--durability", "cached"])
-                   for n in range(count)]
-        if any(client.wait(timeout=300) for client in clients):
-            raise SystemExit("a client failed")
-        wall, memory = time.perf_counter() - begin, peak(server.pid)
-    finally:
-        server.terminate()
-        server.wait(timeout=60)
-    after = os.times()
-    if not all(filecmp.cmp(os.path.join(tmp, f"c{n}"), os.path.join(there, f"c{n}"), shallow=False) for n in range(count)):
-        raise SystemExit("what landed is not what was sent")
-    shutil.rmtree(there)
-    return wall, after.children_user + after.children_system - before.children_user - before.children_system, memory
-
-
 def connections(args, tmp):
-    for n in range(max(args.clients)):
-        make_file(os.path.join(tmp, f"c{n}"), args.each)
+    args.durability = "cached"
+    folder = os.path.join(tmp, "each")
+    os.mkdir(folder)
+    files = [os.path.join(folder, f"c{n}") for n in range(max(args.clients))]
+    for path in files:
+        make_file(path, args.each)
+    sources = {count: files[:count] for count in args.clients}
     got = {count: [] for count in args.clients}
     for _ in range(args.rounds):
         for count in args.clients:
-            got[count].append(together(args, tmp, count))
+            seconds, cpu, memory = clients(args, tmp, sources, count, False)
+            got[count].append((max(seconds), cpu, memory))
     median = {count: [statistics.median(column) for column in zip(*runs)] for count, runs in got.items()}
     rows = [[f"{count}", f"{m[0]:.2f}", f"{m[1]:.2f}", f"{1000 * m[0] / count:.1f}", f"{m[2]:.1f}"] for count, m in median.items()]
     lines = [(name, [(count, median[count][i]) for count in args.clients]) for i, name in enumerate(("wall, s", "CPU, s", "MiB, server"))]

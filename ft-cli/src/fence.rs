@@ -51,6 +51,13 @@ impl Fence {
         self.writes(path)
     }
 
+    /// What every session needs besides: what is remembered about files, and what sockets ask of the system.
+    #[must_use]
+    pub fn for_sessions(self) -> Self {
+        let own = self.owns(crate::disk::roots_folder().as_deref());
+        crate::net::SYSTEM_FILES.into_iter().fold(own, Self::reads)
+    }
+
     /// Closes the fence: nothing else can be opened, made, renamed or removed any more, and no TCP connection be made.
     /// Best effort; what was open stays open.
     #[cfg(target_os = "linux")]

@@ -72,8 +72,10 @@ pub struct Receiver {
     /// The stream whose content is on the wire (FT-22).
     current: Option<StreamId>,
     incoming: Option<Incoming>,
-    /// Writes and holes under way, bytes: their length and what each costs besides.
+    /// Writes and holes under way, bytes: their length and what each costs besides. It is what reading waits for.
     held_bytes: u64,
+    /// The same as memory: a hole of 16 MiB has none of its own.
+    held_memory: u64,
     /// Complete files, in the order in which they will land.
     group: Vec<StreamId>,
     group_bytes: u64,
@@ -130,6 +132,7 @@ impl Receiver {
             current: None,
             incoming: None,
             held_bytes: 0,
+            held_memory: 0,
             group: Vec::new(),
             group_bytes: 0,
             landing: 0,
@@ -261,6 +264,18 @@ impl Receiver {
             return Err(Violation::new("FT-16", text));
         }
         Ok(())
+    }
+
+    /// A write or a hole of `len` bytes is under way.
+    fn hold(&mut self, len: u64) {
+        self.held_bytes += len + OPERATION;
+        self.held_memory += memory(len) + OPERATION;
+    }
+
+    /// It is done, one way or the other.
+    fn let_go(&mut self, len: u64) {
+        self.held_bytes -= len + OPERATION;
+        self.held_memory -= memory(len) + OPERATION;
     }
 
     /// A link leads other programs wherever its maker likes, so none is made for who did not ask for links.
@@ -547,6 +562,11 @@ impl Receiver {
     }
 }
 
+/// Most memory that a write or a hole of `len` bytes has: what is longer than any content is a hole.
+fn memory(len: u64) -> u64 {
+    len.min(MAX_DATA.into())
+}
+
 impl Machine for Receiver {
     type Op = LandOp;
     type Done = LandDone;
@@ -597,7 +617,7 @@ impl Machine for Receiver {
             }
             Frame::Hole { stream, offset, len } => {
                 if self.on_bytes(stream, offset, len, out)? {
-                    self.held_bytes += len + OPERATION;
+                    self.hold(len);
                     self.advance(stream, offset + len, out);
                     out.push(Action::Submit(LandOp::Hole { stream, offset, len }, false));
                 }
@@ -639,7 +659,7 @@ impl Machine for Receiver {
             return;
         };
         self.incoming = Some(Incoming { stream, offset: offset + len });
-        self.held_bytes += len + OPERATION;
+        self.hold(len);
         self.advance(stream, offset + len, out);
         out.push(Action::Submit(LandOp::Write { stream, offset, len }, true));
     }
@@ -647,14 +667,16 @@ impl Machine for Receiver {
     fn on_done(&mut self, done: LandDone, out: &mut Actions<LandOp>) {
         match done {
             LandDone::Prepared(id, prepared) => self.on_prepared(id, prepared, out),
-            LandDone::Wrote(_, len) => self.held_bytes -= len + OPERATION,
+            LandDone::Wrote(_, len) => self.let_go(len),
             LandDone::Finished(id, root) => self.on_finished(id, root, out),
             LandDone::Step(id, step) => out.push(Action::Tell(Event::Landing(id, step))),
             LandDone::Landed(id, ack) => self.on_landed(id, ack, out),
             LandDone::Discarded(_) => self.discarding -= 1,
             LandDone::Failed(id, len, error) => {
                 // Only writes and holes have a length, and theirs is never 0.
-                self.held_bytes -= if len > 0 { len + OPERATION } else { 0 };
+                if len > 0 {
+                    self.let_go(len);
+                }
                 self.on_storage_failed(id, error, out);
             }
         }
@@ -705,9 +727,7 @@ impl Machine for Receiver {
     }
 
     fn held(&self) -> u64 {
-        // A hole of 16 MiB takes no memory; content stops at the bound, and one frame of it may have come beyond.
-        let content = self.held_bytes.min(IN_FLIGHT_BYTES + u64::from(MAX_DATA) + OPERATION);
-        content + u64::from(self.offer_bytes) + self.open.len() as u64 * STREAM_BYTES
+        self.held_memory + u64::from(self.offer_bytes) + self.open.len() as u64 * STREAM_BYTES
     }
 
     fn peer_left(&self) -> bool {

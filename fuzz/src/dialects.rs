@@ -12,6 +12,19 @@ use ft_core::preamble;
 
 use super::cuts::Cuts;
 
+/// Most decoders give what can be iterated over.
+macro_rules! feed {
+    ($join:expr, $failed:expr) => {
+        Feed {
+            feed: |decoder, piece, out| out.extend(decoder.feed(piece)),
+            eof: |decoder, out| out.extend(decoder.eof()),
+            quiet: |decoder, out| out.extend(decoder.quiet()),
+            join: $join,
+            failed: $failed,
+        }
+    };
+}
+
 /// Bytes of which every prefix is asked about.
 const PREFIXES: usize = 64;
 
@@ -36,45 +49,15 @@ pub fn dialects(data: &[u8]) {
                 failed: |event| matches!(event, PipeEvent::Failed(_)),
             },
         ),
-        1 => split(
-            &cuts,
-            bytes,
-            AckDecoder::default(),
-            quiet,
-            &Feed {
-                feed: |decoder, piece, out| out.extend(decoder.feed(piece)),
-                eof: |decoder, out| out.extend(decoder.eof()),
-                quiet: |decoder, out| out.extend(decoder.quiet()),
-                join: |events| events,
-                failed: |_| false,
-            },
-        ),
+        1 => split(&cuts, bytes, AckDecoder::default(), quiet, &feed!(|events| events, |_| false)),
         2 => split(
             &cuts,
             bytes,
             RequestDecoder::default(),
             quiet,
-            &Feed {
-                feed: |decoder, piece, out| out.extend(decoder.feed(piece)),
-                eof: |decoder, out| out.extend(decoder.eof()),
-                quiet: |decoder, out| out.extend(decoder.quiet()),
-                join: join_data,
-                failed: |event| matches!(event, RequestEvent::Failed(_)),
-            },
+            &feed!(join_data, |event| matches!(event, RequestEvent::Failed(_))),
         ),
-        3 => split(
-            &cuts,
-            bytes,
-            ConfirmationDecoder::default(),
-            quiet,
-            &Feed {
-                feed: |decoder, piece, out| out.extend(decoder.feed(piece)),
-                eof: |decoder, out| out.extend(decoder.eof()),
-                quiet: |decoder, out| out.extend(decoder.quiet()),
-                join: |events| events,
-                failed: |_| false,
-            },
-        ),
+        3 => split(&cuts, bytes, ConfirmationDecoder::default(), quiet, &feed!(|events| events, |_| false)),
         reading => {
             let reading = if reading == 4 { TextEnd::Bare } else { TextEnd::Newline };
             split(
@@ -82,13 +65,7 @@ pub fn dialects(data: &[u8]) {
                 bytes,
                 StatusDecoder::new(reading),
                 quiet,
-                &Feed {
-                    feed: |decoder, piece, out| out.extend(decoder.feed(piece)),
-                    eof: |decoder, out| out.extend(decoder.eof()),
-                    quiet: |decoder, out| out.extend(decoder.quiet()),
-                    join: join_status,
-                    failed: |event| matches!(event, StatusEvent::Failed(_)),
-                },
+                &feed!(join_status, |event| matches!(event, StatusEvent::Failed(_))),
             );
         }
     }

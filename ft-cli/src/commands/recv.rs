@@ -19,11 +19,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::client;
 use super::get::open;
 use super::signals::Signals;
-use crate::disk::{self, Policy, Root};
+use crate::disk::{Policy, Root};
 use crate::exit::{Exit, Stop};
 use crate::fence::Fence;
 use crate::limits::{ACCEPT_PAUSE, BUSY_TIMEOUT, DEFAULT_PORT, HELLO_TIMEOUT, IDLE_TIMEOUT, PAIRED_PATIENCE};
-use crate::net::{Deadline, Endpoint, accept, listen};
+use crate::net::{Deadline, Endpoint, accept, attach, detach, listen};
 use crate::render::{Fact, Screen, Tally, Watch};
 use crate::trust::{Caller, Code, Conn, Gate, Identity, Reception, RecvArgs};
 
@@ -39,25 +39,27 @@ pub(super) struct Prepared {
 pub(super) async fn prepare(args: RecvArgs) -> Result<Prepared, Stop> {
     let identity = Identity::open(args.identity.as_deref()).map_err(Stop::failed)?;
     let root = open(&args.dir)?;
-    let listeners = listeners(&args).await?.into_iter().map(TcpListener::into_std).collect::<std::io::Result<_>>();
-    let listeners = listeners.map_err(|e| Stop::failed(format_args!("cannot listen: {e}")))?;
+    let listeners = detach(listeners(&args).await?).map_err(unheard)?;
     Ok(Prepared { args, identity, root, listeners })
 }
 
 /// The fence of a receiver: its folder, and what it remembers about files.
 pub(super) fn fence(prepared: &Prepared) -> Fence {
-    Fence::default().writes(&prepared.args.dir).owns(disk::roots_folder().as_deref()).reads("/proc/sys/net")
+    Fence::default().writes(&prepared.args.dir).for_sessions()
+}
+
+fn unheard(e: std::io::Error) -> Stop {
+    Stop::failed(format_args!("cannot listen: {e}"))
 }
 
 /// Receives once.
 pub(super) async fn run(prepared: Prepared, screen: Screen) -> Result<Exit, Stop> {
     let Prepared { args, identity, root, listeners } = prepared;
     let mut signals = Signals::new().map_err(|e| Stop::failed(format_args!("cannot hear signals: {e}")))?;
-    let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<std::io::Result<Vec<_>>>();
-    let listeners = listeners.map_err(|e| Stop::failed(format_args!("cannot listen: {e}")))?;
+    let listeners = attach(listeners).map_err(unheard)?;
     let code = Code::new().ok_or_else(|| Stop::failed("the system has no random numbers"))?;
     for listener in &listeners {
-        let address = listener.local_addr().map_err(|e| Stop::failed(format_args!("cannot listen: {e}")))?;
+        let address = listener.local_addr().map_err(unheard)?;
         screen.fact(None, &Fact::Listening { address: address.to_string(), dialect: "code".into() });
     }
     let text = "the sender says: ft-cli send FILE CODE@HOST[:PORT], with this machine as HOST and this as CODE:";

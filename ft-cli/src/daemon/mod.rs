@@ -11,8 +11,6 @@ use tokio::task::JoinHandle;
 
 pub use metrics::{Metrics, Opened, Trouble};
 
-use crate::net::Endpoint;
-
 /// The pages that show the numbers; they are gone when this is dropped.
 #[derive(Debug)]
 pub struct Watched(JoinHandle<()>);
@@ -23,15 +21,7 @@ impl Drop for Watched {
     }
 }
 
-/// Listens where the numbers are to be shown.
-///
-/// # Errors
-/// It cannot be listened on.
-pub async fn listen(endpoint: &Endpoint) -> io::Result<Vec<TcpListener>> {
-    crate::net::listen(endpoint).await
-}
-
-/// Shows the numbers at these addresses, as [`listen`] gave them.
+/// Shows the numbers at these addresses, as [`crate::net::listen`] gives them.
 pub fn watch(listeners: Vec<TcpListener>, metrics: Arc<Metrics>) -> Watched {
     Watched(tokio::spawn(http::serve(listeners, metrics)))
 }

@@ -189,6 +189,18 @@ mod tests {
         Job::Stored { key, file: Arc::clone(file), parcel, len, last, complete: Box::new(|hashed| hashed) }
     }
 
+    /// The next `count` completions.
+    fn drain<D>(mut inbox: outbox::Inbox<D>, count: usize) -> Vec<D> {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut all = Vec::new();
+        while all.len() < count {
+            if let std::task::Poll::Ready((done, _)) = inbox.poll(&mut cx) {
+                all.push(done);
+            }
+        }
+        all
+    }
+
     #[test]
     fn content_that_was_hashed_before_it_came_is_not_hashed_again() {
         const MIB: usize = 1024 * 1024;
@@ -197,28 +209,19 @@ mod tests {
         here.update(&content[..2 * MIB]);
         // What was hashed is not looked at any more, so it may as well be something else.
         rest[..2 * MIB].fill(0);
-        let (done, mut inbox) = outbox::pair();
+        let (done, inbox) = outbox::pair();
         let hashing = Hashing::start(done, ()).unwrap();
         hashing.submit(Job::Begin(1, Box::new(here), 0));
-        let mut zeros = Some(MIB as u64);
-        for piece in [&rest[MIB..MIB + MIB / 2], &rest[MIB + MIB / 2..3 * MIB]] {
-            if let Some(len) = zeros.take() {
-                hashing.submit(Job::Zeros { key: 1, len, last: false, complete: Box::new(|hashed| hashed) });
-            }
+        hashing.submit(Job::Zeros { key: 1, len: MIB as u64, last: false, complete: Box::new(|hashed| hashed) });
+        // The second of them is half of it ahead, half of it new.
+        for (piece, last) in [(&rest[MIB..MIB + MIB / 2], false), (&rest[MIB + MIB / 2..], true)] {
             let mut bytes = Buf::with_capacity(piece.len());
             bytes.spare()[..piece.len()].copy_from_slice(piece);
             bytes.advance(piece.len());
-            let last = piece.len() > MIB;
             hashing.submit(Job::Bytes { key: 1, bytes, last, complete: Box::new(|hashed| hashed) });
         }
         drop(hashing);
-        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        let mut root = None;
-        while root.is_none() {
-            if let std::task::Poll::Ready((result, _)) = inbox.poll(&mut cx) {
-                root = result.unwrap();
-            }
-        }
+        let root = drain(inbox, 3).pop().unwrap().unwrap();
         assert_eq!(root, Some(Root::of(&content)));
     }
 
@@ -227,19 +230,13 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"abcdef").unwrap();
         let file = Arc::new(file);
-        let (done, mut inbox) = outbox::pair();
+        let (done, inbox) = outbox::pair();
         let hashing = Hashing::start(done, ()).unwrap();
         for (key, len, last) in [(1, 3, false), (2, 6, true), (1, 4, false), (1, 0, true)] {
             hashing.submit(stored_job(key, &file, len, last));
         }
         drop(hashing);
-        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        let mut results = Vec::new();
-        while results.len() < 4 {
-            if let std::task::Poll::Ready((result, _)) = inbox.poll(&mut cx) {
-                results.push(result.map_err(|e| e.kind()));
-            }
-        }
+        let results: Vec<_> = drain(inbox, 4).into_iter().map(|result| result.map_err(|e| e.kind())).collect();
         let short = Err(io::ErrorKind::UnexpectedEof);
         assert_eq!(results, [Ok(None), Ok(Some(Root::of(b"abcdef"))), short, short]);
     }

@@ -13,4 +13,8 @@ pub use deadline::{Beat, Deadline, OnTcp};
 pub use pace::{Meter, Pace, Way};
 pub use path::Fit;
 pub use target::{BadTarget, Endpoint, Target};
-pub use tcp::{accept, connect, listen};
+pub use tcp::{accept, attach, connect, detach, listen};
+
+/// What this module reads of the system while connections are used: which congestion controls there are, and whether
+/// programs wait for a core. Whoever fences itself leaves these open.
+pub const SYSTEM_FILES: [&str; 2] = ["/proc/sys/net", "/proc/pressure/cpu"];

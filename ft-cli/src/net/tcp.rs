@@ -94,6 +94,25 @@ pub async fn listen(endpoint: &Endpoint) -> io::Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
+/// Takes listeners out of a runtime that ends, for [`attach`].
+///
+/// # Errors
+/// The system's.
+pub fn detach(listeners: Vec<TcpListener>) -> io::Result<Vec<std::net::TcpListener>> {
+    listeners.into_iter().map(TcpListener::into_std).collect()
+}
+
+/// Takes them into the runtime that calls.
+///
+/// # Errors
+/// The system's.
+///
+/// # Panics
+/// Outside a runtime.
+pub fn attach(listeners: Vec<std::net::TcpListener>) -> io::Result<Vec<TcpListener>> {
+    listeners.into_iter().map(TcpListener::from_std).collect()
+}
+
 fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     let named = |e: io::Error| io::Error::new(e.kind(), format!("{address}: {e}"));
     let socket = match address {

@@ -25,11 +25,11 @@ use super::get::open_existing;
 use super::signals::{Asked, Signals};
 use crate::args::{ServeArgs, ServeDialect};
 use crate::daemon::{self, Metrics, Now, Trouble, Watched};
-use crate::disk::{self, Root};
+use crate::disk::Root;
 use crate::exit::{Exit, Stop};
 use crate::fence::Fence;
 use crate::limits::{ACCEPT_PAUSE, DEFAULT_PORT, GRACE};
-use crate::net::{Endpoint, accept, listen};
+use crate::net::{Endpoint, accept, attach, detach, listen};
 use crate::render::{Fact, Screen, files};
 use crate::trust::{Door, is_local};
 use crowd::Crowd;
@@ -64,35 +64,28 @@ pub(super) async fn prepare(args: ServeArgs) -> Result<Prepared, Stop> {
     let watchers = match &args.metrics {
         None => Vec::new(),
         Some(endpoint) => {
-            daemon::listen(endpoint).await.map_err(|e| Stop::failed(format_args!("cannot show numbers at {e}")))?
+            listen(endpoint).await.map_err(|e| Stop::failed(format_args!("cannot show numbers at {e}")))?
         }
     };
-    Ok(Prepared { listeners: detached(listeners)?, watchers: detached(watchers)?, args, root, door })
+    let (listeners, watchers) = (detach(listeners).map_err(unheard)?, detach(watchers).map_err(unheard)?);
+    Ok(Prepared { args, root, listeners, watchers, door })
 }
 
 /// The fence of a server: its folder, its list of keys, and what it remembers about files.
 pub(super) fn fence(prepared: &Prepared) -> Fence {
     let dir = &prepared.args.dir;
     let fence = if prepared.args.read_only { Fence::default().reads(dir) } else { Fence::default().writes(dir) };
-    // A list is replaced by another file of its name, so its folder has to be open. Sockets ask which congestion controls
-    // there are.
+    // A list is replaced by another file of its name, so its folder has to be open.
     let list = prepared.door.list().and_then(std::path::Path::parent).map(<_>::to_owned);
     let fence = list.into_iter().fold(fence, |fence, folder| match folder.as_os_str().is_empty() {
         true => fence.reads("."),
         false => fence.reads(folder),
     });
-    fence.owns(disk::roots_folder().as_deref()).reads("/proc/sys/net")
+    fence.for_sessions()
 }
 
-/// From one runtime to another.
-fn detached(listeners: Vec<TcpListener>) -> Result<Vec<std::net::TcpListener>, Stop> {
-    let all = listeners.into_iter().map(TcpListener::into_std).collect::<io::Result<_>>();
-    all.map_err(|e| Stop::failed(format_args!("cannot listen: {e}")))
-}
-
-fn attached(listeners: Vec<std::net::TcpListener>) -> Result<Vec<TcpListener>, Stop> {
-    let all = listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>();
-    all.map_err(|e| Stop::failed(format_args!("cannot listen: {e}")))
+fn unheard(e: io::Error) -> Stop {
+    Stop::failed(format_args!("cannot listen: {e}"))
 }
 
 /// Serves until a signal comes, or one connection was served.
@@ -101,14 +94,14 @@ pub(super) async fn run(prepared: Prepared, screen: Screen) -> Result<Exit, Stop
     let deaf = |e: io::Error| Stop::failed(format_args!("cannot hear signals: {e}"));
     let mut signals = Signals::new().map_err(deaf)?;
     signals.hear_hangup().map_err(deaf)?;
-    let listeners = attached(listeners)?;
+    let listeners = attach(listeners).map_err(unheard)?;
     for listener in &listeners {
-        let address = listener.local_addr().map_err(|e| Stop::failed(format_args!("cannot listen: {e}")))?;
+        let address = listener.local_addr().map_err(unheard)?;
         announce(&screen, args.dialect, address);
     }
     door.announce(&screen);
     let metrics = Arc::new(Metrics::default());
-    let _watched = watched(attached(watchers)?, &metrics, &screen)?;
+    let _watched = watched(attach(watchers).map_err(unheard)?, &metrics, &screen)?;
     let shared = Arc::new(Shared {
         crowd: Crowd::new(args.max_connections, args.per_address),
         args,

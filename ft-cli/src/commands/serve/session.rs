@@ -46,8 +46,8 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>
 /// From the first byte to the last.
 async fn meet(stream: TcpStream, shared: &Arc<Shared>, mut who: Who, place: &Place) -> Exit {
     let peer = who.peer;
-    let lab = matches!(shared.args.dialect, ServeDialect::Pipe | ServeDialect::Addfile);
-    let visitor = match shared.door.enter(stream, peer, lab, shared.args.timeout).await {
+    let plain_only = matches!(shared.args.dialect, ServeDialect::Pipe | ServeDialect::Addfile);
+    let visitor = match shared.door.enter(stream, peer, plain_only, shared.args.timeout).await {
         Ok(visitor) => visitor,
         Err(why) => return turned_away(shared, &who, Trouble::Handshake, &why),
     };
@@ -57,17 +57,12 @@ async fn meet(stream: TcpStream, shared: &Arc<Shared>, mut who: Who, place: &Pla
     let own = who.rights.as_ref().ok().and_then(|rights| shared.door.meter(who.key, rights));
     let stream = Deadline::fitted(visitor.conn, shared.args.timeout).counted(Arc::clone(&place.moved));
     let mut stream = stream.paced(pace).paced(own.as_ref().map(Meter::pace));
-    // A lab's client has no words for it, and sees the end of the stream.
-    let sits = || place.sit(None, tokio::time::Instant::now());
     match shared.args.dialect {
         // Inside TLS only ft/1 is spoken: both sides have said so in the handshake.
         _ if who.key.is_some() => ft1(stream, &[], shared, &who, place).await,
         ServeDialect::Ft1 => ft1(stream, &[], shared, &who, place).await,
-        ServeDialect::Pipe | ServeDialect::Addfile => match (sits(), shared.args.dialect) {
-            (Err(busy), _) => turned_away(shared, &who, Trouble::Busy, &busy),
-            (Ok(()), ServeDialect::Pipe) => lab::serve_pipe(stream, Vec::new(), &shared.lab(), &who).await,
-            (Ok(()), _) => lab::serve_addfile(stream, Vec::new(), &shared.lab(), &who).await,
-        },
+        ServeDialect::Pipe => lab(stream, Vec::new(), Lab::A, shared, &who, place).await,
+        ServeDialect::Addfile => lab(stream, Vec::new(), Lab::B, shared, &who, place).await,
         ServeDialect::Auto => {
             let mut head = Vec::with_capacity(HEAD_MAX);
             match sniff(&mut stream, &mut head).await {
@@ -78,11 +73,8 @@ async fn meet(stream: TcpStream, shared: &Arc<Shared>, mut who: Who, place: &Pla
                     Trouble::Forbidden,
                     "a lab's program on another machine: --insecure would let it in",
                 ),
-                detected @ (Detected::Pipe | Detected::Addfile) => match sits() {
-                    Err(busy) => turned_away(shared, &who, Trouble::Busy, &busy),
-                    Ok(()) if detected == Detected::Pipe => lab::serve_pipe(stream, head, &shared.lab(), &who).await,
-                    Ok(()) => lab::serve_addfile(stream, head, &shared.lab(), &who).await,
-                },
+                Detected::Pipe => lab(stream, head, Lab::A, shared, &who, place).await,
+                Detected::Addfile => lab(stream, head, Lab::B, shared, &who, place).await,
                 // What is none of ours gets the answer of ft/1, which names what it looks like.
                 Detected::Ft1 | Detected::NeedMore | Detected::Foreign(_) => {
                     ft1(stream, &head, shared, &who, place).await
@@ -164,6 +156,24 @@ async fn sniff(stream: &mut Stream, head: &mut Vec<u8>) -> Detected {
             Ok(n) if n > 0 => head.extend_from_slice(&chunk[..n]),
             Ok(_) | Err(_) => return detect_after_quiet(head),
         }
+    }
+}
+
+/// Whose protocol it is.
+#[derive(Clone, Copy)]
+enum Lab {
+    A,
+    B,
+}
+
+/// A lab's session. Its client has no words for being busy, and sees the end of the stream.
+async fn lab(stream: Stream, head: Vec<u8>, lab: Lab, shared: &Shared, who: &Who, place: &Place) -> Exit {
+    if let Err(busy) = place.sit(None, tokio::time::Instant::now()) {
+        return turned_away(shared, who, Trouble::Busy, &busy);
+    }
+    match lab {
+        Lab::A => lab::serve_pipe(stream, head, &shared.lab(), who).await,
+        Lab::B => lab::serve_addfile(stream, head, &shared.lab(), who).await,
     }
 }
 
