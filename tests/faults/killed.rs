@@ -142,6 +142,25 @@ fn plan() -> (usize, bool) {
     (asked.unwrap_or(60), asked.is_some())
 }
 
+/// One kill for each of `chosen`, two at a time.
+fn kills<T: Copy + Send + Sync>(chosen: Vec<T>, one: impl Fn(T) -> Kill + Send + Sync) -> Vec<Kill> {
+    let kills = Mutex::new(Vec::new());
+    let (one, into) = (&one, &kills);
+    let jobs: Vec<Box<dyn Fn() + Send + Sync + '_>> = chosen
+        .into_iter()
+        .map(|what| {
+            let job = move || {
+                let kill = one(what);
+                into.lock().expect("no panic").push(kill);
+            };
+            Box::new(job) as Box<dyn Fn() + Send + Sync + '_>
+        })
+        .collect();
+    two_at_a_time(&jobs);
+    drop(jobs);
+    kills.into_inner().expect("no panic")
+}
+
 #[test]
 fn either_side_killed_at_any_call_leaves_nothing_torn_nothing_lost_and_nothing_that_is_not_swept_or_used() {
     let ground = Ground::new(Size::Small);
@@ -155,24 +174,8 @@ fn either_side_killed_at_any_call_leaves_nothing_torn_nothing_lost_and_nothing_t
     }
     let step = if all { 1 } else { (points.len() / (count / 2)).max(1) };
     let chosen: Vec<_> = points.iter().step_by(step).cycle().take(count / 2).copied().collect();
-    let kills = Mutex::new(Vec::new());
-    let jobs: Vec<Box<dyn Fn() + Send + Sync + '_>> = chosen
-        .into_iter()
-        .map(|(way, plan)| {
-            let (ground, kills) = (&ground, &kills);
-            let one = move || {
-                let kill = at_call(ground, way, plan);
-                kills.lock().expect("no panic").push(kill);
-            };
-            Box::new(one) as Box<dyn Fn() + Send + Sync + '_>
-        })
-        .collect();
-    two_at_a_time(&jobs);
-    drop(jobs);
-    report(
-        &format!("killed before and after calls, of which there are {}", points.len()),
-        &kills.into_inner().expect("no panic"),
-    );
+    let kills = kills(chosen, |(way, plan)| at_call(&ground, way, plan));
+    report(&format!("killed before and after calls, of which there are {}", points.len()), &kills);
 }
 
 #[test]
@@ -187,21 +190,10 @@ fn either_side_killed_at_random_leaves_nothing_torn_nothing_lost_and_nothing_tha
             (way, whole.mul_f64(random.fraction()))
         })
         .collect();
-    let kills = Mutex::new(Vec::new());
-    let jobs: Vec<Box<dyn Fn() + Send + Sync + '_>> = chosen
-        .into_iter()
-        .map(|(way, wait)| {
-            let (ground, kills) = (&ground, &kills);
-            let one = move || {
-                let place = ground.place();
-                let (lines, bit) = kill_after(ground, way, &place, wait);
-                let kill = after(ground, way, &place, (None, bit), &lines);
-                kills.lock().expect("no panic").push(kill);
-            };
-            Box::new(one) as Box<dyn Fn() + Send + Sync + '_>
-        })
-        .collect();
-    two_at_a_time(&jobs);
-    drop(jobs);
-    report("killed at random moments", &kills.into_inner().expect("no panic"));
+    let kills = kills(chosen, |(way, wait)| {
+        let place = ground.place();
+        let (lines, bit) = kill_after(&ground, way, &place, wait);
+        after(&ground, way, &place, (None, bit), &lines)
+    });
+    report("killed at random moments", &kills);
 }
