@@ -26,6 +26,8 @@ mod racer;
 mod rows_content;
 #[path = "hostile/rows_fatal.rs"]
 mod rows_fatal;
+#[path = "hostile/rows_joined.rs"]
+mod rows_joined;
 #[path = "hostile/rows_limits.rs"]
 mod rows_limits;
 #[path = "hostile/rows_names.rs"]

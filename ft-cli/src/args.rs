@@ -13,6 +13,7 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser as _, ValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use ft_core::limits::MAX_JOINED;
 
 use crate::limits;
 use crate::net::{Endpoint, Meter, Target};
@@ -224,6 +225,10 @@ pub struct Transfer {
     /// Bytes a second, each way, over all connections together: 500k, 10M, 1G
     #[arg(long, value_name = "BYTES/S", value_parser = rate)]
     pub rate: Option<Meter>,
+    /// Connections that carry the content of one session: 1 to 8, or auto: four where one is held back by losses or by this
+    /// system's send buffer
+    #[arg(long, value_name = "N", default_value = "auto", value_parser = Streams::parse)]
+    pub streams: Streams,
     /// Compress content on its way: auto does where the path turns out slower than that takes
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = CompressArg::Auto)]
     pub compress: CompressArg,
@@ -438,6 +443,35 @@ pub enum CompressArg {
     On,
     /// Never
     Off,
+}
+
+/// How many connections carry the content of one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streams {
+    /// One, until it is found to be held back.
+    Auto,
+    /// So many.
+    Number(u8),
+}
+
+impl Streams {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        match text.parse() {
+            Ok(n) if n >= 1 && n <= MAX_JOINED + 1 => Ok(Self::Number(n)),
+            _ => Err(format!("expected a number from 1 to {}, or auto", MAX_JOINED + 1)),
+        }
+    }
+
+    /// As many as it may come to.
+    pub fn most(self) -> u8 {
+        match self {
+            Self::Auto => limits::STREAMS_AUTO,
+            Self::Number(n) => n,
+        }
+    }
 }
 
 /// How the receiver finds that it has a file already.

@@ -48,6 +48,22 @@ pub const LOSS_SEGMENTS: u32 = 8;
 /// One segment of so many sent again is loss; less is a queue that was full once, which cubic and reno live with.
 pub const LOSS_SHARE: u64 = 5_000;
 
+/// Bytes in the send buffer of each of several connections of one session that may wait for being sent: what one holds back, all
+/// wait for at the other end.
+pub const UNSENT_EACH: u32 = 256 * 1024;
+
+/// Time for which a connection must have had something under way before it is told what holds it back: slow start is over.
+pub const ROOMY_TIME: Duration = Duration::from_secs(1);
+
+/// Round trips longer by one part in so many than the shortest are a queue, and the link is what is full.
+pub const QUEUE_SHARE: u32 = 4;
+
+/// A send buffer that was full for one part of the time in so many is what holds a connection back.
+pub const LIMITED_SHARE: u32 = 3;
+
+/// Connections that carry the content of one session where one is held back: three more gained all that there was to gain.
+pub const STREAMS_AUTO: u8 = 4;
+
 /// Time between two looks at the path of a connection: several within the round trips that a change needs to be felt.
 pub const PATH_LOOK: Duration = Duration::from_millis(100);
 

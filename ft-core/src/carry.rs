@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::join::Invite;
 use crate::storage::Buf;
 
 /// Content outside of memory: a range of a file, a pipe in the kernel. Its maker and the one it is for know what it is.
@@ -124,6 +125,24 @@ pub trait Transport {
 
     /// A parcel that has been opened, to be used again.
     fn give_back(&mut self, _parcel: Parcel) {}
+
+    /// What there is to say about other connections that may join this one (PROTOCOL §7.8), each thing once: asked when a
+    /// server says HELLO, and before each piece of content that it sends.
+    fn invitation(&mut self) -> Option<Invite> {
+        None
+    }
+
+    /// Connections that have joined and that content could be sent over from now on: see [`Transport::spread`].
+    fn joined(&mut self) -> u8 {
+        0
+    }
+
+    /// What is sent from now on goes in segments over all connections.
+    fn spread(&mut self) {}
+
+    /// What comes from now on comes in segments over `lanes` more connections, which may still be on their way. `ahead` was read
+    /// of the first one already.
+    fn gather(&mut self, _lanes: u8, _ahead: Vec<u8>) {}
 }
 
 /// What came of [`Transport::poll_take`].

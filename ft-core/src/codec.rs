@@ -6,6 +6,7 @@
 use crate::compress::{FEATURE, PREFIX};
 use crate::error::{Code, FileError, Retry, SessionError};
 use crate::frame::{Frame, StreamId};
+use crate::join;
 use crate::limits::{HEADER_LEN, MAX_CONTROL, MAX_DATA, MAX_FILE};
 pub use crate::payload::want_len;
 use crate::payload::{Header, encode_payload, kind, parse};
@@ -184,7 +185,7 @@ impl Decoder {
                             let Header { stream, offset, len, .. } = header;
                             return Ok(Some(Item::Frame(Frame::Data { stream, offset, len })));
                         }
-                        kind if kind >= kind::OPTIONAL && kind != kind::ALIVE => self.phase = Phase::Skip(header.len),
+                        kind if kind > kind::INVITE => self.phase = Phase::Skip(header.len),
                         _ => self.phase = Phase::Control(header),
                     }
                 }
@@ -260,8 +261,9 @@ impl Decoder {
         }
         let known = matches!(
             header.kind,
-            kind::HELLO..=kind::GOODBYE | kind::WANT..=kind::ENTRY | kind::OFFER..=kind::ACK2 | kind::OPTIONAL..
-        ) || (header.kind == kind::ZDATA && self.reads_zdata());
+            kind::HELLO..=kind::JOIN | kind::WANT..=kind::ENTRY | kind::OFFER..=kind::ACK2 | kind::OPTIONAL..
+        ) || (header.kind == kind::ZDATA && self.reads_zdata())
+            || (header.kind == kind::SPREAD && self.features & join::FEATURE != 0);
         if !known {
             return Err(bad(4, "FT-4: a frame type of this version".into(), format!("0x{:02x}", header.kind)));
         }

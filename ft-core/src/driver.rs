@@ -11,12 +11,14 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
+use crate::bundle;
 use crate::carry::{Bulk, Taken, Transport};
 use crate::codec::{Decoder, Item};
 use crate::compress::{Compress, PREFIX, Packer, unpack};
 use crate::error::{Code, FileError, Retry, SessionError};
 use crate::event::{Direction, Event, Report};
 use crate::frame::Frame;
+use crate::join;
 use crate::limits::{CHUNK, OUT_QUEUE_BYTES};
 use crate::machine::{Action, Actions, Content, Machine};
 use crate::outgoing::{Linger, Outgoing, Written};
@@ -70,6 +72,12 @@ pub(crate) struct Driver<T, M: Machine, F, P, O> {
     outgoing: Outgoing,
     compress: Compress,
     packer: Packer,
+    /// We announce that connections may join.
+    joins: bool,
+    /// What we send goes over all connections.
+    is_spread: bool,
+    /// What follows comes over so many more connections.
+    gathers: Option<u8>,
     incoming: Incoming,
     /// Content that was read for sending and waits for its turn, by item and offset.
     kept: BTreeMap<(u64, u64), Bulk>,
@@ -101,6 +109,7 @@ where
         files: F,
         pulse: P,
         compress: Compress,
+        joins: bool,
         observer: O,
     ) -> Self {
         let mut memory = vec![0; FIRST_READ.max(head.len())];
@@ -119,6 +128,9 @@ where
             outgoing: Outgoing::default(),
             packer,
             compress,
+            joins,
+            is_spread: false,
+            gathers: None,
             incoming,
             kept: BTreeMap::new(),
             spares: Spares::default(),
@@ -134,6 +146,7 @@ where
         let mut actions = std::mem::take(&mut self.actions);
         self.machine.start(&mut actions);
         self.carry_out(actions, None);
+        self.invite();
         poll_fn(|cx| self.poll(cx)).await;
 
         let end = self.end.take().unwrap_or(Ok(()));
@@ -231,7 +244,11 @@ where
     }
 
     fn io_error(&self, e: &io::Error) -> SessionError {
-        SessionError::Io { kind: e.kind(), text: e.to_string(), offset: self.decoder.offset() }
+        let (kind, text, offset) = (e.kind(), e.to_string(), self.decoder.offset());
+        match bundle::is_misplaced(e) {
+            true => SessionError::PeerViolation { offset, rule: "FT-81", text },
+            false => SessionError::Io { kind, text, offset },
+        }
     }
 
     fn poll_files(&mut self, cx: &mut Context<'_>) -> bool {
@@ -342,9 +359,10 @@ where
             }
             Poll::Ready(Ok(_)) => true,
             Poll::Ready(Err(e)) => {
-                // After both GOODBYEs a reset destroys nothing. A peer that was only silent may still hear why it ends.
+                // After both GOODBYEs a reset destroys nothing. A peer that was only silent, or wrong, may still hear why it ends.
                 let over = self.machine.peer_left() && self.machine.settled();
-                self.incoming.eof = over || e.kind() != io::ErrorKind::TimedOut;
+                let may_hear = e.kind() == io::ErrorKind::TimedOut || bundle::is_misplaced(&e);
+                self.incoming.eof = over || !may_hear;
                 self.outgoing.is_shut |= over;
                 if !over {
                     let error = self.io_error(&e);
@@ -415,7 +433,7 @@ where
     fn decode(&mut self) {
         let memory = std::mem::take(&mut self.incoming.memory);
         let mut input = &memory[self.incoming.from..self.incoming.to];
-        while self.end.is_none() && self.machine.wants_content() && !input.is_empty() {
+        while self.end.is_none() && self.gathers.is_none() && self.machine.wants_content() && !input.is_empty() {
             match self.decoder.next(&mut input) {
                 Err(error) => self.finish(Err(error)),
                 Ok(None) => {}
@@ -436,6 +454,11 @@ where
                 Ok(Some(Item::Frame(frame))) => self.on_frame(frame),
             }
         }
+        if let Some(lanes) = self.gathers.take() {
+            // What was read behind SPREAD is segments already.
+            self.transport.gather(lanes, input.to_vec());
+            input = &[];
+        }
         self.incoming.from = self.incoming.to - input.len();
         self.incoming.memory = memory;
     }
@@ -453,8 +476,10 @@ where
         if let Frame::Hello(hello) = &frame {
             self.packer = Packer::new(&self.compress, hello.features);
         }
+        let spread = if let Frame::Spread(lanes) = frame { Some(lanes) } else { None };
         let mut actions = std::mem::take(&mut self.actions);
         let result = self.machine.on_frame(frame, &mut actions);
+        self.gathers = spread.filter(|_| result.is_ok());
         self.carry_out(actions, None);
         self.check(result);
     }
@@ -524,8 +549,41 @@ where
         }
     }
 
+    /// Whether both sides know what it is to join. A client learns of it from the server's HELLO.
+    fn may_join(&self) -> bool {
+        self.joins && self.decoder.features() & join::FEATURE != 0
+    }
+
+    /// Says what there is to say about joining; only a server's transport has something.
+    fn invite(&mut self) {
+        if let Some(invite) = self.may_join().then(|| self.transport.invitation()).flatten() {
+            self.tell_peer(Frame::Invite(invite));
+        }
+    }
+
+    fn tell_peer(&mut self, frame: Frame) {
+        self.outgoing.control(&frame);
+        (self.observer)(&Event::Frame(Direction::Sent, frame));
+    }
+
+    /// Content goes over other connections, too, from the moment on that all of them have joined.
+    fn spread(&mut self) {
+        if self.is_spread || !self.may_join() {
+            return;
+        }
+        self.invite();
+        let lanes = self.transport.joined();
+        if lanes > 0 {
+            self.is_spread = true;
+            let frame = Frame::Spread(lanes);
+            self.outgoing.spread(&frame);
+            (self.observer)(&Event::Frame(Direction::Sent, frame));
+        }
+    }
+
     /// Queues a piece of content, compressed if that pays.
     fn send_content(&mut self, piece: Content, bulk: Bulk) -> Frame {
+        self.spread();
         let Content { stream, offset, len, .. } = piece;
         let payload = match &bulk {
             Bulk::Bytes(buf) => self.packer.pack(stream, buf.bytes()),

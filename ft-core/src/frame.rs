@@ -2,6 +2,7 @@
 
 use crate::error::FileError;
 use crate::hash::{Root, Subtree};
+use crate::join::{Invite, Join};
 use crate::path::RelPath;
 
 /// Names one file in one session; the sender counts 1, 2, 3 … without gaps. 0 is the session itself.
@@ -166,6 +167,12 @@ pub enum Frame {
     Error(StreamId, FileError),
     /// Nothing more comes from this side.
     Goodbye,
+    /// First frame of a connection that joins a session, and the server's answer to it (PROTOCOL §7.8).
+    Join(Join),
+    /// Sender: what follows is in segments over so many more connections.
+    Spread(u8),
+    /// Optional, server to client: connections may join.
+    Invite(Invite),
     /// Client to server: asks for files or a listing. The number is the want's own: 1, 2, 3 …
     Want(u32, Want),
     /// Server to client: want number, entries offered or listed, and why no more if it failed.
@@ -220,6 +227,9 @@ impl Frame {
             Self::Hello(_) => "HELLO",
             Self::Error(..) => "ERROR",
             Self::Goodbye => "GOODBYE",
+            Self::Join(_) => "JOIN",
+            Self::Spread(_) => "SPREAD",
+            Self::Invite(_) => "INVITE",
             Self::Want(..) => "WANT",
             Self::Done(..) => "DONE",
             Self::Entry(..) => "ENTRY",

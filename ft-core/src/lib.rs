@@ -10,11 +10,12 @@
 //! (`tokio::io::AsyncRead + AsyncWrite`), a [`storage::Source`] or [`storage::Storage`], and, if it likes, time. So the
 //! same code runs over kernel TCP and in a simulator that decides every order of events.
 //!
-//! Reading order: [`limits`], [`path`], [`error`], [`frame`], [`hash`], [`codec`], [`compress`], [`storage`], [`carry`], [`machine`], [`sender`],
+//! Reading order: [`limits`], [`path`], [`error`], [`frame`], [`hash`], [`codec`], [`compress`], [`storage`], [`carry`], [`join`], [`bundle`], [`machine`], [`sender`],
 //! [`receiver`], [`session`]. The specification is `docs/PROTOCOL.md`; `FT-n` and `PROTOCOL §n` refer to it.
 
 #![forbid(unsafe_code)]
 
+pub mod bundle;
 pub mod carry;
 pub mod codec;
 pub mod compress;
@@ -24,6 +25,7 @@ pub mod error;
 pub mod event;
 pub mod frame;
 pub mod hash;
+pub mod join;
 pub mod limits;
 pub mod machine;
 pub mod memory;

@@ -112,6 +112,19 @@ pub const LINGER_BYTES: u64 = 16 * 1024 * 1024;
 /// Encoded bytes queued for the peer above which a machine makes no more of its own accord.
 pub const OUT_QUEUE_BYTES: usize = 1024 * 1024;
 
+/// Bytes before those of a segment: where they belong, how many, and a checksum (PROTOCOL §7.8).
+pub const SEGMENT_HEADER: usize = 16;
+
+/// Longest segment, bytes: as a DATA frame.
+pub const MAX_SEGMENT: u32 = 1024 * 1024;
+
+/// Longest segment that we send, bytes: so much waits for a connection that is slow while others have room, and headers cost
+/// nothing yet.
+pub const SEGMENT: usize = 128 * 1024;
+
+/// Connections that may join one session: more than eight together were not measured to help.
+pub const MAX_JOINED: u8 = 7;
+
 /// WANT frames in one session: a pull names its files and folders; a longer list is several sessions.
 pub const MAX_WANTS: u32 = 4096;
 

@@ -33,6 +33,8 @@ enum Chunk {
     Content(Bulk),
     /// A payload of ZDATA, and the bytes of content that it stands for.
     Zdata(Vec<u8>, u64),
+    /// What follows goes over all connections.
+    Spread,
 }
 
 /// Content that is written out: how much it was, and what held it, if it was not compressed.
@@ -48,6 +50,7 @@ impl Chunk {
             // At most a DATA frame.
             Self::Content(bulk) => usize::try_from(bulk.len()).unwrap_or(usize::MAX),
             Self::Zdata(payload, _) => payload.len(),
+            Self::Spread => 0,
         }
     }
 
@@ -56,7 +59,7 @@ impl Chunk {
         match self {
             Self::Control(bytes) | Self::Zdata(bytes, _) => Some(bytes),
             Self::Content(Bulk::Bytes(buf)) => Some(buf.bytes()),
-            Self::Content(Bulk::Parcel(_)) => None,
+            Self::Content(Bulk::Parcel(_)) | Self::Spread => None,
         }
     }
 }
@@ -108,6 +111,12 @@ impl Outgoing {
         self.chunks.push_back(chunk);
     }
 
+    /// Queues SPREAD; everything behind it goes over all connections that have joined.
+    pub(crate) fn spread(&mut self, frame: &Frame) {
+        self.control(frame);
+        self.chunks.push_back(Chunk::Spread);
+    }
+
     /// Queues content as ZDATA; `len` bytes of it are in this payload.
     pub(crate) fn zdata(&mut self, stream: StreamId, offset: u64, payload: Vec<u8>, len: u64) {
         let mut header = Vec::with_capacity(HEADER_LEN);
@@ -128,6 +137,11 @@ impl Outgoing {
     ) -> Poll<io::Result<()>> {
         while let Some(front) = self.chunks.front() {
             let n = match front {
+                Chunk::Spread => {
+                    transport.spread();
+                    self.chunks.pop_front();
+                    continue;
+                }
                 Chunk::Content(Bulk::Parcel(parcel)) => {
                     let sent = ready!(transport.poll_send(cx, parcel, self.written as u64))?;
                     usize::try_from(sent).unwrap_or(usize::MAX)
@@ -175,7 +189,8 @@ impl Outgoing {
         self.is_flushed = false;
         while let Some(front) = self.chunks.front() {
             let left = front.len() - self.written;
-            if n < left {
+            // It has no bytes, and is still to be acted on.
+            if n < left || matches!(front, Chunk::Spread) {
                 self.written += n;
                 return;
             }
@@ -196,6 +211,7 @@ impl Outgoing {
                     self.content -= size;
                     free.push(Written { len, bulk: None });
                 }
+                Chunk::Spread => {}
             }
         }
     }

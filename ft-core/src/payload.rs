@@ -6,7 +6,8 @@ use crate::frame::{
     Ack2, Compare, Frame, Hello, Intent, Kind, Level, Links, Meta, Mtime, Offer, Overwrite, StreamId, Verdict, Want,
 };
 use crate::hash::{Root, Subtree, decompose};
-use crate::limits::{MAX_AGENT, MAX_DATA, MAX_FILE, MAX_HOLE, MAX_PATH, MAX_SUBTREES, MAX_TEXT, RESUME_UNIT};
+use crate::join::{Invite, Join, Token};
+use crate::limits::{MAX_AGENT, MAX_DATA, MAX_FILE, MAX_HOLE, MAX_JOINED, MAX_PATH, MAX_SUBTREES, MAX_TEXT, RESUME_UNIT};
 use crate::path::RelPath;
 use crate::wire::{Reader, Wrong, put_bytes, put_path};
 
@@ -15,6 +16,8 @@ pub(crate) mod kind {
     pub(crate) const HELLO: u8 = 0x01;
     pub(crate) const ERROR: u8 = 0x02;
     pub(crate) const GOODBYE: u8 = 0x03;
+    pub(crate) const JOIN: u8 = 0x04;
+    pub(crate) const SPREAD: u8 = 0x05;
     pub(crate) const WANT: u8 = 0x10;
     pub(crate) const DONE: u8 = 0x11;
     pub(crate) const ENTRY: u8 = 0x12;
@@ -27,6 +30,7 @@ pub(crate) mod kind {
     pub(crate) const ZDATA: u8 = 0x26;
     pub(crate) const OPTIONAL: u8 = 0x80;
     pub(crate) const ALIVE: u8 = 0x80;
+    pub(crate) const INVITE: u8 = 0x81;
 }
 
 const NO_MODE: u16 = 0xffff;
@@ -82,6 +86,20 @@ pub(crate) fn encode_payload(frame: &Frame, out: &mut Vec<u8>) -> (u8, StreamId,
             (kind::ERROR, *stream, e.offset)
         }
         Frame::Goodbye => (kind::GOODBYE, 0, 0),
+        Frame::Join(join) => {
+            out.extend(join.token.0);
+            out.push(join.of);
+            (kind::JOIN, 0, 0)
+        }
+        Frame::Spread(lanes) => {
+            out.push(*lanes);
+            (kind::SPREAD, 0, 0)
+        }
+        Frame::Invite(invite) => {
+            out.push(u8::from(invite.is_urgent));
+            invite.tokens.iter().for_each(|token| out.extend(token.0));
+            (kind::INVITE, 0, 0)
+        }
         Frame::Want(number, w) => {
             out.push(if w.last { WANT_LAST } else { 0 });
             out.push(match w.links {
@@ -199,11 +217,13 @@ fn put_meta(m: &Meta, out: &mut Vec<u8>) {
 /// # Errors
 /// What was expected, what came, at which byte of the payload.
 pub(crate) fn parse(r: &mut Reader<'_>, h: Header) -> Result<Frame, Wrong> {
-    let needs_stream = !matches!(h.kind, kind::HELLO | kind::ERROR | kind::GOODBYE | kind::ALIVE);
+    let of_session =
+        matches!(h.kind, kind::HELLO | kind::GOODBYE | kind::JOIN | kind::SPREAD | kind::INVITE);
+    let needs_stream = !of_session && !matches!(h.kind, kind::ERROR | kind::ALIVE);
     if needs_stream && h.stream == 0 {
         return Err(r.wrong("FT-5: a stream or want number from 1 up", "0"));
     }
-    if matches!(h.kind, kind::HELLO | kind::GOODBYE) && h.stream != 0 {
+    if of_session && h.stream != 0 {
         return Err(r.wrong("FT-5: stream 0", &h.stream.to_string()));
     }
     let uses_offset =
@@ -230,6 +250,23 @@ pub(crate) fn parse(r: &mut Reader<'_>, h: Header) -> Result<Frame, Wrong> {
         }),
         kind::ERROR => Frame::Error(h.stream, read_error(r)?.at(h.offset)),
         kind::GOODBYE => Frame::Goodbye,
+        kind::JOIN => Frame::Join(Join { token: Token(r.array()?), of: lanes(r)? }),
+        kind::SPREAD => Frame::Spread(lanes(r)?),
+        kind::INVITE => {
+            let is_urgent = match r.u8()? {
+                0 => false,
+                1 => true,
+                n => return Err(r.wrong("FT-5: known INVITE flags", &n.to_string())),
+            };
+            let mut tokens = Vec::new();
+            while !r.is_empty() {
+                if tokens.len() == usize::from(MAX_JOINED) {
+                    return Err(r.wrong(&format!("FT-3: up to {MAX_JOINED} tokens"), "more"));
+                }
+                tokens.push(Token(r.array()?));
+            }
+            Frame::Invite(Invite { is_urgent, tokens })
+        }
         kind::WANT => {
             let last = match r.u8()? {
                 0 => false,
@@ -313,6 +350,14 @@ pub(crate) fn parse(r: &mut Reader<'_>, h: Header) -> Result<Frame, Wrong> {
         kind::ALIVE => Frame::Alive(h.stream, h.offset),
         other => return Err(r.wrong("FT-4: a frame type of this version", &format!("0x{other:02x}"))),
     })
+}
+
+/// A number of connections that join.
+fn lanes(r: &mut Reader<'_>) -> Result<u8, Wrong> {
+    match r.u8()? {
+        n @ 1..=MAX_JOINED => Ok(n),
+        n => Err(r.wrong(&format!("FT-8: 1 to {MAX_JOINED} connections"), &n.to_string())),
+    }
 }
 
 fn read_level(r: &mut Reader<'_>) -> Result<Level, Wrong> {

@@ -14,6 +14,7 @@ use crate::error::{Code, FileError, Retry, SessionError};
 use crate::event::Event;
 use crate::frame::{Ack2, Frame, Hello, Intent, Kind, Links, Meta, Offer, StreamId, Verdict, Want};
 use crate::hash::{Root, decompose};
+use crate::join;
 use crate::limits::{
     GROUP_BYTES, GROUP_FILES, GROUP_PATIENCE, IN_FLIGHT_BYTES, MAX_DATA, MAX_FILE, MAX_OFFER_BYTES, MAX_STREAMS,
     OPERATION, STREAM_BYTES,
@@ -72,6 +73,8 @@ pub struct Receiver {
     /// The stream whose content is on the wire (FT-22).
     current: Option<StreamId>,
     incoming: Option<Incoming>,
+    /// SPREAD has come.
+    is_spread: bool,
     /// Writes and holes under way, bytes: their length and what each costs besides. It is what reading waits for.
     held_bytes: u64,
     /// The same as memory: a hole of 16 MiB has none of its own.
@@ -131,6 +134,7 @@ impl Receiver {
             wants: wants.into_iter().map(|want| Wanted { want, done: false }).collect(),
             current: None,
             incoming: None,
+            is_spread: false,
             held_bytes: 0,
             held_memory: 0,
             group: Vec::new(),
@@ -632,8 +636,17 @@ impl Machine for Receiver {
                 out.push(Action::Tell(Event::Listed(meta)));
             }
             Frame::Done(number, _, error) => self.on_want_done(number, error, out)?,
-            Frame::Alive(..) => {}
+            Frame::Alive(..) | Frame::Invite(_) => {}
             Frame::Goodbye => self.on_goodbye()?,
+            Frame::Join(_) => return Err(Violation::new("FT-80", "JOIN within a session")),
+            Frame::Spread(_) => {
+                if self.agreed & join::FEATURE == 0 || self.intent == Intent::List {
+                    return Err(Violation::new("FT-79", "SPREAD, which was not agreed on"));
+                }
+                if std::mem::replace(&mut self.is_spread, true) {
+                    return Err(Violation::new("FT-79", "a second SPREAD"));
+                }
+            }
             Frame::Want(..) | Frame::Ack1(..) | Frame::Ack2(..) => {
                 return Err(Violation::new("FT-11", format!("a receiver's frame in a {}", intent_name(self.intent))));
             }

@@ -580,15 +580,17 @@ impl Machine for Sender {
             Frame::Ack1(id, len, verdict) => self.on_ack1(id, len, verdict, out)?,
             Frame::Ack2(id, ack) => self.on_ack2(id, ack, out)?,
             Frame::Error(id, error) => self.on_peer_error(id, error, out)?,
-            Frame::Alive(..) => {}
+            Frame::Alive(..) | Frame::Invite(_) => {}
             Frame::Goodbye => {
                 if !self.left || !self.open.is_empty() {
                     return Err(Violation::new("FT-72", format!("GOODBYE with {} streams open", self.open.len())));
                 }
                 self.peer_left = true;
             }
+            Frame::Join(_) => return Err(Violation::new("FT-80", "JOIN within a session")),
             Frame::Done(..)
             | Frame::Entry(..)
+            | Frame::Spread(_)
             | Frame::Offer(..)
             | Frame::Data { .. }
             | Frame::Zdata { .. }

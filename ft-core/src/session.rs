@@ -10,19 +10,17 @@
 
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncReadExt};
-
 use crate::carry::{Bulk, Transport};
-use crate::codec::{Decoder, Item};
+use crate::codec::Decoder;
 use crate::compress::Compress;
 use crate::driver::{Driver, Files};
-use crate::error::{FileError, SessionError};
+use crate::error::{Code, FileError, Retry, SessionError};
 use crate::event::{Event, Report};
 use crate::frame::{Compare, Frame, Hello, Intent, Level, Overwrite, Want};
+use crate::join::{self, Join, Lane, first_frame};
 use crate::limits::MAX_AGENT;
 use crate::machine::Machine;
 use crate::outgoing::Linger;
-use crate::preamble::Versions;
 use crate::receiver::Receiver;
 use crate::sender::{Sender, Wishes};
 use crate::storage::{LandDone, LandOp, Source, SourceDone, SourceOp, Storage};
@@ -40,6 +38,8 @@ pub struct Options {
     pub level: Level,
     /// When content goes compressed; a receiver that says `Off` does not take it so.
     pub compress: Compress,
+    /// Whether other connections may join (PROTOCOL §7.8), if the transport and the peer know how.
+    pub joins: bool,
 }
 
 impl Default for Options {
@@ -51,6 +51,7 @@ impl Default for Options {
             compare: Compare::Quick,
             level: Level::Durable,
             compress: Compress::Off,
+            joins: false,
         }
     }
 }
@@ -58,6 +59,11 @@ impl Default for Options {
 impl Options {
     fn wishes(&self) -> Wishes {
         Wishes { overwrite: self.overwrite, compare: self.compare, level: self.level }
+    }
+
+    /// What HELLO announces.
+    fn features(&self) -> u64 {
+        self.compress.features() | if self.joins { join::FEATURE } else { 0 }
     }
 
     fn agent(&self) -> &str {
@@ -100,8 +106,8 @@ where
     F: Source,
     P: Pulse,
 {
-    let machine = Sender::client(options.wishes(), options.agent()).with_features(options.compress.features());
-    run(transport, Decoder::new(), &[], machine, FromSource(source), pulse, &options.compress, on).await
+    let machine = Sender::client(options.wishes(), options.agent()).with_features(options.features());
+    run(transport, Decoder::new(), &[], machine, FromSource(source), pulse, options, on).await
 }
 
 /// Client: asks for `wants` and lands what comes in `storage`. Their `last` flags are set here.
@@ -124,8 +130,8 @@ where
     D: Storage,
     P: Pulse,
 {
-    let machine = Receiver::client(Intent::Pull, wants, options.agent()).with_features(options.compress.features(), 0);
-    run(transport, Decoder::new(), &[], machine, ToStorage(storage), pulse, &options.compress, on).await
+    let machine = Receiver::client(Intent::Pull, wants, options.agent()).with_features(options.features(), 0);
+    run(transport, Decoder::new(), &[], machine, ToStorage(storage), pulse, options, on).await
 }
 
 /// Client: asks what is there; entries come as [`Event::Listed`].
@@ -141,7 +147,8 @@ where
     P: Pulse,
 {
     let machine = Receiver::client(Intent::List, wants, options.agent());
-    run(transport, Decoder::new(), &[], machine, ToStorage(NoStorage), pulse, &Compress::Off, on).await
+    let options = Options { compress: Compress::Off, joins: false, ..options.clone() };
+    run(transport, Decoder::new(), &[], machine, ToStorage(NoStorage), pulse, &options, on).await
 }
 
 /// A connection whose client has said what it wants.
@@ -155,6 +162,23 @@ pub struct Accepted<T> {
     intent: Intent,
 }
 
+/// A connection that belongs to a session which is under way, as it says.
+#[derive(Debug)]
+pub struct Joining<T> {
+    transport: T,
+    rest: Vec<u8>,
+    join: Join,
+}
+
+/// What a connection came for.
+#[derive(Debug)]
+pub enum Call<T> {
+    /// A session.
+    Session(Accepted<T>),
+    /// To join one.
+    Join(Joining<T>),
+}
+
 /// Server: reads the client's preamble and HELLO. Bytes that the caller has read already (to tell dialects apart) come
 /// as `head`. The client's silence is bounded by the caller's deadline alone.
 ///
@@ -164,61 +188,76 @@ pub struct Accepted<T> {
 ///
 /// # Cancel safety
 /// Not to be resumed: what was read is lost.
-pub async fn accept<T: Transport>(mut transport: T, head: &[u8]) -> Result<Accepted<T>, SessionError> {
-    let mut decoder = Decoder::new();
-    let mut bytes = head.to_vec();
-    let result = read_hello(transport.stream(), &mut decoder, &mut bytes).await;
-    match result {
-        Ok((hello, intent)) => Ok(Accepted { transport, decoder, rest: bytes, hello, intent }),
-        Err(error) => {
-            if let Some(code) = error.code() {
-                let text = FileError::new(code, error.retry(), error.to_string());
-                Linger::new(&mut transport, Some(text)).run().await;
-            }
-            Err(error)
+pub async fn accept<T: Transport>(transport: T, head: &[u8]) -> Result<Accepted<T>, SessionError> {
+    match answer(transport, head).await? {
+        Call::Session(accepted) => Ok(accepted),
+        Call::Join(joining) => {
+            let refusal = FileError::new(Code::Forbidden, Retry::Never, "no session here can be joined");
+            joining.refuse(refusal.clone()).await;
+            Err(SessionError::Local(refusal))
         }
     }
 }
 
-/// Leaves in `bytes` what came behind the HELLO.
-async fn read_hello<S: AsyncRead + Unpin>(
-    stream: &mut S,
-    decoder: &mut Decoder,
-    bytes: &mut Vec<u8>,
-) -> Result<(Hello, Intent), SessionError> {
-    let mut chunk = [0; 4096];
-    loop {
-        let mut input = &bytes[..];
-        while let Some(item) = decoder.next(&mut input)? {
-            match item {
-                Item::Preamble(theirs) => {
-                    Versions::OURS.choose(theirs).ok_or(SessionError::Version { min: theirs.min, max: theirs.max })?;
-                }
-                Item::Frame(Frame::Hello(hello)) => {
-                    let Some(intent) = hello.intent else {
-                        let text = "a client's HELLO without an intent".into();
-                        return Err(SessionError::PeerViolation { offset: decoder.offset(), rule: "FT-11", text });
-                    };
-                    *bytes = input.to_vec();
-                    return Ok((hello, intent));
-                }
-                Item::Frame(Frame::Error(0, error)) => return Err(SessionError::PeerEnded(error)),
-                Item::Frame(_) | Item::BadOffer(..) | Item::Content(_) | Item::Zdata(..) => {
-                    let text = "a frame before HELLO".into();
-                    return Err(SessionError::PeerViolation { offset: decoder.offset(), rule: "FT-10", text });
-                }
+/// Server: the same for a client that may also want to join a session.
+///
+/// # Errors
+/// As [`accept`].
+///
+/// # Cancel safety
+/// As [`accept`].
+pub async fn answer<T: Transport>(mut transport: T, head: &[u8]) -> Result<Call<T>, SessionError> {
+    let mut decoder = Decoder::new();
+    let mut rest = head.to_vec();
+    let first = match first_frame(transport.stream(), &mut decoder, &mut rest).await {
+        Ok(Frame::Error(0, error)) => Err(SessionError::PeerEnded(error)),
+        Ok(frame @ (Frame::Hello(_) | Frame::Join(_))) => Ok(frame),
+        Ok(_) => {
+            let text = "a frame before HELLO".into();
+            Err(SessionError::PeerViolation { offset: decoder.offset(), rule: "FT-10", text })
+        }
+        Err(error) => Err(error),
+    };
+    let error = match first {
+        Ok(Frame::Join(join)) => return Ok(Call::Join(Joining { transport, rest, join })),
+        Ok(Frame::Hello(hello)) => match hello.intent {
+            Some(intent) => return Ok(Call::Session(Accepted { transport, decoder, rest, hello, intent })),
+            None => {
+                let text = "a client's HELLO without an intent".into();
+                SessionError::PeerViolation { offset: decoder.offset(), rule: "FT-11", text }
             }
-        }
-        let offset = decoder.offset();
-        let n = stream.read(&mut chunk).await.map_err(|e| SessionError::Io {
-            kind: e.kind(),
-            text: e.to_string(),
-            offset,
-        })?;
-        if n == 0 {
-            return Err(SessionError::Truncated { offset });
-        }
-        *bytes = chunk[..n].to_vec();
+        },
+        Ok(_) => unreachable!("nothing else was let through"),
+        Err(error) => error,
+    };
+    if let Some(code) = error.code() {
+        let text = FileError::new(code, error.retry(), error.to_string());
+        Linger::new(&mut transport, Some(text)).run().await;
+    }
+    Err(error)
+}
+
+impl<T: Transport> Joining<T> {
+    /// What it says.
+    pub fn join(&self) -> Join {
+        self.join
+    }
+
+    /// Lets it in. The caller brings it to its session.
+    ///
+    /// # Errors
+    /// The client went away.
+    ///
+    /// # Cancel safety
+    /// Not to be resumed.
+    pub async fn welcome(mut self) -> Result<Lane<T>, SessionError> {
+        join::welcome(self.transport.stream(), self.join).await?;
+        Ok(Lane { stream: self.transport, ahead: self.rest, of: self.join.of })
+    }
+
+    /// Tells the client why not.
+    pub async fn refuse(mut self, error: FileError) {
+        Linger::new(&mut self.transport, Some(error)).run().await;
     }
 }
 
@@ -226,6 +265,11 @@ impl<T: Transport> Accepted<T> {
     /// What the client came for.
     pub fn intent(&self) -> Intent {
         self.intent
+    }
+
+    /// What the session will run over.
+    pub fn transport(&mut self) -> &mut T {
+        &mut self.transport
     }
 
     /// The client's program and version, as it says; escape before showing.
@@ -248,9 +292,8 @@ impl<T: Transport> Accepted<T> {
         on: impl FnMut(&Event),
     ) -> Report {
         assert_eq!(self.intent, Intent::Push, "only a push is received");
-        let features = options.compress.features();
-        let machine = Receiver::server(options.agent()).with_features(features, self.hello.features);
-        run(self.transport, self.decoder, &self.rest, machine, ToStorage(storage), pulse, &options.compress, on).await
+        let machine = Receiver::server(options.agent()).with_features(options.features(), self.hello.features);
+        run(self.transport, self.decoder, &self.rest, machine, ToStorage(storage), pulse, options, on).await
     }
 
     /// Serves a pull or a listing.
@@ -269,8 +312,8 @@ impl<T: Transport> Accepted<T> {
     ) -> Report {
         assert_ne!(self.intent, Intent::Push, "a push is received, not sent");
         let machine = Sender::server(&self.hello, self.intent, options.wishes(), options.agent())
-            .with_features(options.compress.features());
-        run(self.transport, self.decoder, &self.rest, machine, FromSource(source), pulse, &options.compress, on).await
+            .with_features(options.features());
+        run(self.transport, self.decoder, &self.rest, machine, FromSource(source), pulse, options, on).await
     }
 
     /// Ends the session with an error (forbidden, busy, shutting down), so that the client is told.
@@ -287,7 +330,7 @@ async fn run<T, M, F, P>(
     machine: M,
     files: F,
     pulse: P,
-    compress: &Compress,
+    options: &Options,
     on: impl FnMut(&Event),
 ) -> Report
 where
@@ -296,7 +339,8 @@ where
     F: Files<Op = M::Op, Done = M::Done>,
     P: Pulse,
 {
-    Driver::new(transport, decoder, head, machine, files, pulse, compress.clone(), on).run().await
+    let (compress, joins) = (options.compress.clone(), options.joins);
+    Driver::new(transport, decoder, head, machine, files, pulse, compress, joins, on).run().await
 }
 
 /// Sender's files, as the driver wants them.

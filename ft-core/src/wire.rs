@@ -47,6 +47,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether anything is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// Counts what is left and passes it by.
     pub(crate) fn rest(&mut self) -> u32 {
         let n = self.rest.len();

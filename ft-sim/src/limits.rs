@@ -71,6 +71,9 @@ pub const MAX_SHRINK_RUNS: u64 = 4_000;
 /// Cells of one cut map. A push of 300 bytes has 4,600 with all kinds of cuts; what has ten times more is no picture.
 pub const MAX_MAP_CELLS: u64 = 50_000;
 
+/// Content of a play's files together, bytes: it is in memory at both ends, and what a scenario says is anybody's.
+pub const MAX_CONTENT: usize = 16 * 1024 * 1024;
+
 /// Longest name of a pick or a property, bytes: they are printed in one-line replays.
 pub const MAX_NAME: usize = 64;
 

@@ -10,6 +10,8 @@ use ft_core::error::Code;
 pub(crate) const HELLO: u8 = 0x01;
 pub(crate) const ERROR: u8 = 0x02;
 pub(crate) const GOODBYE: u8 = 0x03;
+pub(crate) const JOIN: u8 = 0x04;
+pub(crate) const SPREAD: u8 = 0x05;
 pub(crate) const WANT: u8 = 0x10;
 pub(crate) const DONE: u8 = 0x11;
 pub(crate) const ENTRY: u8 = 0x12;
@@ -21,6 +23,7 @@ pub(crate) const END: u8 = 0x24;
 pub(crate) const ACK2: u8 = 0x25;
 pub(crate) const ZDATA: u8 = 0x26;
 pub(crate) const ALIVE: u8 = 0x80;
+pub(crate) const INVITE: u8 = 0x81;
 
 pub(crate) const PUSH: u8 = 1;
 pub(crate) const PULL: u8 = 2;
@@ -162,6 +165,15 @@ pub(crate) fn end(stream: u32, content: &[u8]) -> Vec<u8> {
 
 pub(crate) fn goodbye() -> Vec<u8> {
     frame(GOODBYE, 0, 0, b"")
+}
+
+/// A segment (PROTOCOL §7.8).
+pub(crate) fn segment(offset: u64, bytes: &[u8]) -> Vec<u8> {
+    let mut all = offset.to_be_bytes().to_vec();
+    all.extend(u32::try_from(bytes.len()).expect("short").to_be_bytes());
+    all.extend(crc32c::crc32c(&all).to_be_bytes());
+    all.extend(bytes);
+    all
 }
 
 /// One file of five bytes whole: DATA and END.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use crate::{got_rows, rows_content, rows_fatal, rows_limits, rows_names, rows_tolerated};
+use crate::{got_rows, rows_content, rows_fatal, rows_joined, rows_limits, rows_names, rows_tolerated};
 
 /// Set to anything, it lets this test write the tables anew instead of comparing them.
 const WRITE: &str = "FT_WRITE_TABLES";
@@ -22,10 +22,11 @@ fn all() -> Vec<[String; 4]> {
         rows_tolerated::TOLERATED,
         rows_content::TRUNCATION,
         rows_content::INTEGRITY,
+        rows_joined::JOINED,
         rows_limits::LIMITS,
     ];
     let served = served.into_iter().flatten().map(|r| (r.group, r.name, r.what, r.outcome.shown()));
-    let got = [got_rows::SERVER_NAMES, got_rows::SERVER_CONTENT, got_rows::SERVER_WORDS];
+    let got = [got_rows::SERVER_JOINED, got_rows::SERVER_NAMES, got_rows::SERVER_CONTENT, got_rows::SERVER_WORDS];
     let got = got.into_iter().flatten().map(|r| (r.group, r.name, r.what, r.outcome.shown()));
     served.chain(got).map(|(group, name, what, end)| [group.into(), name.into(), what.into(), end]).collect()
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::craft::{
-    ACK1, ALIVE, CONTENT, DATA, END, ERROR, FILE, FOLDER, LINK, Offer, ack1, ack2, data, done, end, fault, frame,
-    given, goodbye, header, hello, hole, preamble, whole,
+    ACK1, ALIVE, CONTENT, DATA, END, ERROR, FILE, FOLDER, INVITE, LINK, Offer, ack1, ack2, data, done, end, fault, frame,
+    given, goodbye, header, hello, hello_with, hole, preamble, whole,
 };
 use crate::got::{Host, Row, fetch, get, ls, put};
 use crate::table::rows;
@@ -27,6 +27,24 @@ fn rest() -> Vec<u8> {
 /// Accepts what the client puts, and says this when it has come.
 fn takes(host: &mut Host, bytes: &[u8]) {
     host.receive().say(&ack1(1, 0, &[1])).hear(END, 1).say(bytes);
+}
+
+/// Says this before its offer, and all goes well then.
+fn invites(host: &mut Host, payload: &[u8]) {
+    host.bare().say(&[preamble(1, 1), hello_with(0, 2, b"test", b""), frame(INVITE, 0, 0, payload)].concat());
+    host.bare().say(&given(1, 1, &[b"box"])).hear(ACK1, 1).say(&[whole(1), rest()].concat());
+}
+
+rows! {
+    SERVER_JOINED, fetch, "A server's invitations";
+    invitation_to_nowhere_is_no_harm: "says that seven more connections would help, and takes none" => get(0, "").lands(&["box"]),
+        |h| invites(h, &[&[1][..], &[7; 7 * 16]].concat());
+    invitation_without_tokens_is_no_harm: "says that more connections would help, and gives no token" => get(0, "").lands(&["box"]),
+        |h| invites(h, &[1]);
+    more_tokens_than_there_may_be_are_malformed: "gives eight tokens" => get(1, "FT-3"),
+        |h| invites(h, &[&[0][..], &[7; 8 * 16]].concat());
+    half_a_token_is_malformed: "gives half a token" => get(1, "FT-7"), |h| invites(h, &[0, 1, 2, 3]);
+    wish_of_a_server_without_meaning_is_malformed: "says INVITE with wish 9" => get(1, "FT-5"), |h| invites(h, &[9]);
 }
 
 rows! {
@@ -119,7 +137,7 @@ rows! {
         };
     compressed_bomb_from_a_server_is_malformed: "ZDATA of 100 stated bytes that unpacks to 200" => get(1, "FT-76"),
         |h| {
-            let greeting = [preamble(1, 1), crate::craft::hello_with(crate::craft::ANSWER, 1, b"test", b"")].concat();
+            let greeting = [preamble(1, 1), hello_with(crate::craft::ANSWER, 1, b"test", b"")].concat();
             let packed = [0x28, 0xb5, 0x2f, 0xfd, 0x20, 0xc8, 0x43, 0x06, 0x00, b'a'];
             let bomb = frame(crate::craft::ZDATA, 1, 0, &[&100u32.to_be_bytes()[..], &packed].concat());
             let offer = Offer { want: 1, size: 4 << 20, path: &[b"box"], ..FILE }.frame(1);

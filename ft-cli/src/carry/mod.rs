@@ -18,20 +18,29 @@ pub use range::FileRange;
 #[cfg(target_os = "linux")]
 pub use transport::Carried;
 
+use ft_core::bundle::{Arrivals, Bundle};
+#[cfg(target_os = "linux")]
+use ft_core::carry::Transport as _;
+use ft_core::join::Token;
+use tokio::net::TcpStream;
+
 use crate::net::Deadline;
 use crate::trust::Conn;
 
+/// What sessions run over: a connection or several, plain or encrypted, with their time-out.
+pub type Stream = Deadline<Bundle<Conn>>;
+
 /// No system call moves content here.
 #[cfg(not(target_os = "linux"))]
-pub type Carried = Deadline<Conn>;
+pub type Carried = Stream;
 
 /// Whether the content that is sent over `stream` can stay in its file.
-pub fn carries(stream: &Deadline<Conn>, copy: bool) -> bool {
-    cfg!(target_os = "linux") && !copy && stream.get_ref().plain().is_some()
+pub fn carries(stream: &Stream, copy: bool) -> bool {
+    cfg!(target_os = "linux") && !copy && plain_out(stream.get_ref()).is_some()
 }
 
 /// A connection that carries content, unless it is encrypted or content is to be copied through memory.
-pub fn over(stream: Deadline<Conn>, copy: bool) -> Carried {
+pub fn over(stream: Stream, copy: bool) -> Carried {
     #[cfg(target_os = "linux")]
     return Carried::over(stream, copy);
     #[cfg(not(target_os = "linux"))]
@@ -39,4 +48,33 @@ pub fn over(stream: Deadline<Conn>, copy: bool) -> Carried {
         let _ = copy;
         stream
     }
+}
+
+/// Lets others join `carried`'s session: whoever has one of `tokens`, as they come in `arrivals`.
+pub fn join_by(carried: &mut Carried, tokens: Vec<Token>, arrivals: impl Arrivals<Conn> + Send + 'static) {
+    #[cfg(target_os = "linux")]
+    {
+        carried.stream().get_mut().join_by(arrivals);
+        carried.inviting(tokens);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (carried, tokens, arrivals);
+}
+
+/// The connection itself, of which nothing was taken out yet.
+pub fn into_conn(carried: Carried) -> Conn {
+    #[cfg(target_os = "linux")]
+    let carried = carried.into_stream();
+    carried.into_inner().into_first()
+}
+
+/// The socket that what is written goes out on as it is, if there is one: no TLS, no segments.
+fn plain_out(bundle: &Bundle<Conn>) -> Option<&TcpStream> {
+    bundle.raw_out()?.plain()
+}
+
+/// The same for what is read.
+#[cfg(target_os = "linux")]
+fn plain_in(bundle: &Bundle<Conn>) -> Option<&TcpStream> {
+    bundle.raw_in()?.plain()
 }

@@ -3,34 +3,60 @@
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
+use ft_core::bundle::Bundle;
 use ft_core::carry::{Parcel, Taken, Transport};
+use ft_core::join::{Invite, Token};
 use tokio::io::{AsyncWrite, Interest};
-use tokio::net::TcpStream;
 
 use super::pipe::{Filled, Pipe};
 use super::range::{FileRange, Sent};
+use super::{Stream, plain_in, plain_out};
 use crate::limits::{CARRY_LEAST, PIPE_LEAST, PIPES};
-use crate::net::{Deadline, Way};
+use crate::net::{OnTcp as _, Way, alike};
 use crate::trust::Conn;
 
 /// A connection whose large content the kernel moves. Small content and frames go through memory.
 pub struct Carried {
-    stream: Deadline<Conn>,
+    stream: Stream,
     filling: Option<Pipe>,
     idle: Vec<Pipe>,
     /// Content that comes is read into memory: it was asked for, or the system has no pipes for us.
     no_pipes: bool,
     /// For content that the kernel cannot send from its file.
     scratch: Vec<u8>,
+    /// What lets connections join, until it is told; a server's.
+    tokens: Vec<Token>,
+    /// Whether the other side is told when more of them would help: yes, until it was.
+    urges: bool,
 }
 
 impl Carried {
     /// Content of `stream` is carried from now on; with `copy`, or through TLS, none is that comes in.
-    pub fn over(stream: Deadline<Conn>, copy: bool) -> Self {
-        let encrypted = stream.get_ref().plain().is_none();
-        Self { stream, filling: None, idle: Vec::new(), no_pipes: copy || encrypted, scratch: Vec::new() }
+    pub fn over(stream: Stream, copy: bool) -> Self {
+        let encrypted = plain_in(stream.get_ref()).is_none();
+        Self {
+            stream,
+            filling: None,
+            idle: Vec::new(),
+            no_pipes: copy || encrypted,
+            scratch: Vec::new(),
+            tokens: Vec::new(),
+            urges: false,
+        }
+    }
+
+    /// Whoever has one of these may join.
+    pub fn inviting(&mut self, tokens: Vec<Token>) {
+        self.urges = !tokens.is_empty();
+        self.tokens = tokens;
+    }
+
+    /// The connection itself, of which nothing was taken out yet.
+    pub fn into_stream(self) -> Stream {
+        self.stream
     }
 
     /// Sends what the kernel cannot send from its file, through memory; zeros where the file has nothing any more.
@@ -55,9 +81,9 @@ impl Carried {
 }
 
 impl Transport for Carried {
-    type Stream = Deadline<Conn>;
+    type Stream = Stream;
 
-    fn stream(&mut self) -> &mut Deadline<Conn> {
+    fn stream(&mut self) -> &mut Stream {
         &mut self.stream
     }
 
@@ -70,8 +96,9 @@ impl Transport for Carried {
             return Poll::Ready(Err(io::Error::other("a parcel that is no range of a file")));
         };
         let left = parcel.len - from;
-        let attempt = |conn: &mut Conn, cx: &mut Context<'_>, allowed: usize| {
-            let tcp = plain(conn)?;
+        let attempt = |bundle: &mut Bundle<Conn>, cx: &mut Context<'_>, allowed: usize| {
+            // What was to be carried before there were segments.
+            let Some(tcp) = plain_out(bundle) else { return Poll::Ready(Ok(Sent::NotFromHere)) };
             loop {
                 ready!(tcp.poll_write_ready(cx))?;
                 match tcp.try_io(Interest::WRITABLE, || range.send(tcp, from, left.min(allowed as u64))) {
@@ -100,8 +127,8 @@ impl Transport for Carried {
                 return Poll::Ready(Ok(Taken::Full));
             }
         };
-        let attempt = |conn: &mut Conn, cx: &mut Context<'_>, allowed: usize| {
-            let tcp = plain(conn)?;
+        let attempt = |bundle: &mut Bundle<Conn>, cx: &mut Context<'_>, allowed: usize| {
+            let tcp = plain_in(bundle).ok_or_else(|| io::Error::other("nothing is carried through TLS or segments"))?;
             loop {
                 ready!(tcp.poll_read_ready(cx))?;
                 match tcp.try_io(Interest::READABLE, || pipe.fill(tcp, max.min(allowed as u64))) {
@@ -131,9 +158,28 @@ impl Transport for Carried {
             self.idle.push(*pipe);
         }
     }
-}
 
-/// The socket: what is encrypted is encrypted here, in memory.
-fn plain(conn: &Conn) -> io::Result<&TcpStream> {
-    conn.plain().ok_or_else(|| io::Error::other("content to be carried through TLS"))
+    fn invitation(&mut self) -> Option<Invite> {
+        let tokens = std::mem::take(&mut self.tokens);
+        let is_urgent = self.urges && self.stream.roomy().load(Ordering::Relaxed);
+        self.urges &= !is_urgent;
+        (is_urgent || !tokens.is_empty()).then_some(Invite { is_urgent, tokens })
+    }
+
+    fn joined(&mut self) -> u8 {
+        self.stream.get_mut().ready()
+    }
+
+    fn spread(&mut self) {
+        let bundle = self.stream.get_mut();
+        bundle.spread();
+        tracing::info!(lanes = bundle.lanes().count(), "content goes over several connections");
+        bundle.lanes().for_each(|lane| alike(bundle.socket(), lane.socket()));
+    }
+
+    fn gather(&mut self, lanes: u8, ahead: Vec<u8>) {
+        tracing::info!(lanes = lanes + 1, "content comes over several connections");
+        self.no_pipes = true;
+        self.stream.get_mut().gather(lanes, ahead);
+    }
 }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ft_core::bundle::Bundle;
 use ft_core::compress::Compress;
 use ft_core::error::{Code, Retry};
 use ft_core::event::Report;
@@ -16,15 +17,13 @@ use crate::args::{CompareArg, CompressArg, Connection, Durability, LinksArg, Ove
 use crate::disk::{Filter, Notes, Root};
 use crate::exit::{Exit, Stop};
 use crate::limits::{LEFTOVERS_SHOWN, PULSE, SETTLE};
+pub(super) use crate::carry::Stream;
 use crate::net::{Backoff, Beat, Deadline, Endpoint, Meter, connect};
 use crate::render::{Counts, Fact, Mode, Screen, Tally};
-use crate::trust::{self, Conn};
+use crate::trust;
 
 /// The name of this program towards peers.
 pub(super) const AGENT: &str = concat!("ft-cli/", env!("CARGO_PKG_VERSION"));
-
-/// A connection, plain or encrypted, with its idle time-out.
-pub(super) type Stream = Deadline<Conn>;
 
 /// How one attempt went.
 pub(super) enum Attempt {
@@ -114,7 +113,7 @@ pub(super) async fn dial_until(
 pub(super) async fn dial(endpoint: &Endpoint, options: &Connection, rate: Option<&Meter>) -> Result<Stream, String> {
     let stream = reach(endpoint, options).await?;
     let conn = trust::secure(stream, endpoint, &options.trust, options.connect_timeout).await?;
-    Ok(Deadline::fitted(conn, options.timeout).paced(rate.map(Meter::pace)))
+    Ok(Deadline::fitted(Bundle::single(conn), options.timeout).paced(rate.map(Meter::pace)))
 }
 
 /// The same for a lab dialect, which is plain by nature.
@@ -125,7 +124,7 @@ pub(super) async fn dial_lab(
 ) -> Result<Stream, String> {
     let stream = reach(endpoint, options).await?;
     let conn = trust::plain(stream, &options.trust)?;
-    Ok(Deadline::fitted(conn, options.timeout).paced(rate.map(Meter::pace)))
+    Ok(Deadline::fitted(Bundle::single(conn), options.timeout).paced(rate.map(Meter::pace)))
 }
 
 async fn reach(endpoint: &Endpoint, options: &Connection) -> Result<tokio::net::TcpStream, String> {
@@ -207,7 +206,14 @@ pub(super) fn options(transfer: &Transfer, stream: &Stream) -> Options {
         compare: compare(transfer),
         level: level(transfer.durability),
         compress: compress(transfer.compress, stream),
+        joins: joins(transfer),
     }
+}
+
+/// Whether other connections may join. What is held back by `--rate` needs none.
+pub(super) fn joins(transfer: &Transfer) -> bool {
+    // Elsewhere nothing is known of a path, and this was never measured.
+    cfg!(target_os = "linux") && transfer.streams.most() > 1 && transfer.rate.is_none()
 }
 
 /// `--compress`, for one connection.

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::client::{self, Attempt, Ended};
 use super::interrupt::Interrupt;
-use super::lab;
+use super::{join, lab};
 use crate::args::{ClientDialect, GetArgs, Transfer};
 use crate::carry;
 use crate::disk::{Policy, RenameRule, Root};
@@ -298,7 +298,7 @@ impl Job {
 
     /// One connection. What is refused as a whole is not asked for again.
     async fn attempt(&self, open: &Mutex<Vec<Want>>) -> Attempt {
-        let stream = match client::dial_until(
+        let mut stream = match client::dial_until(
             &self.interrupt,
             &self.endpoint,
             &self.transfer.connection,
@@ -320,11 +320,13 @@ impl Job {
         let mut refused = Vec::new();
         let pulse = client::pulse(self.transfer.connection.timeout).until(self.interrupt.asked());
         let options = client::options(&self.transfer, &stream);
+        let ear = join::listen(&mut stream, &self.endpoint, &self.transfer, false);
         let report =
             session::pull(carry::over(stream, self.transfer.copy), wants.clone(), storage, &options, pulse, |event| {
                 if let Event::WantDone(number, Some(error)) = event {
                     refused.push((*number, error.clone()));
                 }
+                ear.hear(event);
                 watch.event(event);
             })
             .await;

@@ -74,6 +74,7 @@ pub(super) async fn list(
             compare: Compare::None,
             level: Level::Cached,
             compress: Compress::Off,
+            joins: false,
         };
         let gone = Notify::new();
         let session = session::list(stream, wants.clone(), &options, client::pulse(connection.timeout), |event| {

@@ -8,6 +8,7 @@ mod get;
 #[cfg(target_os = "linux")]
 mod grade;
 mod interrupt;
+mod join;
 mod key;
 mod lab;
 mod ls;

@@ -5,13 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ft_core::event::Event;
 use ft_core::path::RelPath;
 use ft_core::session;
 use tokio::task::JoinSet;
 
 use super::client::{self, Attempt, Ended};
 use super::interrupt::{INTERRUPTED, Interrupt};
-use super::lab;
+use super::{join, lab};
 use crate::args::{ClientDialect, LabRequest, PutArgs, Transfer};
 use crate::carry;
 use crate::disk::{DiskSource, Note, Notes, WalkOptions};
@@ -163,7 +164,7 @@ impl Job {
     }
 
     async fn attempt(&self) -> Attempt {
-        let stream = match client::dial_until(
+        let mut stream = match client::dial_until(
             &self.interrupt,
             &self.endpoint,
             &self.transfer.connection,
@@ -183,8 +184,13 @@ impl Job {
         let source = WishfulSource::new(disk, !self.transfer.no_resume);
         let mut watch = Watch::sender(self.screen.clone(), self.tally.clone(), self.number);
         let pulse = client::pulse(self.transfer.connection.timeout).until(self.interrupt.asked());
+        let ear = join::listen(&mut stream, &self.endpoint, &self.transfer, true);
         let transport = carry::over(stream, self.transfer.copy);
-        let report = session::push(transport, source, &options, pulse, |event| watch.event(event)).await;
+        let on = |event: &Event| {
+            ear.hear(event);
+            watch.event(event);
+        };
+        let report = session::push(transport, source, &options, pulse, on).await;
         watch.closed(&report);
         Attempt::Over(report)
     }
@@ -199,7 +205,7 @@ async fn pipe(args: &Plan, screen: &Screen, tally: &Tally, interrupt: &Interrupt
     if into == args.target.path {
         return Err(Stop::usage("--name is empty"));
     }
-    let stream = match client::dial_until(
+    let mut stream = match client::dial_until(
         interrupt,
         &args.target.endpoint,
         &args.transfer.connection,
@@ -214,7 +220,13 @@ async fn pipe(args: &Plan, screen: &Screen, tally: &Tally, interrupt: &Interrupt
     let mut watch = Watch::sender(screen.clone(), tally.clone(), 1);
     let pulse = client::pulse(args.transfer.connection.timeout).until(interrupt.asked());
     let options = client::options(&args.transfer, &stream);
-    let report = session::push(stream, source, &options, pulse, |event| watch.event(event)).await;
+    let ear = join::listen(&mut stream, &args.target.endpoint, &args.transfer, true);
+    let transport = carry::over(stream, args.transfer.copy);
+    let on = |event: &Event| {
+        ear.hear(event);
+        watch.event(event);
+    };
+    let report = session::push(transport, source, &options, pulse, on).await;
     watch.closed(&report);
     if tally.wants_retry() {
         let text = "standard input cannot be read twice, so this is not tried again".into();

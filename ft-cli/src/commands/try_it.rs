@@ -151,6 +151,7 @@ async fn send(args: &TryArgs, port: u16, teller: Teller, mut watch: Watch) -> Re
         compare: Compare::None,
         level: Level::Durable,
         compress: Compress::Off,
+        joins: false,
     };
     let pulse = client::pulse(IDLE_TIMEOUT);
     let report = session::push(stream, source, &options, pulse, |event| {
@@ -216,6 +217,9 @@ async fn tell(mut facts: UnboundedReceiver<Seen>, screen: &Screen) -> Frames {
                 Frame::Hello(_)
                 | Frame::Error(..)
                 | Frame::Goodbye
+                | Frame::Join(_)
+                | Frame::Spread(_)
+                | Frame::Invite(_)
                 | Frame::Want(..)
                 | Frame::Done(..)
                 | Frame::Entry(..)
@@ -264,6 +268,7 @@ fn frame_words(frame: &Frame) -> String {
         },
         Frame::Data { .. } => "DATA".into(),
         Frame::Zdata { .. } => "ZDATA".into(),
+        Frame::Join(_) | Frame::Spread(_) | Frame::Invite(_) => frame.name().into(),
         Frame::Hole { .. } => "HOLE".into(),
         Frame::End(_, size, root) => format!("END: {size} bytes, BLAKE3 {}", short(root)),
         Frame::Ack2(_, ack) => {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use ft_core::bundle::Bundle;
 use ft_core::session::{Pulse, Tick};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -15,7 +16,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 
 use super::busy::Busy;
 use super::pace::{Pace, Way};
-use super::path::{Fit, is_slow};
+use super::path::{Fit, is_roomy, is_slow};
 use crate::limits::{COMPRESS_BELOW, PATH_LOOK};
 
 /// A stream whose reads and writes fail with [`io::ErrorKind::TimedOut`] when nothing has moved for `idle`.
@@ -35,6 +36,8 @@ pub struct Deadline<S> {
     moved: Option<Arc<AtomicU64>>,
     /// The path turned out slower than compression.
     slow: Arc<AtomicBool>,
+    /// The path has room that one connection does not fill.
+    roomy: Arc<AtomicBool>,
     /// What looks at the stream now and then, and when it does next.
     watch: Option<(Instant, Watch<S>)>,
     idle: Duration,
@@ -55,6 +58,7 @@ impl<S> Deadline<S> {
             paces: Vec::new(),
             moved: None,
             slow,
+            roomy: Arc::default(),
             watch: None,
             idle,
             timer: Box::pin(tokio::time::sleep(idle)),
@@ -75,6 +79,11 @@ impl<S> Deadline<S> {
     /// Whether what goes this way is worth compressing, as far as is known; it changes while bytes flow.
     pub fn slow(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.slow)
+    }
+
+    /// Whether another connection would help, as far as is known; once it would, that stays.
+    pub fn roomy(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.roomy)
     }
 
     /// Lets `look` see the stream every [`PATH_LOOK`] while it is used.
@@ -127,6 +136,16 @@ impl<S> Deadline<S> {
     /// The stream itself.
     pub fn get_ref(&self) -> &S {
         &self.stream
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
+    /// The stream without its time-out.
+    pub fn into_inner(self) -> S {
+        self.stream
     }
 
     /// Bytes moved by other means than reading and writing: `attempt` hears how many may go, and counts like these.
@@ -188,12 +207,20 @@ impl OnTcp for TcpStream {
     }
 }
 
+impl<S: OnTcp + AsyncRead + AsyncWrite + Unpin> OnTcp for Bundle<S> {
+    /// That of the first connection.
+    fn socket(&self) -> &TcpStream {
+        self.first().socket()
+    }
+}
+
 impl<S: OnTcp> Deadline<S> {
     /// A connection that suits its path, now and while it is used; `idle` as in [`Deadline::new`].
     pub fn fitted(stream: S, idle: Duration) -> Self {
         let mut fit = Fit::new(stream.socket());
         let connection = Self::new(stream, idle);
         let (slow, mut busy, mut was_slow) = (connection.slow(), Busy::new(), false);
+        let roomy = connection.roomy();
         connection.watched(move |stream| {
             fit.look(stream.socket());
             if let Some(measured) = fit.measured() {
@@ -202,6 +229,9 @@ impl<S: OnTcp> Deadline<S> {
                 // Once is chance: a peer that was busy for a moment has a slow path for that moment.
                 slow.store(slow_path && was_slow && !is_busy, Ordering::Relaxed);
                 was_slow = slow_path;
+                if is_roomy(&measured) && !is_busy {
+                    roomy.store(true, Ordering::Relaxed);
+                }
             }
         })
     }

@@ -16,7 +16,10 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::limits::{COMPRESS_BELOW, LONG_RTT, LOSS_SEGMENTS, LOSS_SHARE, PATH_RATE, SEND_BUFFER_MAX, SHORT_RTT};
+use crate::limits::{
+    COMPRESS_BELOW, LIMITED_SHARE, LONG_RTT, LOSS_SEGMENTS, LOSS_SHARE, PATH_RATE, QUEUE_SHARE, ROOMY_TIME,
+    SEND_BUFFER_MAX, SHORT_RTT,
+};
 use crate::proxy::Measured;
 
 /// Names of congestion controls that fill a path without loss as fast as the machine can, the better first.
@@ -101,6 +104,19 @@ pub(super) fn is_slow(m: &Measured, now: bool) -> bool {
     }
 }
 
+/// Whether the path has room that one connection does not fill: it is long, nothing of ours stands in a queue on it, and what
+/// holds the connection back are losses, or a send buffer that the system does not let grow.
+pub(super) fn is_roomy(m: &Measured) -> bool {
+    let is_queued = m.rtt.saturating_sub(m.min_rtt) * QUEUE_SHARE > m.min_rtt;
+    let is_limited = m.buffer_limited * LIMITED_SHARE > m.busy;
+    m.min_rtt >= LONG_RTT && m.busy >= ROOMY_TIME && !is_queued && (loses(m) || is_limited)
+}
+
+/// Sets a connection up as another of the same path is, now that both carry the same stream.
+pub fn alike(first: &TcpStream, other: &TcpStream) {
+    kernel::alike(first, other);
+}
+
 /// The path is long and loses more than a full queue now and then would.
 fn loses(m: &Measured) -> bool {
     m.min_rtt >= LONG_RTT && m.sent_again >= LOSS_SEGMENTS && u64::from(m.sent_again) * LOSS_SHARE >= m.sent.into()
@@ -114,7 +130,7 @@ mod kernel {
     use rustix::net::sockopt;
     use tokio::net::TcpStream;
 
-    use crate::limits::UNSENT;
+    use crate::limits::{UNSENT, UNSENT_EACH};
     use crate::proxy::{Diag, Measured};
 
     /// Whom to ask about a socket.
@@ -181,6 +197,16 @@ mod kernel {
         }
     }
 
+    pub(super) fn alike(first: &TcpStream, other: &TcpStream) {
+        let own = sockopt::tcp_congestion(first).unwrap_or_default();
+        if sockopt::tcp_congestion(other).is_ok_and(|name| name != own) {
+            let _ = sockopt::set_tcp_congestion(other, &own);
+        }
+        if let Err(error) = socket2::SockRef::from(other).set_tcp_notsent_lowat(UNSENT_EACH) {
+            tracing::debug!(%error, "cannot set TCP_NOTSENT_LOWAT");
+        }
+    }
+
     fn sysctl(name: &str) -> Option<String> {
         fs::read_to_string(format!("/proc/sys/{name}")).ok()
     }
@@ -191,6 +217,8 @@ mod kernel {
     use tokio::net::TcpStream;
 
     use crate::proxy::Measured;
+
+    pub(super) fn alike(_: &TcpStream, _: &TcpStream) {}
 
     /// Nobody to ask.
     #[derive(Debug)]
@@ -231,7 +259,19 @@ mod tests {
 
     fn measured(min_rtt: Duration, sent: u32, sent_again: u32) -> Measured {
         let (acknowledged, delivery_rate) = (0, 0);
-        Measured { rtt: min_rtt, min_rtt, sent, sent_again, acknowledged, delivery_rate, is_program_limited: false }
+        let (busy, buffer_limited) = (Duration::from_secs(10), Duration::ZERO);
+        let is_program_limited = false;
+        Measured {
+            rtt: min_rtt,
+            min_rtt,
+            sent,
+            sent_again,
+            acknowledged,
+            delivery_rate,
+            is_program_limited,
+            busy,
+            buffer_limited,
+        }
     }
 
     #[test]
@@ -277,6 +317,20 @@ mod tests {
         assert!(!loses(&measured(MS, 10_000, 10)), "close by, cubic recovers at once");
         assert!(!loses(&measured(50 * MS, 1_000, 2)), "two are chance");
         assert!(!loses(&measured(50 * MS, 1_000_000, 10)), "a queue was full once");
+    }
+
+    #[test]
+    fn path_has_room_where_losses_or_a_small_buffer_hold_a_connection_back_and_no_queue_does() {
+        let losing = measured(50 * MS, 10_000, 10);
+        let limited = Measured { buffer_limited: Duration::from_secs(6), ..measured(50 * MS, 10_000, 0) };
+        assert!(is_roomy(&losing));
+        assert!(is_roomy(&limited));
+        assert!(!is_roomy(&measured(50 * MS, 10_000, 0)), "nothing holds it back");
+        for one in [losing, limited] {
+            assert!(!is_roomy(&Measured { rtt: 80 * MS, ..one }), "the link is what is full");
+            assert!(!is_roomy(&Measured { min_rtt: MS, rtt: MS, ..one }), "close by");
+            assert!(!is_roomy(&Measured { busy: 100 * MS, ..one }), "it has only begun");
+        }
     }
 
     #[cfg(target_os = "linux")]

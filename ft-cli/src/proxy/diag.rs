@@ -38,6 +38,9 @@ const BYTES_ACKED: usize = 120;
 const MIN_RTT: usize = 148;
 const DATA_SEGS_OUT: usize = 156;
 const DELIVERY_RATE: usize = 160;
+/// Microseconds in which there was something to send, and those of them in which the send buffer was too small for it.
+const BUSY_TIME: usize = 168;
+const SNDBUF_LIMITED: usize = 184;
 /// `struct nlmsghdr`, `struct inet_diag_msg`.
 const HEADER: usize = 16;
 const MESSAGE: usize = 72;
@@ -88,6 +91,10 @@ pub struct Measured {
     pub delivery_rate: u64,
     /// The program had less to send than the path would have taken: the rate says nothing of the path.
     pub is_program_limited: bool,
+    /// Time in which something was under way.
+    pub busy: Duration,
+    /// That of it in which the send buffer was full of it, and the path would have taken more.
+    pub buffer_limited: Duration,
 }
 
 impl Seen {
@@ -288,6 +295,8 @@ fn measured(body: &[u8]) -> Option<Measured> {
         acknowledged: long(BYTES_ACKED)?,
         delivery_rate: long(DELIVERY_RATE)?,
         is_program_limited: info.get(FLAGS)? & 1 != 0,
+        busy: long(BUSY_TIME).map(Duration::from_micros)?,
+        buffer_limited: long(SNDBUF_LIMITED).map(Duration::from_micros)?,
     })
 }
 

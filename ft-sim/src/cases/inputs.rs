@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::Setup;
 use super::ft::content;
 use super::lab::Style;
+use crate::limits::MAX_CONTENT;
 
 /// Inputs of a play; what is left out stays as the case has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -66,6 +67,10 @@ impl Setup {
                 setup.window = inputs.window.or(setup.window);
                 setup.room = inputs.room.or(setup.room);
                 setup.kept = inputs.kept.unwrap_or(setup.kept);
+                let wanted = inputs.sizes.iter().flatten().chain(&inputs.kept).try_fold(0usize, |sum, &n| sum.checked_add(n));
+                if wanted.is_none_or(|bytes| bytes > MAX_CONTENT) {
+                    return Err(format!("sizes and kept are more than {MAX_CONTENT} bytes together"));
+                }
                 if let Some(sizes) = &inputs.sizes {
                     let name = |i: u8| if sizes.len() == 1 { "f".to_owned() } else { char::from(b'a' + i).to_string() };
                     setup.files = (0..26).zip(sizes).map(|(i, &size)| (name(i), content(i + 1, size))).collect();

@@ -373,7 +373,8 @@ impl Game {
     ) -> (Option<String>, Option<Heard>) {
         let (overwrite, compare, level) = (Overwrite::KeepBoth, script.compare, Level::Durable);
         // Only a stranger who announces that it can gets or may send content compressed.
-        let options = Options { agent: "ours".to_owned(), overwrite, compare, level, compress: Compress::On };
+        let compress = Compress::On;
+        let options = Options { agent: "ours".to_owned(), overwrite, compare, level, compress, joins: false };
         let (time, idle, tracer) = (ground.time(), ground.idle(), ground.world().tracer());
         let (time_there, script) = (time.clone(), Rc::clone(script));
         let stranger =

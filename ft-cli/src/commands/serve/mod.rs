@@ -9,6 +9,7 @@
 //! Sessions share nothing but the folder: an error or a panic of one is a line in the log of the others.
 
 mod crowd;
+mod joins;
 mod roots;
 mod session;
 
@@ -33,6 +34,7 @@ use crate::net::{Endpoint, accept, attach, detach, listen};
 use crate::render::{Fact, Screen, files};
 use crate::trust::{Door, is_local};
 use crowd::Crowd;
+use joins::Joins;
 use roots::Roots;
 pub(in crate::commands) use session::Who;
 
@@ -45,6 +47,7 @@ struct Shared {
     roots: Roots,
     metrics: Arc<Metrics>,
     crowd: Arc<Crowd>,
+    joins: Arc<Joins>,
 }
 
 /// What a server holds before it serves: everything that it has to open outside its folder.
@@ -109,6 +112,7 @@ pub(super) async fn run(prepared: Prepared, screen: Screen) -> Result<Exit, Stop
         screen: screen.clone(),
         door,
         roots: Roots::default(),
+        joins: Arc::default(),
         metrics,
     });
     let mut server = Server { shared, sessions: JoinSet::new(), worst: Exit::Completed, count: 0 };

@@ -4,17 +4,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ft_core::bundle::Bundle;
 use ft_core::dialect::{Detected, detect, detect_after_quiet};
 use ft_core::error::{Code, FileError, Retry, SessionError};
 use ft_core::frame::{Compare, Intent, Level, Overwrite};
 use ft_core::path::escape;
-use ft_core::session::{self, Accepted, Options};
+use ft_core::join::Lane;
+use ft_core::session::{self, Accepted, Call, Joining, Options};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{timeout, timeout_at};
 
 use super::Shared;
 use super::crowd::Place;
+use super::joins::{Open, Party};
 use crate::args::ServeDialect;
 use crate::carry;
 use crate::commands::client::{self, Stream};
@@ -23,7 +26,7 @@ use crate::daemon::Trouble;
 use crate::disk::{Policy, Root, WalkOptions};
 use crate::exit::Exit;
 use crate::limits::{BUSY_TIMEOUT, HEAD_MAX, HELLO_TIMEOUT, QUIET};
-use crate::net::{Deadline, Meter};
+use crate::net::{Deadline, Fit, Meter, OnTcp as _};
 use crate::render::{Fact, Tally, Watch, sentence};
 use crate::trust::{Bounded, Fingerprint, Ledger, Rights};
 
@@ -55,7 +58,7 @@ async fn meet(stream: TcpStream, shared: &Arc<Shared>, mut who: Who, place: &Pla
     who.rights = shared.door.admit(&visitor);
     let pace = shared.args.rate.as_ref().map(Meter::pace);
     let own = who.rights.as_ref().ok().and_then(|rights| shared.door.meter(who.key, rights));
-    let stream = Deadline::fitted(visitor.conn, shared.args.timeout).counted(Arc::clone(&place.moved));
+    let stream = Deadline::fitted(Bundle::single(visitor.conn), shared.args.timeout).counted(Arc::clone(&place.moved));
     let mut stream = stream.paced(pace).paced(own.as_ref().map(Meter::pace));
     match shared.args.dialect {
         // Inside TLS only ft/1 is spoken: both sides have said so in the handshake.
@@ -182,8 +185,9 @@ async fn ft1(stream: Stream, head: &[u8], shared: &Shared, who: &Who, place: &Pl
     let compress = client::compress(shared.args.compress, &stream);
     let carried = carry::carries(&stream, shared.args.copy);
     let walk = WalkOptions { carried, compress, ..WalkOptions::default() };
-    let accepted = match timeout(HELLO_TIMEOUT, session::accept(carry::over(stream, shared.args.copy), head)).await {
-        Ok(Ok(accepted)) => accepted,
+    let mut accepted = match timeout(HELLO_TIMEOUT, session::answer(carry::over(stream, shared.args.copy), head)).await {
+        Ok(Ok(Call::Session(accepted))) => accepted,
+        Ok(Ok(Call::Join(joining))) => return join(joining, shared, who).await,
         Ok(Err(error)) => return turned_away(shared, who, Trouble::Handshake, &error.to_string()),
         Err(_) => return turned_away(shared, who, Trouble::Handshake, "the client did not say what it wants"),
     };
@@ -199,7 +203,36 @@ async fn ft1(stream: Stream, head: &[u8], shared: &Shared, who: &Who, place: &Pl
         let _ = timeout(BUSY_TIMEOUT, accepted.refuse(refusal)).await;
         return turned_away(shared, who, trouble, &text);
     }
-    transfer(accepted, walk, shared, who).await
+    // Whoever serves one connection has no ear for others.
+    let offer = (!shared.args.once).then(|| shared.joins.offer(Party::new(who.key, who.peer.ip()))).flatten();
+    let open = offer.map(|offer| {
+        carry::join_by(accepted.transport(), offer.tokens, offer.lanes);
+        offer.open
+    });
+    transfer(accepted, walk, shared, who, open).await
+}
+
+/// A connection that belongs to a session: it is brought there, and that session answers for it from then on.
+async fn join(joining: Joining<carry::Carried>, shared: &Shared, who: &Who) -> Exit {
+    let told = joining.join();
+    let Some(lanes) = shared.joins.claim(told.token, Party::new(who.key, who.peer.ip())) else {
+        let refusal = FileError::new(Code::Forbidden, Retry::Never, "no session waits for this connection");
+        let text = refusal.to_string();
+        let _ = timeout(BUSY_TIMEOUT, joining.refuse(refusal)).await;
+        return turned_away(shared, who, Trouble::Forbidden, &text);
+    };
+    match timeout(BUSY_TIMEOUT, joining.welcome()).await {
+        Ok(Ok(Lane { stream, ahead, of })) => {
+            let stream = carry::into_conn(stream);
+            let _ = Fit::new(stream.socket());
+            tracing::debug!(peer = %who.peer, of, "joins a session");
+            let _ = lanes.send(Lane { stream, ahead, of });
+            shared.screen.fact(Some(who.number), &Fact::Closed { error: None, counts: Default::default() });
+            Exit::Completed
+        }
+        Ok(Err(error)) => turned_away(shared, who, Trouble::Handshake, &error.to_string()),
+        Err(_) => turned_away(shared, who, Trouble::Handshake, "it took no answer"),
+    }
 }
 
 /// A client that never got as far as a session.
@@ -251,7 +284,14 @@ async fn home(shared: &Shared, who: &Who) -> Result<Home, FileError> {
     Ok(Home { root, policy, ledger })
 }
 
-async fn transfer(accepted: Accepted<carry::Carried>, walk: WalkOptions, shared: &Shared, who: &Who) -> Exit {
+/// Others may join for as long as `open` is held.
+async fn transfer(
+    accepted: Accepted<carry::Carried>,
+    walk: WalkOptions,
+    shared: &Shared,
+    who: &Who,
+    open: Option<Open>,
+) -> Exit {
     let tally = Tally::default();
     let options = Options {
         agent: client::AGENT.into(),
@@ -259,6 +299,7 @@ async fn transfer(accepted: Accepted<carry::Carried>, walk: WalkOptions, shared:
         // How well what is fetched must be stored is for the one to say who fetches it.
         level: Level::Cached,
         compress: walk.compress.clone(),
+        joins: open.is_some(),
         ..Options::default()
     };
     let pulse = client::pulse(shared.args.timeout);

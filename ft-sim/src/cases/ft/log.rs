@@ -89,7 +89,14 @@ impl Folds {
 
 fn stream_of(frame: &Frame) -> StreamId {
     match frame {
-        Frame::Hello(_) | Frame::Goodbye | Frame::Want(..) | Frame::Done(..) | Frame::Entry(..) => 0,
+        Frame::Hello(_)
+        | Frame::Goodbye
+        | Frame::Join(_)
+        | Frame::Spread(_)
+        | Frame::Invite(_)
+        | Frame::Want(..)
+        | Frame::Done(..)
+        | Frame::Entry(..) => 0,
         Frame::Offer(stream, _)
         | Frame::Error(stream, _)
         | Frame::Ack1(stream, ..)
@@ -194,7 +201,9 @@ impl Log {
             Frame::Error(stream, error) => {
                 note(NoteKind::Frame, format_args!("ERROR #{stream} {}", error.code.name()));
             }
-            Frame::Goodbye => note(NoteKind::Frame, format_args!("GOODBYE")),
+            Frame::Goodbye | Frame::Join(_) | Frame::Spread(_) | Frame::Invite(_) => {
+                note(NoteKind::Frame, format_args!("{}", frame.name()));
+            }
             Frame::Want(_, want) => note(NoteKind::Frame, format_args!("WANT {}", want.path)),
             Frame::Done(_, n, _) => note(NoteKind::Frame, format_args!("DONE {n}")),
             Frame::Entry(_, meta) => note(NoteKind::Frame, format_args!("ENTRY {}", meta.path)),
