@@ -98,7 +98,12 @@ fn one_connection_stays_one_when_that_is_asked_for_and_on_a_path_that_needs_no_m
     let (place, file) = ground();
     let server = server(place.path());
     for streams in [&["--streams", "1"][..], &[]] {
-        let put = talks(ft_cli(["put", "--overwrite", "replace", "--compare", "none"]).args(streams).arg(&file).arg(&server.address));
+        let put = talks(
+            ft_cli(["put", "--overwrite", "replace", "--compare", "none"])
+                .args(streams)
+                .arg(&file)
+                .arg(&server.address),
+        );
         assert_eq!(told(&put.expect(0)), [""; 0]);
     }
     server.stop().expect(0);

@@ -126,7 +126,14 @@ pub struct Bundle<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Bundle<S> {
     /// One connection, as it is; no other can join.
     pub fn single(stream: S) -> Self {
-        Self { parts: vec![Part::new(stream, Vec::new())], arrivals: None, waiting: Vec::new(), spread: None, gather: None, is_broken: false }
+        Self {
+            parts: vec![Part::new(stream, Vec::new())],
+            arrivals: None,
+            waiting: Vec::new(),
+            spread: None,
+            gather: None,
+            is_broken: false,
+        }
     }
 
     /// Others can join, as they come there.

@@ -7,7 +7,9 @@ use crate::frame::{
 };
 use crate::hash::{Root, Subtree, decompose};
 use crate::join::{Invite, Join, Token};
-use crate::limits::{MAX_AGENT, MAX_DATA, MAX_FILE, MAX_HOLE, MAX_JOINED, MAX_PATH, MAX_SUBTREES, MAX_TEXT, RESUME_UNIT};
+use crate::limits::{
+    MAX_AGENT, MAX_DATA, MAX_FILE, MAX_HOLE, MAX_JOINED, MAX_PATH, MAX_SUBTREES, MAX_TEXT, RESUME_UNIT,
+};
 use crate::path::RelPath;
 use crate::wire::{Reader, Wrong, put_bytes, put_path};
 
@@ -217,8 +219,7 @@ fn put_meta(m: &Meta, out: &mut Vec<u8>) {
 /// # Errors
 /// What was expected, what came, at which byte of the payload.
 pub(crate) fn parse(r: &mut Reader<'_>, h: Header) -> Result<Frame, Wrong> {
-    let of_session =
-        matches!(h.kind, kind::HELLO | kind::GOODBYE | kind::JOIN | kind::SPREAD | kind::INVITE);
+    let of_session = matches!(h.kind, kind::HELLO | kind::GOODBYE | kind::JOIN | kind::SPREAD | kind::INVITE);
     let needs_stream = !of_session && !matches!(h.kind, kind::ERROR | kind::ALIVE);
     if needs_stream && h.stream == 0 {
         return Err(r.wrong("FT-5: a stream or want number from 1 up", "0"));

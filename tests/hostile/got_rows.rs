@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::craft::{
-    ACK1, ALIVE, CONTENT, DATA, END, ERROR, FILE, FOLDER, INVITE, LINK, Offer, ack1, ack2, data, done, end, fault, frame,
-    given, goodbye, header, hello, hello_with, hole, preamble, whole,
+    ACK1, ALIVE, CONTENT, DATA, END, ERROR, FILE, FOLDER, INVITE, LINK, Offer, ack1, ack2, data, done, end, fault,
+    frame, given, goodbye, header, hello, hello_with, hole, preamble, whole,
 };
 use crate::got::{Host, Row, fetch, get, ls, put};
 use crate::table::rows;

@@ -14,10 +14,10 @@ use tokio::task::JoinSet;
 
 use super::interrupt::{INTERRUPTED, Interrupt};
 use crate::args::{CompareArg, CompressArg, Connection, Durability, LinksArg, OverwriteArg, Transfer};
+pub(super) use crate::carry::Stream;
 use crate::disk::{Filter, Notes, Root};
 use crate::exit::{Exit, Stop};
 use crate::limits::{LEFTOVERS_SHOWN, PULSE, SETTLE};
-pub(super) use crate::carry::Stream;
 use crate::net::{Backoff, Beat, Deadline, Endpoint, Meter, connect};
 use crate::render::{Counts, Fact, Mode, Screen, Tally};
 use crate::trust;

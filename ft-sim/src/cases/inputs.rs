@@ -67,7 +67,8 @@ impl Setup {
                 setup.window = inputs.window.or(setup.window);
                 setup.room = inputs.room.or(setup.room);
                 setup.kept = inputs.kept.unwrap_or(setup.kept);
-                let wanted = inputs.sizes.iter().flatten().chain(&inputs.kept).try_fold(0usize, |sum, &n| sum.checked_add(n));
+                let wanted =
+                    inputs.sizes.iter().flatten().chain(&inputs.kept).try_fold(0usize, |sum, &n| sum.checked_add(n));
                 if wanted.is_none_or(|bytes| bytes > MAX_CONTENT) {
                     return Err(format!("sizes and kept are more than {MAX_CONTENT} bytes together"));
                 }

@@ -8,8 +8,8 @@ use ft_core::bundle::Bundle;
 use ft_core::dialect::{Detected, detect, detect_after_quiet};
 use ft_core::error::{Code, FileError, Retry, SessionError};
 use ft_core::frame::{Compare, Intent, Level, Overwrite};
-use ft_core::path::escape;
 use ft_core::join::Lane;
+use ft_core::path::escape;
 use ft_core::session::{self, Accepted, Call, Joining, Options};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -185,7 +185,8 @@ async fn ft1(stream: Stream, head: &[u8], shared: &Shared, who: &Who, place: &Pl
     let compress = client::compress(shared.args.compress, &stream);
     let carried = carry::carries(&stream, shared.args.copy);
     let walk = WalkOptions { carried, compress, ..WalkOptions::default() };
-    let mut accepted = match timeout(HELLO_TIMEOUT, session::answer(carry::over(stream, shared.args.copy), head)).await {
+    let mut accepted = match timeout(HELLO_TIMEOUT, session::answer(carry::over(stream, shared.args.copy), head)).await
+    {
         Ok(Ok(Call::Session(accepted))) => accepted,
         Ok(Ok(Call::Join(joining))) => return join(joining, shared, who).await,
         Ok(Err(error)) => return turned_away(shared, who, Trouble::Handshake, &error.to_string()),
