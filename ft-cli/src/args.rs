@@ -460,7 +460,7 @@ impl Streams {
             return Ok(Self::Auto);
         }
         match text.parse() {
-            Ok(n) if n >= 1 && n <= MAX_JOINED + 1 => Ok(Self::Number(n)),
+            Ok(n) if (1..=MAX_JOINED + 1).contains(&n) => Ok(Self::Number(n)),
             _ => Err(format!("expected a number from 1 to {}, or auto", MAX_JOINED + 1)),
         }
     }

@@ -288,7 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Bundle<S> {
         for part in &mut self.parts {
             let done = match part.poll_written(cx) {
                 Poll::Ready(Ok(())) => each(Pin::new(&mut part.stream), cx),
-                other => other,
+                other @ (Poll::Ready(Err(_)) | Poll::Pending) => other,
             };
             match done {
                 Poll::Ready(Ok(())) => {}

@@ -185,7 +185,9 @@ impl Decoder {
                             let Header { stream, offset, len, .. } = header;
                             return Ok(Some(Item::Frame(Frame::Data { stream, offset, len })));
                         }
-                        kind if kind > kind::INVITE => self.phase = Phase::Skip(header.len),
+                        kind if kind >= kind::OPTIONAL && !self.knows_optional(kind) => {
+                            self.phase = Phase::Skip(header.len)
+                        }
                         _ => self.phase = Phase::Control(header),
                     }
                 }
@@ -263,7 +265,7 @@ impl Decoder {
             header.kind,
             kind::HELLO..=kind::JOIN | kind::WANT..=kind::ENTRY | kind::OFFER..=kind::ACK2 | kind::OPTIONAL..
         ) || (header.kind == kind::ZDATA && self.reads_zdata())
-            || (header.kind == kind::SPREAD && self.features & join::FEATURE != 0);
+            || (header.kind == kind::SPREAD && self.knows_joining());
         if !known {
             return Err(bad(4, "FT-4: a frame type of this version".into(), format!("0x{:02x}", header.kind)));
         }
@@ -278,6 +280,15 @@ impl Decoder {
             return Err(bad(8, format!("an offset up to {MAX_FILE}"), header.offset.to_string()));
         }
         Ok(header)
+    }
+
+    /// The peer knows it too, and does not mean something of its own.
+    fn knows_optional(&self, kind: u8) -> bool {
+        kind == kind::ALIVE || (kind == kind::INVITE && self.knows_joining())
+    }
+
+    fn knows_joining(&self) -> bool {
+        self.features & join::FEATURE != 0
     }
 
     fn reads_zdata(&self) -> bool {

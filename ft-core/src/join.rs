@@ -72,14 +72,15 @@ pub async fn join<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, join: Join) 
     stream.flush().await.map_err(failed)?;
     let mut decoder = Decoder::new();
     let mut ahead = Vec::new();
-    match first_frame(&mut stream, &mut decoder, &mut ahead).await? {
-        Frame::Join(answer) if answer == join => Ok(Lane { stream, ahead, of: join.of }),
-        Frame::Error(0, error) => Err(SessionError::PeerEnded(error)),
-        other => {
-            let text = format!("{} in answer to JOIN", other.name());
-            Err(SessionError::PeerViolation { offset: decoder.offset(), rule: "FT-80", text })
-        }
+    let answer = first_frame(&mut stream, &mut decoder, &mut ahead).await?;
+    if let Frame::Error(0, error) = answer {
+        return Err(SessionError::PeerEnded(error));
     }
+    if answer != Frame::Join(join) {
+        let text = format!("{} in answer to JOIN", answer.name());
+        return Err(SessionError::PeerViolation { offset: decoder.offset(), rule: "FT-80", text });
+    }
+    Ok(Lane { stream, ahead, of: join.of })
 }
 
 /// Server: tells the client that it has joined.

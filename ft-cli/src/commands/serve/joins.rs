@@ -27,7 +27,10 @@ impl Party {
 
 /// The open tokens of all sessions: each is good once, and no longer than its session.
 #[derive(Debug, Default)]
-pub(super) struct Joins(Mutex<BTreeMap<Token, (Party, UnboundedSender<Lane<Conn>>)>>);
+pub(super) struct Joins(Mutex<Tokens>);
+
+/// Whose session each is for, and where it hears of who has joined.
+type Tokens = BTreeMap<Token, (Party, UnboundedSender<Lane<Conn>>)>;
 
 /// What one session gives out.
 pub(super) struct Offer {
@@ -43,7 +46,7 @@ pub(super) struct Open {
 }
 
 impl Joins {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Token, (Party, UnboundedSender<Lane<Conn>>)>> {
+    fn lock(&self) -> MutexGuard<'_, Tokens> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
