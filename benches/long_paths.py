@@ -6,7 +6,7 @@
     python3 benches/long_paths.py --user nobody ...                    # without privileges: smaller send buffers
 
 Nothing is encrypted, as with the peers; TLS costs one round trip more. Every peer runs once a round (A B C A B C ...) over a path of its own (benches/path.py), all systems' settings as they
-are. What landed is compared with what was sent. `plain xN bbr` is a bare program that sends zeros over N connections with
+are. What landed is compared with what was sent. `ft push xN` has --streams N. `plain xN bbr` is a bare program that sends zeros over N connections with
 that congestion control and nobody stores or checks them: what the path gives. Ratios are medians over rounds of (time of
 that row / time of ft push), so that above 1 ft is the faster. Of small things `RTT` counts round trips: the time beyond that
 over the same path without delay, by the delay; that is, without starting programs and syncing disks. Needs root for the namespaces; rsync, nginx-light and curl
@@ -58,8 +58,11 @@ def peers(args, tmp, src, dst, total):
     own = ["-q", "--durability", args.durability, *plain]
     found = {
         "ft push": Peer(serve(dst), [args.binary, "put", src, at, *own, *args.put]),
+        **{f"ft push x{n}": Peer(serve(dst), [args.binary, "put", src, at, *own, "--streams", str(n)]) for n in (1, 4)},
         "ft pull": Peer(serve(os.path.dirname(src)), [args.binary, "get", f"{at}/{os.path.basename(src)}", dst, *own]),
     }
+    if total < 1 << 20:
+        found = {name: peer for name, peer in found.items() if " x" not in name}
     if shutil.which("rsync"):
         conf = os.path.join(tmp, "rsyncd.conf")
         with open(conf, "w") as f:
@@ -94,6 +97,10 @@ def wait_for(path, server):
 
 
 def once(args, path, peer):
+    if args.congestion:
+        for side in (path.near, path.far):
+            set_it = ["sysctl", "-qw", f"net.ipv4.tcp_congestion_control={args.congestion}"]
+            subprocess.run(path.run(side, set_it), check=True)
     as_user = ["setpriv", f"--reuid={args.user}", "--clear-groups"] if args.user else []
     server = subprocess.Popen(path.run(path.far, [*as_user, *peer.server]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -131,6 +138,7 @@ def main():
     p.add_argument("--put", action="append", default=[], metavar="OPTION", help="for ft push, as in --put=--streams=4")
     p.add_argument("--limit", type=int, default=60, help="seconds after which a run is stopped and counts as that")
     p.add_argument("--no-insecure", action="store_true", help="for a binary that does not encrypt")
+    p.add_argument("--congestion", help="what the system uses where nobody chooses: cubic, bbr [default: as it is]")
     p.add_argument("--user", help="run servers and clients as that user")
     p.add_argument("--dir", help="scratch folder")
     args = p.parse_args()
