@@ -52,8 +52,9 @@ pub const LOSS_SHARE: u64 = 5_000;
 /// wait for at the other end.
 pub const UNSENT_EACH: u32 = 256 * 1024;
 
-/// Time for which a connection must have had something under way before it is told what holds it back: slow start is over.
-pub const ROOMY_TIME: Duration = Duration::from_secs(1);
+/// Round trips for which a connection must have had something under way before it is told what holds it back: slow start is
+/// over by then, as far as the path lets it.
+pub const ROOMY_TRIPS: u32 = 8;
 
 /// Round trips longer by one part in so many than the shortest are a queue, and the link is what is full.
 pub const QUEUE_SHARE: u32 = 4;

@@ -12,6 +12,7 @@ mod land;
 mod names;
 mod receiver;
 mod seeds;
+mod segments;
 mod sender;
 mod session;
 mod source;
@@ -25,6 +26,7 @@ pub use labs::labs;
 pub use names::names;
 pub use receiver::receiver;
 pub use seeds::seeds;
+pub use segments::segments;
 pub use sender::sender;
 pub use session::session;
 pub use text::{scenario, schedule};
@@ -33,7 +35,7 @@ pub use text::{scenario, schedule};
 pub type Target = fn(&[u8]);
 
 /// Every target, by name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("codec", codec),
     ("dialects", dialects),
     ("labs", labs),
@@ -41,6 +43,7 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("receiver", receiver),
     ("scenario", scenario),
     ("schedule", schedule),
+    ("segments", segments),
     ("sender", sender),
     ("session", session),
 ];

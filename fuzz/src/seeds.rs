@@ -46,6 +46,16 @@ pub fn seeds(target: &str, scenarios: &[String]) -> Vec<Vec<u8>> {
                 [&[2, 1, b'a', u8::try_from(name.len()).unwrap_or(0)][..], name, &[1, 0, 0, 0], b"a/", name].concat()
             })
             .collect(),
+        // So many connections, pieces of 7 and 61 bytes, and segments in turn; then with a gap, a wrong header, none at all.
+        "segments" => (0..4u8)
+            .flat_map(|lanes| {
+                let turns = |more: &[u8]| {
+                    let turns: Vec<u8> = (0..12u8).flat_map(|turn| [turn & 0x3f, turn * 9 + 1]).collect();
+                    [&[lanes, 2, 6, 60][..], &turns, more].concat()
+                };
+                [turns(&[]), turns(&[0x40, 5, 3]), turns(&[0x80, 5, 11, 1]), turns(&[0, 0])]
+            })
+            .collect(),
         "schedule" => {
             let with = |choice: u8, line: &String| [&[choice][..], line.as_bytes()].concat();
             let played = (0..8).cycle().zip(schedules(scenarios));

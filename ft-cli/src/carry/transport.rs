@@ -15,7 +15,7 @@ use super::pipe::{Filled, Pipe};
 use super::range::{FileRange, Sent};
 use super::{Stream, plain_in, plain_out};
 use crate::limits::{CARRY_LEAST, PIPE_LEAST, PIPES};
-use crate::net::{OnTcp as _, Way, alike};
+use crate::net::{OnTcp as _, Way};
 use crate::trust::Conn;
 
 /// A connection whose large content the kernel moves. Small content and frames go through memory.
@@ -174,7 +174,7 @@ impl Transport for Carried {
         let bundle = self.stream.get_mut();
         bundle.spread();
         tracing::info!(lanes = bundle.lanes().count(), "content goes over several connections");
-        bundle.lanes().for_each(|lane| alike(bundle.socket(), lane.socket()));
+        bundle.agree();
     }
 
     fn gather(&mut self, lanes: u8, ahead: Vec<u8>) {

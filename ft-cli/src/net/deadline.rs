@@ -16,7 +16,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 
 use super::busy::Busy;
 use super::pace::{Pace, Way};
-use super::path::{Fit, is_roomy, is_slow};
+use super::path::{Fit, alike, is_roomy, is_slow};
 use crate::limits::{COMPRESS_BELOW, PATH_LOOK};
 
 /// A stream whose reads and writes fail with [`io::ErrorKind::TimedOut`] when nothing has moved for `idle`.
@@ -199,6 +199,9 @@ impl<S> Deadline<S> {
 pub trait OnTcp {
     /// The socket underneath, to ask it things and to set its options.
     fn socket(&self) -> &TcpStream;
+
+    /// Whatever else carries the same stream is set up as that socket is.
+    fn agree(&self) {}
 }
 
 impl OnTcp for TcpStream {
@@ -212,6 +215,12 @@ impl<S: OnTcp + AsyncRead + AsyncWrite + Unpin> OnTcp for Bundle<S> {
     fn socket(&self) -> &TcpStream {
         self.first().socket()
     }
+
+    fn agree(&self) {
+        if self.raw_out().is_none() {
+            self.lanes().for_each(|lane| alike(self.socket(), lane.socket()));
+        }
+    }
 }
 
 impl<S: OnTcp> Deadline<S> {
@@ -223,6 +232,7 @@ impl<S: OnTcp> Deadline<S> {
         let roomy = connection.roomy();
         connection.watched(move |stream| {
             fit.look(stream.socket());
+            stream.agree();
             if let Some(measured) = fit.measured() {
                 let is_busy = busy.look();
                 let slow_path = is_slow(&measured, slow.load(Ordering::Relaxed));

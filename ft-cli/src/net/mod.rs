@@ -11,7 +11,7 @@ mod tcp;
 pub use backoff::Backoff;
 pub use deadline::{Beat, Deadline, OnTcp};
 pub use pace::{Meter, Pace, Way};
-pub use path::{Fit, alike};
+pub use path::Fit;
 pub use target::{BadTarget, Endpoint, Target};
 pub use tcp::{accept, attach, connect, detach, listen};
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use crate::limits::{
-    COMPRESS_BELOW, LIMITED_SHARE, LONG_RTT, LOSS_SEGMENTS, LOSS_SHARE, PATH_RATE, QUEUE_SHARE, ROOMY_TIME,
+    COMPRESS_BELOW, LIMITED_SHARE, LONG_RTT, LOSS_SEGMENTS, LOSS_SHARE, PATH_RATE, QUEUE_SHARE, ROOMY_TRIPS,
     SEND_BUFFER_MAX, SHORT_RTT,
 };
 use crate::proxy::Measured;
@@ -109,11 +109,11 @@ pub(super) fn is_slow(m: &Measured, now: bool) -> bool {
 pub(super) fn is_roomy(m: &Measured) -> bool {
     let is_queued = m.rtt.saturating_sub(m.min_rtt) * QUEUE_SHARE > m.min_rtt;
     let is_limited = m.buffer_limited * LIMITED_SHARE > m.busy;
-    m.min_rtt >= LONG_RTT && m.busy >= ROOMY_TIME && !is_queued && (loses(m) || is_limited)
+    m.min_rtt >= LONG_RTT && m.busy >= m.min_rtt * ROOMY_TRIPS && !is_queued && (loses(m) || is_limited)
 }
 
 /// Sets a connection up as another of the same path is, now that both carry the same stream.
-pub fn alike(first: &TcpStream, other: &TcpStream) {
+pub(super) fn alike(first: &TcpStream, other: &TcpStream) {
     kernel::alike(first, other);
 }
 
