@@ -109,9 +109,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Part<S> {
 }
 
 /// A stream over one connection or several.
-pub struct Bundle<S> {
+pub struct Bundle<S, A> {
     parts: Vec<Part<S>>,
-    arrivals: Option<Box<dyn Arrivals<S> + Send>>,
+    arrivals: Option<A>,
+    /// Bytes of a segment at most.
+    segment: usize,
     /// Connections that have joined and are not used yet.
     waiting: Vec<Lane<S>>,
     /// What is written goes in segments: the place of the next byte, and the lane that is asked first.
@@ -123,12 +125,13 @@ pub struct Bundle<S> {
     is_broken: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Bundle<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin, A: Arrivals<S>> Bundle<S, A> {
     /// One connection, as it is; no other can join.
     pub fn single(stream: S) -> Self {
         Self {
             parts: vec![Part::new(stream, Vec::new())],
             arrivals: None,
+            segment: SEGMENT,
             waiting: Vec::new(),
             spread: None,
             gather: None,
@@ -137,8 +140,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Bundle<S> {
     }
 
     /// Others can join, as they come there.
-    pub fn join_by(&mut self, arrivals: impl Arrivals<S> + Send + 'static) {
-        self.arrivals = Some(Box::new(arrivals));
+    pub fn join_by(&mut self, arrivals: A) {
+        self.arrivals = Some(arrivals);
+    }
+
+    /// Segments are of at most so many bytes, up to [`MAX_SEGMENT`], in place of [`SEGMENT`].
+    pub fn cut_into(&mut self, bytes: usize) {
+        self.segment = bytes.clamp(1, MAX_SEGMENT as usize);
     }
 
     /// The first connection.
@@ -249,7 +257,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Bundle<S> {
         let Some((at, first)) = &mut self.spread else {
             return Pin::new(&mut self.parts[0].stream).poll_write_vectored(cx, slices);
         };
-        let len = slices.iter().map(|slice| slice.len()).sum::<usize>().min(SEGMENT);
+        let len = slices.iter().map(|slice| slice.len()).sum::<usize>().min(self.segment);
         if len == 0 {
             return Poll::Ready(Ok(0));
         }
@@ -300,7 +308,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Bundle<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Bundle<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin, A: Arrivals<S> + Unpin> AsyncRead for Bundle<S, A> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.gather.is_none() || this.is_broken {
@@ -313,7 +321,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Bundle<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Bundle<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin, A: Arrivals<S> + Unpin> AsyncWrite for Bundle<S, A> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         match this.spread {

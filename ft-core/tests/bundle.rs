@@ -105,7 +105,7 @@ impl Arrivals<Wire> for All {
     }
 }
 
-fn bundle(wires: &[Wire]) -> Bundle<Wire> {
+fn bundle(wires: &[Wire]) -> Bundle<Wire, All> {
     let of = u8::try_from(wires.len() - 1).expect("few");
     let lanes = wires[1..].iter().map(|wire| Lane { stream: wire.clone(), ahead: Vec::new(), of }).collect();
     let mut bundle = Bundle::single(wires[0].clone());
@@ -114,7 +114,7 @@ fn bundle(wires: &[Wire]) -> Bundle<Wire> {
 }
 
 /// Both ends of a stream over these connections, which is spread already.
-fn ends(wires: &[Wire]) -> (Bundle<Wire>, Bundle<Wire>) {
+fn ends(wires: &[Wire]) -> (Bundle<Wire, All>, Bundle<Wire, All>) {
     let (mut near, mut far) = (bundle(wires), bundle(wires));
     let joined = near.ready();
     assert_eq!(usize::from(joined), wires.len() - 1, "all have come");
@@ -127,7 +127,11 @@ fn ends(wires: &[Wire]) -> (Bundle<Wire>, Bundle<Wire>) {
 const IDLE: u32 = 2_000;
 
 /// Writes all of `content` and ends; what the other end read, and how it ended (`None`: it waits for ever).
-fn carry(near: &mut Bundle<Wire>, far: &mut Bundle<Wire>, content: &[u8]) -> (Vec<u8>, Option<io::Result<()>>) {
+fn carry(
+    near: &mut Bundle<Wire, All>,
+    far: &mut Bundle<Wire, All>,
+    content: &[u8],
+) -> (Vec<u8>, Option<io::Result<()>>) {
     let mut cx = Context::from_waker(Waker::noop());
     let (mut written, mut read, mut shut, mut idle) = (0, Vec::new(), false, 0);
     let mut scratch = [0; 500];

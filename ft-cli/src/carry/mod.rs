@@ -4,6 +4,7 @@
 //! [`Carried`] is the transport (see [`ft_core::carry`]); [`FileRange`] and [`Pipe`] are what its parcels hold, and all that the
 //! disk needs to know of it. Only Linux has these calls; elsewhere content goes through memory.
 
+mod lanes;
 #[cfg(target_os = "linux")]
 mod pipe;
 #[cfg(target_os = "linux")]
@@ -18,17 +19,18 @@ pub use range::FileRange;
 #[cfg(target_os = "linux")]
 pub use transport::Carried;
 
-use ft_core::bundle::{Arrivals, Bundle};
+use ft_core::bundle::Bundle;
 #[cfg(target_os = "linux")]
 use ft_core::carry::Transport as _;
 use ft_core::join::Token;
+pub use lanes::Lanes;
 use tokio::net::TcpStream;
 
 use crate::net::Deadline;
 use crate::trust::Conn;
 
 /// What sessions run over: a connection or several, plain or encrypted, with their time-out.
-pub type Stream = Deadline<Bundle<Conn>>;
+pub type Stream = Deadline<Bundle<Conn, Lanes>>;
 
 /// No system call moves content here.
 #[cfg(not(target_os = "linux"))]
@@ -51,7 +53,7 @@ pub fn over(stream: Stream, copy: bool) -> Carried {
 }
 
 /// Lets others join `carried`'s session: whoever has one of `tokens`, as they come in `arrivals`.
-pub fn join_by(carried: &mut Carried, tokens: Vec<Token>, arrivals: impl Arrivals<Conn> + Send + 'static) {
+pub fn join_by(carried: &mut Carried, tokens: Vec<Token>, arrivals: Lanes) {
     #[cfg(target_os = "linux")]
     {
         carried.stream().get_mut().join_by(arrivals);
@@ -69,12 +71,12 @@ pub fn into_conn(carried: Carried) -> Conn {
 }
 
 /// The socket that what is written goes out on as it is, if there is one: no TLS, no segments.
-fn plain_out(bundle: &Bundle<Conn>) -> Option<&TcpStream> {
+fn plain_out(bundle: &Bundle<Conn, Lanes>) -> Option<&TcpStream> {
     bundle.raw_out()?.plain()
 }
 
 /// The same for what is read.
 #[cfg(target_os = "linux")]
-fn plain_in(bundle: &Bundle<Conn>) -> Option<&TcpStream> {
+fn plain_in(bundle: &Bundle<Conn, Lanes>) -> Option<&TcpStream> {
     bundle.raw_in()?.plain()
 }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncWrite, Interest};
 
 use super::pipe::{Filled, Pipe};
 use super::range::{FileRange, Sent};
-use super::{Stream, plain_in, plain_out};
+use super::{Lanes, Stream, plain_in, plain_out};
 use crate::limits::{CARRY_LEAST, PIPE_LEAST, PIPES};
 use crate::net::{OnTcp as _, Way};
 use crate::trust::Conn;
@@ -96,7 +96,7 @@ impl Transport for Carried {
             return Poll::Ready(Err(io::Error::other("a parcel that is no range of a file")));
         };
         let left = parcel.len - from;
-        let attempt = |bundle: &mut Bundle<Conn>, cx: &mut Context<'_>, allowed: usize| {
+        let attempt = |bundle: &mut Bundle<Conn, Lanes>, cx: &mut Context<'_>, allowed: usize| {
             // What was to be carried before there were segments.
             let Some(tcp) = plain_out(bundle) else { return Poll::Ready(Ok(Sent::NotFromHere)) };
             loop {
@@ -127,7 +127,7 @@ impl Transport for Carried {
                 return Poll::Ready(Ok(Taken::Full));
             }
         };
-        let attempt = |bundle: &mut Bundle<Conn>, cx: &mut Context<'_>, allowed: usize| {
+        let attempt = |bundle: &mut Bundle<Conn, Lanes>, cx: &mut Context<'_>, allowed: usize| {
             let tcp = plain_in(bundle).ok_or_else(|| io::Error::other("nothing is carried through TLS or segments"))?;
             loop {
                 ready!(tcp.poll_read_ready(cx))?;

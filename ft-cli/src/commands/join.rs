@@ -9,9 +9,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 
-use ft_core::bundle::Arrivals;
 use ft_core::event::{Direction, Event};
 use ft_core::frame::Frame;
 use ft_core::join::{Invite, Join, Lane, Token, join};
@@ -22,26 +20,10 @@ use tokio::time::{sleep, timeout};
 
 use super::client::{self, Stream};
 use crate::args::{Connection, Streams, Transfer};
+use crate::carry::Lanes;
 use crate::limits::PATH_LOOK;
 use crate::net::{Endpoint, Fit, OnTcp as _};
 use crate::trust::{self, Conn};
-
-/// Connections on their way to a session.
-pub(super) struct Lanes(UnboundedReceiver<Lane<Conn>>);
-
-impl Lanes {
-    /// A way for them: bounded by the tokens that there are.
-    pub(super) fn new() -> (UnboundedSender<Lane<Conn>>, Self) {
-        let (sender, receiver) = unbounded_channel();
-        (sender, Self(receiver))
-    }
-}
-
-impl Arrivals<Conn> for Lanes {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Lane<Conn>>> {
-        self.0.poll_recv(cx)
-    }
-}
 
 /// Hears what the server says about joining; with it goes whoever acts on it.
 pub(super) struct Ear(Option<(UnboundedSender<Invite>, JoinHandle<()>)>);

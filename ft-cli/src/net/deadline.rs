@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use ft_core::bundle::Bundle;
+use ft_core::bundle::{Arrivals, Bundle};
 use ft_core::session::{Pulse, Tick};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -210,7 +210,7 @@ impl OnTcp for TcpStream {
     }
 }
 
-impl<S: OnTcp + AsyncRead + AsyncWrite + Unpin> OnTcp for Bundle<S> {
+impl<S: OnTcp + AsyncRead + AsyncWrite + Unpin, A: Arrivals<S>> OnTcp for Bundle<S, A> {
     /// That of the first connection.
     fn socket(&self) -> &TcpStream {
         self.first().socket()

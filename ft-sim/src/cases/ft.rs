@@ -1,5 +1,6 @@
 //! ft/1 as a case: one attempt under the schedule's faults, then a clean retry, with every invariant asked.
 
+mod joined;
 mod log;
 
 use std::cell::{OnceCell, RefCell};
@@ -7,6 +8,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
+use ft_core::carry::Transport;
 use ft_core::compress::Compress;
 use ft_core::error::SessionError;
 use ft_core::event::{Event, Report};
@@ -17,7 +19,6 @@ use ft_core::memory::{Entry, Memory, MemorySource};
 use ft_core::path::RelPath;
 use ft_core::session::{self, Options};
 use ft_core::storage::{LandOp, SourceOp};
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::deadline::Deadline;
 use super::landing::{AnyStorage, Haste, Target};
@@ -74,6 +75,8 @@ pub(crate) struct FtSetup {
     pub(crate) window: Option<u64>,
     /// A second client sends another file of the same name at the same time.
     pub(crate) rival: bool,
+    /// Two more connections join each session.
+    pub(crate) joined: bool,
     /// A clean retry follows, and must complete.
     pub(crate) retry: bool,
     pub(crate) hash: ContentHash,
@@ -97,6 +100,7 @@ impl FtSetup {
             disk: None,
             window: None,
             rival: false,
+            joined: false,
             retry: true,
             hash: ContentHash::Blake3,
         }
@@ -287,8 +291,7 @@ impl<T: Time> Side<T> {
         report
     }
 
-    async fn client<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, from: Memory, to: Target) -> Report {
-        let stream = self.stream(stream);
+    async fn client<S: Transport>(self, stream: S, from: Memory, to: Target) -> Report {
         let beat = self.beat();
         let hear = |event: &Event| self.log.borrow_mut().hear(event);
         let report = match self.setup.way {
@@ -301,15 +304,10 @@ impl<T: Time> Side<T> {
         self.say(report)
     }
 
-    async fn server<S: AsyncRead + AsyncWrite + Unpin>(
-        self,
-        stream: S,
-        from: Memory,
-        to: Target,
-    ) -> Result<Report, SessionError> {
+    async fn server<S: Transport>(self, stream: S, from: Memory, to: Target) -> Result<Report, SessionError> {
         let beat = self.beat();
         let hear = |event: &Event| self.log.borrow_mut().hear(event);
-        let accepted = match session::accept(self.stream(stream), &[]).await {
+        let accepted = match session::accept(stream, &[]).await {
             Ok(accepted) => accepted,
             Err(error) => {
                 self.log.borrow().tracer.note(NoteKind::Verdict, format_args!("no session"));
@@ -344,7 +342,8 @@ impl Game {
 
     fn of(setup: Rc<FtSetup>) -> Self {
         let compress = if setup.compress { Compress::On } else { Compress::Off };
-        let options = Options { overwrite: setup.overwrite, compare: setup.compare, compress, ..Options::default() };
+        let (overwrite, compare, joins) = (setup.overwrite, setup.compare, setup.joined);
+        let options = Options { overwrite, compare, compress, joins, ..Options::default() };
         let secs = if setup.same_time { 2 } else { 1 };
         let old = setup.old.iter().map(|(name, content)| dated(name, content, secs)).collect();
         let logs = [Log::new(&World::new()), Log::new(&World::new())];
@@ -406,12 +405,23 @@ impl Game {
     }
 
     fn attempt<G: Ground>(&self, ground: &mut G, from: &Memory, to: &Target) -> Attempt {
+        if self.setup.joined {
+            return self.attempt_joined(ground, from, to);
+        }
         let [client_log, server_log] = &self.logs;
         let (client, server) = (self.side(ground, client_log), self.side(ground, server_log));
         let ends = [(from.clone(), to.clone()), (from.clone(), to.clone())];
         let [(from, to), (from_there, to_there)] = ends;
-        let pair =
-            ground.pair(|stream| client.client(stream, from, to), |stream| server.server(stream, from_there, to_there));
+        let pair = ground.pair(
+            |stream| {
+                let stream = client.stream(stream);
+                client.client(stream, from, to)
+            },
+            |stream| {
+                let stream = server.stream(stream);
+                server.server(stream, from_there, to_there)
+            },
+        );
         let (client_log, server_log) = (client_log.borrow(), server_log.borrow());
         let (server, unmet) = match done(pair.server) {
             Some(Ok(report)) => (Some(report), None),
@@ -444,8 +454,14 @@ impl Game {
             let (storage, none) = ((to.clone(), to.clone()), Memory::new());
             meetings.push(Meeting {
                 hosts: [host, SERVER],
-                client: Box::new(|stream| Box::pin(async { Some(client.client(stream, source, storage.0).await) })),
-                server: Box::new(|stream| Box::pin(async { server.server(stream, none, storage.1).await.ok() })),
+                client: Box::new(|stream| {
+                    let stream = client.stream(stream);
+                    Box::pin(async { Some(client.client(stream, source, storage.0).await) })
+                }),
+                server: Box::new(|stream| {
+                    let stream = server.stream(stream);
+                    Box::pin(async { server.server(stream, none, storage.1).await.ok() })
+                }),
             });
         }
         let reports: Vec<Option<Report>> =

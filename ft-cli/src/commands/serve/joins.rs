@@ -9,7 +9,7 @@ use ft_core::limits::MAX_JOINED;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::commands::join::Lanes;
+use crate::carry::Lanes;
 use crate::trust::{Conn, Fingerprint};
 
 /// Whose session it is: a key, or on a plain connection an address.
