@@ -52,9 +52,12 @@ pub const LOSS_SHARE: u64 = 5_000;
 /// wait for at the other end.
 pub const UNSENT_EACH: u32 = 256 * 1024;
 
-/// Round trips for which a connection must have had something under way before it is told what holds it back: slow start is
-/// over by then, as far as the path lets it.
-pub const ROOMY_TRIPS: u32 = 8;
+/// Round trips for which a connection must have had something under way before it is told what holds it back: what is not
+/// over by then is no small file.
+pub const ROOMY_TRIPS: u32 = 5;
+
+/// Segments sent again before other connections are made for it: they cost little, and are the more use the earlier they come.
+pub const ROOMY_LOSSES: u32 = 3;
 
 /// Round trips longer by one part in so many than the shortest are a queue, and the link is what is full.
 pub const QUEUE_SHARE: u32 = 4;

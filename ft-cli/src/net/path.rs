@@ -17,8 +17,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use crate::limits::{
-    COMPRESS_BELOW, LIMITED_SHARE, LONG_RTT, LOSS_SEGMENTS, LOSS_SHARE, PATH_RATE, QUEUE_SHARE, ROOMY_TRIPS,
-    SEND_BUFFER_MAX, SHORT_RTT,
+    COMPRESS_BELOW, LIMITED_SHARE, LONG_RTT, LOSS_SEGMENTS, LOSS_SHARE, PATH_RATE, QUEUE_SHARE, ROOMY_LOSSES,
+    ROOMY_TRIPS, SEND_BUFFER_MAX, SHORT_RTT,
 };
 use crate::proxy::Measured;
 
@@ -64,7 +64,7 @@ impl Fit {
         let Some(kernel) = &mut self.kernel else { return };
         let Some(measured) = kernel.measure() else { return };
         self.last = Some(measured);
-        if !self.is_settled && loses(&measured) {
+        if !self.is_settled && loses(&measured, LOSS_SEGMENTS) {
             self.is_settled = true;
             let now = kernel.congestion(stream);
             if !STEADY.contains(&now.as_str()) {
@@ -109,7 +109,7 @@ pub(super) fn is_slow(m: &Measured, now: bool) -> bool {
 pub(super) fn is_roomy(m: &Measured) -> bool {
     let is_queued = m.rtt.saturating_sub(m.min_rtt) * QUEUE_SHARE > m.min_rtt;
     let is_limited = m.buffer_limited * LIMITED_SHARE > m.busy;
-    m.min_rtt >= LONG_RTT && m.busy >= m.min_rtt * ROOMY_TRIPS && !is_queued && (loses(m) || is_limited)
+    m.min_rtt >= LONG_RTT && m.busy >= m.min_rtt * ROOMY_TRIPS && !is_queued && (loses(m, ROOMY_LOSSES) || is_limited)
 }
 
 /// Sets a connection up as another of the same path is, now that both carry the same stream.
@@ -118,8 +118,8 @@ pub(super) fn alike(first: &TcpStream, other: &TcpStream) {
 }
 
 /// The path is long and loses more than a full queue now and then would.
-fn loses(m: &Measured) -> bool {
-    m.min_rtt >= LONG_RTT && m.sent_again >= LOSS_SEGMENTS && u64::from(m.sent_again) * LOSS_SHARE >= m.sent.into()
+fn loses(m: &Measured, least: u32) -> bool {
+    m.min_rtt >= LONG_RTT && m.sent_again >= least && u64::from(m.sent_again) * LOSS_SHARE >= m.sent.into()
 }
 
 #[cfg(target_os = "linux")]
@@ -313,10 +313,10 @@ mod tests {
 
     #[test]
     fn loss_is_more_than_a_few_segments_of_many_on_a_long_path() {
-        assert!(loses(&measured(50 * MS, 10_000, 10)));
-        assert!(!loses(&measured(MS, 10_000, 10)), "close by, cubic recovers at once");
-        assert!(!loses(&measured(50 * MS, 1_000, 2)), "two are chance");
-        assert!(!loses(&measured(50 * MS, 1_000_000, 10)), "a queue was full once");
+        assert!(loses(&measured(50 * MS, 10_000, 10), LOSS_SEGMENTS));
+        assert!(!loses(&measured(MS, 10_000, 10), LOSS_SEGMENTS), "close by, cubic recovers at once");
+        assert!(!loses(&measured(50 * MS, 1_000, 2), LOSS_SEGMENTS), "two are chance");
+        assert!(!loses(&measured(50 * MS, 1_000_000, 10), LOSS_SEGMENTS), "a queue was full once");
     }
 
     #[test]
@@ -326,6 +326,7 @@ mod tests {
         assert!(is_roomy(&losing));
         assert!(is_roomy(&limited));
         assert!(!is_roomy(&measured(50 * MS, 10_000, 0)), "nothing holds it back");
+        assert!(!is_roomy(&measured(50 * MS, 10_000, 2)), "two are chance");
         for one in [losing, limited] {
             assert!(!is_roomy(&Measured { rtt: 80 * MS, ..one }), "the link is what is full");
             assert!(!is_roomy(&Measured { min_rtt: MS, rtt: MS, ..one }), "close by");
