@@ -75,6 +75,9 @@ pub const PATH_LOOK: Duration = Duration::from_millis(100);
 /// level takes in on one core, so that compression is never what slows a transfer.
 pub const COMPRESS_BELOW: u64 = 100_000_000;
 
+/// A window that was full for one part of the time in so many is what limited a connection.
+pub const UNREAD_SHARE: u32 = 4;
+
 /// Share of the time, in percent, for which some program waits for a core from which on the machine is what is slow, and
 /// nothing is compressed unasked. A transfer alone on two cores has a third of it.
 pub const BUSY_SHARE: u64 = 80;

@@ -16,7 +16,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 
 use super::busy::Busy;
 use super::pace::{Pace, Way};
-use super::path::{Fit, alike, is_roomy, is_slow};
+use super::path::{Fit, alike, is_roomy, is_slow, is_unread};
 use crate::limits::{COMPRESS_BELOW, PATH_LOOK};
 
 /// A stream whose reads and writes fail with [`io::ErrorKind::TimedOut`] when nothing has moved for `idle`.
@@ -231,11 +231,13 @@ impl<S: OnTcp> Deadline<S> {
         let (slow, mut busy, mut was_slow) = (connection.slow(), Busy::new(), false);
         let roomy = connection.roomy();
         connection.watched(move |stream| {
+            let before = fit.measured();
             fit.look(stream.socket());
             stream.agree();
             if let Some(measured) = fit.measured() {
                 let is_busy = busy.look();
-                let slow_path = is_slow(&measured, slow.load(Ordering::Relaxed));
+                let is_unread = before.is_some_and(|before| is_unread(&measured, &before));
+                let slow_path = !is_unread && is_slow(&measured, slow.load(Ordering::Relaxed));
                 // Once is chance: a peer that was busy for a moment has a slow path for that moment.
                 slow.store(slow_path && was_slow && !is_busy, Ordering::Relaxed);
                 was_slow = slow_path;

@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 
 use crate::limits::{
     COMPRESS_BELOW, LIMITED_SHARE, LONG_RTT, LOSS_SEGMENTS, LOSS_SHARE, PATH_RATE, QUEUE_SHARE, ROOMY_LOSSES,
-    ROOMY_TRIPS, SEND_BUFFER_MAX, SHORT_RTT,
+    ROOMY_TRIPS, SEND_BUFFER_MAX, SHORT_RTT, UNREAD_SHARE,
 };
 use crate::proxy::Measured;
 
@@ -92,6 +92,13 @@ fn send_buffer(rtt: Duration) -> Option<usize> {
     let under_way = u64::try_from(rtt.as_micros()).ok()?.checked_mul(PATH_RATE)? / 1_000_000;
     let bytes = usize::try_from(under_way + under_way / 2).ok()?;
     (rtt >= SHORT_RTT).then_some(bytes.min(SEND_BUFFER_MAX))
+}
+
+/// What limited a connection between two looks at it was the other side's program: of the path nothing is learned, and
+/// fewer bytes would not help it.
+pub(super) fn is_unread(m: &Measured, before: &Measured) -> bool {
+    let window = m.window_limited.saturating_sub(before.window_limited);
+    window * UNREAD_SHARE > m.busy.saturating_sub(before.busy)
 }
 
 /// Whether compression would help: the path takes less than a core can compress. `now` is the answer so far, which stands
@@ -259,7 +266,7 @@ mod tests {
 
     fn measured(min_rtt: Duration, sent: u32, sent_again: u32) -> Measured {
         let (acknowledged, delivery_rate) = (0, 0);
-        let (busy, buffer_limited) = (Duration::from_secs(10), Duration::ZERO);
+        let (busy, window_limited, buffer_limited) = (Duration::from_secs(10), Duration::ZERO, Duration::ZERO);
         let is_program_limited = false;
         Measured {
             rtt: min_rtt,
@@ -270,6 +277,7 @@ mod tests {
             delivery_rate,
             is_program_limited,
             busy,
+            window_limited,
             buffer_limited,
         }
     }
@@ -317,6 +325,16 @@ mod tests {
         assert!(!loses(&measured(MS, 10_000, 10), LOSS_SEGMENTS), "close by, cubic recovers at once");
         assert!(!loses(&measured(50 * MS, 1_000, 2), LOSS_SEGMENTS), "two are chance");
         assert!(!loses(&measured(50 * MS, 1_000_000, 10), LOSS_SEGMENTS), "a queue was full once");
+    }
+
+    #[test]
+    fn peer_that_does_not_read_is_no_slow_path() {
+        let before = measured(50 * MS, 1_000, 0);
+        let later = Measured { busy: before.busy + 100 * MS, ..before };
+        assert!(!is_unread(&later, &before));
+        assert!(!is_unread(&Measured { window_limited: 10 * MS, ..later }, &before), "now and then");
+        assert!(is_unread(&Measured { window_limited: 60 * MS, ..later }, &before));
+        assert!(!is_unread(&before, &before), "nothing was under way");
     }
 
     #[test]

@@ -38,8 +38,10 @@ const BYTES_ACKED: usize = 120;
 const MIN_RTT: usize = 148;
 const DATA_SEGS_OUT: usize = 156;
 const DELIVERY_RATE: usize = 160;
-/// Microseconds in which there was something to send, and those of them in which the send buffer was too small for it.
+/// Microseconds in which there was something to send, and those of them in which the receiver had no room for it, or the send
+/// buffer was too small for it.
 const BUSY_TIME: usize = 168;
+const RWND_LIMITED: usize = 176;
 const SNDBUF_LIMITED: usize = 184;
 /// `struct nlmsghdr`, `struct inet_diag_msg`.
 const HEADER: usize = 16;
@@ -93,6 +95,8 @@ pub struct Measured {
     pub is_program_limited: bool,
     /// Time in which something was under way.
     pub busy: Duration,
+    /// That of it in which the receiver's window was full: its program did not read.
+    pub window_limited: Duration,
     /// That of it in which the send buffer was full of it, and the path would have taken more.
     pub buffer_limited: Duration,
 }
@@ -296,6 +300,7 @@ fn measured(body: &[u8]) -> Option<Measured> {
         delivery_rate: long(DELIVERY_RATE)?,
         is_program_limited: info.get(FLAGS)? & 1 != 0,
         busy: long(BUSY_TIME).map(Duration::from_micros)?,
+        window_limited: long(RWND_LIMITED).map(Duration::from_micros)?,
         buffer_limited: long(SNDBUF_LIMITED).map(Duration::from_micros)?,
     })
 }

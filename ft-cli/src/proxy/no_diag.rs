@@ -36,6 +36,12 @@ pub struct Measured {
     pub delivery_rate: u64,
     /// The program had less to send than the path would have taken.
     pub is_program_limited: bool,
+    /// Time in which something was under way.
+    pub busy: Duration,
+    /// That of it in which the receiver's window was full.
+    pub window_limited: Duration,
+    /// That of it in which the send buffer was full.
+    pub buffer_limited: Duration,
 }
 
 impl Seen {
