@@ -2,8 +2,10 @@
 
 use arbitrary::Unstructured;
 use ft_core::codec::{Decoder, Item, encode, encode_zdata};
+use ft_core::compress;
 use ft_core::error::FileError;
-use ft_core::frame::{Frame, Verdict};
+use ft_core::frame::{Frame, Hello, Verdict};
+use ft_core::join;
 use ft_core::preamble::Versions;
 
 use super::cuts::Cuts;
@@ -103,12 +105,22 @@ fn round_trips(bytes: &[u8]) {
         assert!(exact || is_lossy(&frame), "written as it was read: {frame:?}");
         if !has_replaced_text(&frame) {
             let mut alone = Decoder::new();
-            let again = [&Versions::OURS.encode()[..], &again].concat();
+            let again = [&Versions::OURS.encode()[..], &knows_all(), &again].concat();
             let mut input = &again[..];
             assert!(matches!(alone.next(&mut input), Ok(Some(Item::Preamble(_)))));
+            assert!(matches!(alone.next(&mut input), Ok(Some(Item::Frame(Frame::Hello(_))))));
             assert_eq!(alone.next(&mut input), Ok(Some(Item::Frame(frame))), "what we write, we read");
         }
     }
+}
+
+/// HELLO of a side that knows every frame: some are unknown from another.
+fn knows_all() -> Vec<u8> {
+    let features = compress::FEATURE | join::FEATURE;
+    let hello = Hello { intent: None, max_streams: 1, max_offer_bytes: 1, features, agent: String::new() };
+    let mut bytes = Vec::new();
+    encode(&Frame::Hello(hello), &mut bytes);
+    bytes
 }
 
 /// Frames whose bytes may say more than is kept: they may grow (FT-7), or their text was not UTF-8.
