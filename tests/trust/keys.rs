@@ -35,6 +35,20 @@ fn pinned_server_takes_a_file_and_gives_it_back_through_tls() {
 }
 
 #[test]
+fn several_connections_of_one_session_are_encrypted_each() {
+    let sandbox = two();
+    sandbox.file("big", noise(20_000_000));
+    // Slow enough that the others have joined long before the end.
+    let server = sandbox.serve_at("theirs", "inbox --tls --anyone --rate 60M");
+    let (host, theirs) = (server.address(), key(&sandbox, "theirs"));
+    for line in [format!("put big {host}"), format!("get {host}/big back")] {
+        let ran = sandbox.run(&format!("{line} --peer {theirs} --streams 3 --verbose")).expect(0);
+        assert!(ran.stderr.contains("several connections") && ran.stderr.contains("lanes=3"), "{}", ran.stderr);
+    }
+    assert!(fs::read(sandbox.path("back")).unwrap() == noise(20_000_000));
+}
+
+#[test]
 fn key_is_printed_the_same_each_time_and_two_installations_differ() {
     let sandbox = Sandbox::new();
     let mine = key(&sandbox, "mine");
