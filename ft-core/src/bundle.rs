@@ -120,6 +120,8 @@ pub struct Bundle<S, A> {
     spread: Option<(u64, usize)>,
     /// What is read comes in segments: the place of the next byte, and how many lanes there must be.
     gather: Option<(u64, usize)>,
+    /// The lane whose segment has begun.
+    reading: Option<usize>,
     /// What was read could not be put together: what still comes on the first connection is nothing but bytes, to be read so that
     /// last words arrive there.
     is_broken: bool,
@@ -135,6 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, A: Arrivals<S>> Bundle<S, A> {
             waiting: Vec::new(),
             spread: None,
             gather: None,
+            reading: None,
             is_broken: false,
         }
     }
@@ -214,10 +217,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin, A: Arrivals<S>> Bundle<S, A> {
             self.parts.push(Part::new(lane.stream, lane.ahead));
         }
         loop {
-            if let Some(part) = self.parts.iter_mut().find(|part| part.head.is_some_and(|head| head.offset == *at)) {
-                let Some(head) = &mut part.head else { continue };
+            // A segment that has begun is read to its end, whatever else claims a place in it.
+            let begun = self.reading.take().filter(|i| self.parts[*i].head.is_some());
+            let turn = |part: &Part<S>| part.head.is_some_and(|head| head.offset == *at);
+            if let Some(i) = begun.or_else(|| self.parts.iter().position(turn)) {
+                self.reading = Some(i);
+                let part = &mut self.parts[i];
+                let Some(mut head) = part.head else { continue };
                 let most = buf.remaining().min(head.left as usize);
-                let mut head = *head;
                 let n = ready!(part.poll_bytes(cx, buf.initialize_unfilled_to(most)))?;
                 if n == 0 && most > 0 {
                     return Poll::Ready(Err(cut_short()));
