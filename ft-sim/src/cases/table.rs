@@ -301,6 +301,15 @@ pub(super) const CASES: &[Case] = &[
         faults: all_faults,
     },
     Case {
+        name: "ft-push-joined-narrow",
+        question: "Do three connections carry a push where 48 bytes fill each of them?",
+        parties: FT,
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::Ft(FtSetup { joined: true, window: Some(48), ..FtSetup::one(Way::Push) }),
+        faults: all_faults,
+    },
+    Case {
         name: "ft-pull-joined",
         question: "Does a pull keep every promise over three connections, whichever of them the network harms?",
         parties: FT,
