@@ -65,11 +65,7 @@ pub struct Lane<S> {
 /// # Cancel safety
 /// Not to be resumed: the token may be used up.
 pub async fn join<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, join: Join) -> Result<Lane<S>, SessionError> {
-    let mut bytes = Versions::OURS.encode().to_vec();
-    encode(&Frame::Join(join), &mut bytes);
-    let failed = |e: std::io::Error| SessionError::Io { kind: e.kind(), text: e.to_string(), offset: 0 };
-    stream.write_all(&bytes).await.map_err(failed)?;
-    stream.flush().await.map_err(failed)?;
+    say(&mut stream, join).await?;
     let mut decoder = Decoder::new();
     let mut ahead = Vec::new();
     let answer = first_frame(&mut stream, &mut decoder, &mut ahead).await?;
@@ -83,11 +79,11 @@ pub async fn join<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, join: Join) 
     Ok(Lane { stream, ahead, of: join.of })
 }
 
-/// Server: tells the client that it has joined.
+/// Preamble and JOIN: all that either side says on such a connection besides segments.
 ///
 /// # Errors
-/// The client went away.
-pub(crate) async fn welcome<S: AsyncWrite + Unpin>(stream: &mut S, join: Join) -> Result<(), SessionError> {
+/// The peer went away.
+pub(crate) async fn say<S: AsyncWrite + Unpin>(stream: &mut S, join: Join) -> Result<(), SessionError> {
     let mut bytes = Versions::OURS.encode().to_vec();
     encode(&Frame::Join(join), &mut bytes);
     let failed = |e: std::io::Error| SessionError::Io { kind: e.kind(), text: e.to_string(), offset: 0 };

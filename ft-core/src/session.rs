@@ -251,7 +251,7 @@ impl<T: Transport> Joining<T> {
     /// # Cancel safety
     /// Not to be resumed.
     pub async fn welcome(mut self) -> Result<Lane<T>, SessionError> {
-        join::welcome(self.transport.stream(), self.join).await?;
+        join::say(self.transport.stream(), self.join).await?;
         Ok(Lane { stream: self.transport, ahead: self.rest, of: self.join.of })
     }
 
