@@ -277,7 +277,7 @@ fn bad_headers() -> Vec<Script> {
         header("has a reserved bit", "FT-5", 6, &[0x80]),
         header("has another reserved bit", "FT-5", 7, &[1]),
         header("has the type 0", "FT-4", 4, &[0]),
-        header("has the type 6", "FT-4", 4, &[6]),
+        header("has the type 5, unannounced", "FT-4", 4, &[5]),
         header("has the type 0x0f", "FT-4", 4, &[0x0f]),
         header("has the type 0x13", "FT-4", 4, &[0x13]),
         header("has the type 0x1f", "FT-4", 4, &[0x1f]),
