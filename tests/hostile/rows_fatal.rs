@@ -146,7 +146,7 @@ rows! {
     answer_to_no_offer_is_a_violation: "ACK1 for stream 4" => told("violation", "FT-20"),
         |c| pulls(c, &[want(1, 1, &[b"old"]), ack1(4, 0, &[1])].concat());
     second_answer_to_an_offer_is_a_violation: "ACK1 twice" => told("violation", "FT-20"),
-        |c| { c.pull().say(&want(1, 1, &[b"old"])).hear(OFFER, 1).say(&ack1(1, 0, &[1])).say(&ack1(1, 0, &[1])); };
+        |c| { c.pull().say(&want(1, 1, &[b"old"])).hear(OFFER, 1).say(&[ack1(1, 0, &[1]), ack1(1, 0, &[1])].concat()); };
     acknowledgement_before_the_end_is_a_violation: "ACK2 before ACK1" => told("violation", "FT-28"),
         |c| { c.pull().say(&want(1, 1, &[b"old"])).hear(OFFER, 1).say(&ack2(1, 2, b"the old content", &[b"old"])); };
     acknowledgement_of_other_content_is_not_believed: "ACK2 with another root" => silent("FT-50"),
