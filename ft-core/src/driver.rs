@@ -244,10 +244,10 @@ where
     }
 
     fn io_error(&self, e: &io::Error) -> SessionError {
-        let (kind, text, offset) = (e.kind(), e.to_string(), self.decoder.offset());
+        let offset = self.decoder.offset();
         match bundle::is_misplaced(e) {
-            true => SessionError::PeerViolation { offset, rule: "FT-81", text },
-            false => SessionError::Io { kind, text, offset },
+            true => SessionError::PeerViolation { offset, rule: "FT-81", text: e.to_string() },
+            false => SessionError::io(e, offset),
         }
     }
 

@@ -201,6 +201,11 @@ pub enum SessionError {
 }
 
 impl SessionError {
+    /// The transport failed in this way, when so many bytes had come.
+    pub(crate) fn io(error: &std::io::Error, offset: u64) -> Self {
+        Self::Io { kind: error.kind(), text: error.to_string(), offset }
+    }
+
     /// The code to tell the peer; `None` where the peer is gone or said it first.
     pub fn code(&self) -> Option<Code> {
         match self {

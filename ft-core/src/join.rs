@@ -86,7 +86,7 @@ pub async fn join<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, join: Join) 
 pub(crate) async fn say<S: AsyncWrite + Unpin>(stream: &mut S, join: Join) -> Result<(), SessionError> {
     let mut bytes = Versions::OURS.encode().to_vec();
     encode(&Frame::Join(join), &mut bytes);
-    let failed = |e: std::io::Error| SessionError::Io { kind: e.kind(), text: e.to_string(), offset: 0 };
+    let failed = |e| SessionError::io(&e, 0);
     stream.write_all(&bytes).await.map_err(failed)?;
     stream.flush().await.map_err(failed)
 }
@@ -117,11 +117,7 @@ pub(crate) async fn first_frame<S: AsyncRead + Unpin>(
             }
         }
         let offset = decoder.offset();
-        let n = stream.read(&mut chunk).await.map_err(|e| SessionError::Io {
-            kind: e.kind(),
-            text: e.to_string(),
-            offset,
-        })?;
+        let n = stream.read(&mut chunk).await.map_err(|e| SessionError::io(&e, offset))?;
         if n == 0 {
             return Err(SessionError::Truncated { offset });
         }

@@ -15,7 +15,7 @@ use super::pipe::{Filled, Pipe};
 use super::range::{FileRange, Sent};
 use super::{Lanes, Stream, plain_in, plain_out};
 use crate::limits::{CARRY_LEAST, PIPE_LEAST, PIPES};
-use crate::net::{OnTcp as _, Way};
+use crate::net::{OnTcp, Way, together};
 use crate::trust::Conn;
 
 /// A connection whose large content the kernel moves. Small content and frames go through memory.
@@ -174,6 +174,7 @@ impl Transport for Carried {
         let bundle = self.stream.get_mut();
         bundle.spread();
         tracing::info!(lanes = bundle.lanes().count(), "content goes over several connections");
+        together(bundle.lanes().map(OnTcp::socket));
         bundle.agree();
     }
 

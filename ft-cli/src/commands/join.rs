@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ft_core::event::{Direction, Event};
 use ft_core::frame::Frame;
 use ft_core::join::{Invite, Join, Lane, Token, join};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -22,7 +21,7 @@ use super::client::{self, Stream};
 use crate::args::{Connection, Streams, Transfer};
 use crate::carry::Lanes;
 use crate::limits::PATH_LOOK;
-use crate::net::{Endpoint, Fit, OnTcp as _};
+use crate::net::{Endpoint, OnTcp as _, connect_at};
 use crate::trust::{self, Conn};
 
 /// Hears what the server says about joining; with it goes whoever acts on it.
@@ -131,10 +130,6 @@ impl Joiner {
 
 async fn dial(peer: SocketAddr, endpoint: &Endpoint, connection: &Connection) -> Result<Conn, String> {
     let limit = connection.connect_timeout;
-    let stream = timeout(limit, TcpStream::connect(peer)).await.map_err(|_| "timed out".to_owned())?;
-    let stream = stream.map_err(|e| e.to_string())?;
-    stream.set_nodelay(true).map_err(|e| e.to_string())?;
-    let conn = trust::secure(stream, endpoint, &connection.trust, limit).await?;
-    let _ = Fit::new(conn.socket());
-    Ok(conn)
+    let stream = connect_at(peer, limit).await.map_err(|e| e.to_string())?;
+    trust::secure(stream, endpoint, &connection.trust, limit).await
 }

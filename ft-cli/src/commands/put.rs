@@ -5,12 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ft_core::event::Event;
+use ft_core::event::{Event, Report};
 use ft_core::path::RelPath;
-use ft_core::session;
+use ft_core::session::{self, Options};
+use ft_core::storage::Source;
 use tokio::task::JoinSet;
 
-use super::client::{self, Attempt, Ended};
+use super::client::{self, Attempt, Ended, Stream};
 use super::interrupt::{INTERRUPTED, Interrupt};
 use super::{join, lab};
 use crate::args::{ClientDialect, LabRequest, PutArgs, Transfer};
@@ -164,7 +165,7 @@ impl Job {
     }
 
     async fn attempt(&self) -> Attempt {
-        let mut stream = match client::dial_until(
+        let stream = match client::dial_until(
             &self.interrupt,
             &self.endpoint,
             &self.transfer.connection,
@@ -182,17 +183,33 @@ impl Job {
         let walk = WalkOptions { compress: options.compress.clone(), carried, ..self.walk.clone() };
         let disk = DiskSource::push(self.paths.clone(), self.into.clone(), walk, skip);
         let source = WishfulSource::new(disk, !self.transfer.no_resume);
-        let mut watch = Watch::sender(self.screen.clone(), self.tally.clone(), self.number);
+        let watch = Watch::sender(self.screen.clone(), self.tally.clone(), self.number);
+        let wires = Wires { stream, endpoint: &self.endpoint, transfer: &self.transfer, interrupt: &self.interrupt };
+        Attempt::Over(wires.push(source, &options, watch).await)
+    }
+}
+
+/// What one session is pushed over, and who may stop it.
+struct Wires<'a> {
+    stream: Stream,
+    endpoint: &'a Endpoint,
+    transfer: &'a Transfer,
+    interrupt: &'a Interrupt,
+}
+
+impl Wires<'_> {
+    /// Pushes what `source` has; others may join.
+    async fn push<F: Source>(mut self, source: F, options: &Options, mut watch: Watch) -> Report {
         let pulse = client::pulse(self.transfer.connection.timeout).until(self.interrupt.asked());
-        let ear = join::listen(&mut stream, &self.endpoint, &self.transfer, true);
-        let transport = carry::over(stream, self.transfer.copy);
+        let ear = join::listen(&mut self.stream, self.endpoint, self.transfer, true);
+        let transport = carry::over(self.stream, self.transfer.copy);
         let on = |event: &Event| {
             ear.hear(event);
             watch.event(event);
         };
-        let report = session::push(transport, source, &options, pulse, on).await;
+        let report = session::push(transport, source, options, pulse, on).await;
         watch.closed(&report);
-        Attempt::Over(report)
+        report
     }
 }
 
@@ -205,7 +222,7 @@ async fn pipe(args: &Plan, screen: &Screen, tally: &Tally, interrupt: &Interrupt
     if into == args.target.path {
         return Err(Stop::usage("--name is empty"));
     }
-    let mut stream = match client::dial_until(
+    let stream = match client::dial_until(
         interrupt,
         &args.target.endpoint,
         &args.transfer.connection,
@@ -217,17 +234,10 @@ async fn pipe(args: &Plan, screen: &Screen, tally: &Tally, interrupt: &Interrupt
         Err(text) => return Ok(Err(text)),
     };
     let source = DiskSource::stdin(io::stdin(), into);
-    let mut watch = Watch::sender(screen.clone(), tally.clone(), 1);
-    let pulse = client::pulse(args.transfer.connection.timeout).until(interrupt.asked());
+    let watch = Watch::sender(screen.clone(), tally.clone(), 1);
     let options = client::options(&args.transfer, &stream);
-    let ear = join::listen(&mut stream, &args.target.endpoint, &args.transfer, true);
-    let transport = carry::over(stream, args.transfer.copy);
-    let on = |event: &Event| {
-        ear.hear(event);
-        watch.event(event);
-    };
-    let report = session::push(transport, source, &options, pulse, on).await;
-    watch.closed(&report);
+    let wires = Wires { stream, endpoint: &args.target.endpoint, transfer: &args.transfer, interrupt };
+    let report = wires.push(source, &options, watch).await;
     if tally.wants_retry() {
         let text = "standard input cannot be read twice, so this is not tried again".into();
         screen.fact(None, &Fact::Note { text });

@@ -11,9 +11,9 @@ mod tcp;
 pub use backoff::Backoff;
 pub use deadline::{Beat, Deadline, OnTcp};
 pub use pace::{Meter, Pace, Way};
-pub use path::Fit;
+pub use path::together;
 pub use target::{BadTarget, Endpoint, Target};
-pub use tcp::{accept, attach, connect, detach, listen};
+pub use tcp::{accept, attach, connect, connect_at, detach, listen};
 
 /// What this module reads of the system while connections are used: which congestion controls there are, and whether
 /// programs wait for a core. Whoever fences itself leaves these open.

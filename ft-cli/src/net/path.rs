@@ -29,7 +29,7 @@ const STEADY: [&str; 2] = ["bbr", "bbr2"];
 
 /// One socket and what is known of its path.
 #[derive(Debug)]
-pub struct Fit {
+pub(super) struct Fit {
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "there is nobody to ask"))]
     kernel: Option<kernel::Socket>,
     last: Option<Measured>,
@@ -41,7 +41,7 @@ type Names = &'static [&'static str];
 
 impl Fit {
     /// Sets a new connection up for what is known of its path already.
-    pub fn new(stream: &TcpStream) -> Self {
+    pub(super) fn new(stream: &TcpStream) -> Self {
         let mut kernel = kernel::Socket::of(stream);
         let last = kernel.as_mut().and_then(kernel::Socket::measure);
         let is_local = kernel.as_ref().is_some_and(kernel::Socket::is_local);
@@ -60,7 +60,7 @@ impl Fit {
     }
 
     /// Looks at the path again; to be called now and then while bytes flow.
-    pub fn look(&mut self, stream: &TcpStream) {
+    pub(super) fn look(&mut self, stream: &TcpStream) {
         let Some(kernel) = &mut self.kernel else { return };
         let Some(measured) = kernel.measure() else { return };
         self.last = Some(measured);
@@ -75,7 +75,7 @@ impl Fit {
     }
 
     /// What was measured last.
-    pub fn measured(&self) -> Option<Measured> {
+    pub(super) fn measured(&self) -> Option<Measured> {
         self.last
     }
 }
@@ -119,7 +119,18 @@ pub(super) fn is_roomy(m: &Measured) -> bool {
     m.min_rtt >= LONG_RTT && m.busy >= m.min_rtt * ROOMY_TRIPS && !is_queued && (loses(m, ROOMY_LOSSES) || is_limited)
 }
 
-/// Sets a connection up as another of the same path is, now that both carry the same stream.
+/// Sets connections up that carry one stream together from now on, of which the first has been in use: each as its path
+/// wants it, and none keeps back more than a little of what the others wait for.
+pub fn together<'a>(all: impl Iterator<Item = &'a TcpStream>) {
+    for (number, stream) in all.enumerate() {
+        if number > 0 {
+            let _ = Fit::new(stream);
+        }
+        kernel::keep_little(stream);
+    }
+}
+
+/// Gives a connection the congestion control of another of the same path.
 pub(super) fn alike(first: &TcpStream, other: &TcpStream) {
     kernel::alike(first, other);
 }
@@ -209,7 +220,10 @@ mod kernel {
         if sockopt::tcp_congestion(other).is_ok_and(|name| name != own) {
             let _ = sockopt::set_tcp_congestion(other, &own);
         }
-        if let Err(error) = socket2::SockRef::from(other).set_tcp_notsent_lowat(UNSENT_EACH) {
+    }
+
+    pub(super) fn keep_little(stream: &TcpStream) {
+        if let Err(error) = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_EACH) {
             tracing::debug!(%error, "cannot set TCP_NOTSENT_LOWAT");
         }
     }
@@ -226,6 +240,8 @@ mod kernel {
     use crate::proxy::Measured;
 
     pub(super) fn alike(_: &TcpStream, _: &TcpStream) {}
+
+    pub(super) fn keep_little(_: &TcpStream) {}
 
     /// Nobody to ask.
     #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Endpoint;
 use crate::limits::{ATTEMPT_DELAY, BACKLOG};
@@ -26,19 +26,31 @@ use crate::limits::{ATTEMPT_DELAY, BACKLOG};
 /// Dropping the future closes what is half open.
 pub async fn connect(endpoint: &Endpoint, limit: Duration) -> io::Result<TcpStream> {
     let end = Instant::now() + limit;
-    let late = |what: &str| {
-        io::Error::new(io::ErrorKind::TimedOut, format!("{what} took longer than {} s", limit.as_secs_f32()))
-    };
     let resolve = lookup_host((endpoint.host.as_str(), endpoint.port));
     let addresses: Vec<SocketAddr> = match timeout_at(end, resolve).await {
-        Err(_) => return Err(late("finding the address")),
+        Err(_) => return Err(late("finding the address", limit)),
         Ok(Err(e)) => return Err(io::Error::new(e.kind(), format!("cannot find the address: {e}"))),
         Ok(Ok(found)) => found.collect(),
     };
     match timeout_at(end, race(&addresses)).await {
         Ok(result) => result,
-        Err(_) => Err(late("connecting")),
+        Err(_) => Err(late("connecting", limit)),
     }
+}
+
+/// The same for one address, which is known.
+///
+/// # Errors
+/// As [`connect`].
+///
+/// # Cancel safety
+/// As [`connect`].
+pub async fn connect_at(address: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
+    timeout(limit, race(&[address])).await.unwrap_or_else(|_| Err(late("connecting", limit)))
+}
+
+fn late(what: &str, limit: Duration) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("{what} took longer than {} s", limit.as_secs_f32()))
 }
 
 async fn race(addresses: &[SocketAddr]) -> io::Result<TcpStream> {

@@ -422,19 +422,20 @@ impl Game {
                 server.server(stream, from_there, to_there)
             },
         );
+        self.attempted(done(pair.client), done(pair.server))
+    }
+
+    /// What an attempt came to; `None` for a side that never ended.
+    fn attempted(&self, client: Option<Report>, server: Option<Result<Report, SessionError>>) -> Attempt {
+        let [client_log, server_log] = &self.logs;
         let (client_log, server_log) = (client_log.borrow(), server_log.borrow());
-        let (server, unmet) = match done(pair.server) {
+        let (server, unmet) = match server {
             Some(Ok(report)) => (Some(report), None),
             Some(Err(error)) => (None, Some(format!("no session; {error}"))),
             None => (None, None),
         };
-        Attempt {
-            client: done(pair.client),
-            server,
-            unmet,
-            facts: [client_log.facts(), server_log.facts()],
-            early: client_log.early.or(server_log.early),
-        }
+        let facts = [client_log.facts(), server_log.facts()];
+        Attempt { client, server, unmet, facts, early: client_log.early.or(server_log.early) }
     }
 
     /// Two clients push different files under one name, at the same time; the server's sessions share its disk.

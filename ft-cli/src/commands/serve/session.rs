@@ -26,7 +26,7 @@ use crate::daemon::Trouble;
 use crate::disk::{Policy, Root, WalkOptions};
 use crate::exit::Exit;
 use crate::limits::{BUSY_TIMEOUT, HEAD_MAX, HELLO_TIMEOUT, QUIET};
-use crate::net::{Deadline, Fit, Meter, OnTcp as _};
+use crate::net::{Deadline, Meter};
 use crate::render::{Fact, Tally, Watch, sentence};
 use crate::trust::{Bounded, Fingerprint, Ledger, Rights};
 
@@ -225,7 +225,6 @@ async fn join(joining: Joining<carry::Carried>, shared: &Shared, who: &Who) -> E
     match timeout(BUSY_TIMEOUT, joining.welcome()).await {
         Ok(Ok(Lane { stream, ahead, of })) => {
             let stream = carry::into_conn(stream);
-            let _ = Fit::new(stream.socket());
             tracing::debug!(peer = %who.peer, of, "joins a session");
             let _ = lanes.send(Lane { stream, ahead, of });
             shared.screen.fact(Some(who.number), &Fact::Closed { error: None, counts: Default::default() });

@@ -174,19 +174,7 @@ impl Game {
         ground.world().sometimes("spread", is_spread.get());
         let mut party = || ends.next().and_then(done).flatten();
         let (client, server) = (party(), party());
-        let (client_log, server_log) = (client_log.borrow(), server_log.borrow());
-        let (server, unmet) = match server {
-            Some(Ok(report)) => (Some(report), None),
-            Some(Err(error)) => (None, Some(format!("no session; {error}"))),
-            None => (None, None),
-        };
-        Attempt {
-            client: client.and_then(Result::ok),
-            server,
-            unmet,
-            facts: [client_log.facts(), server_log.facts()],
-            early: client_log.early.or(server_log.early),
-        }
+        self.attempted(client.and_then(Result::ok), server)
     }
 }
 
