@@ -308,6 +308,17 @@ fn segments_that_can_have_no_turn_are_refused() {
 }
 
 #[test]
+fn nothing_is_ready_to_be_used_before_all_have_come_that_join_together() {
+    let wires = wires(4, 3, 100);
+    let lane = |wire: &Wire| Lane { stream: wire.clone(), ahead: Vec::new(), of: 2 };
+    for (come, ready) in [(1, 0), (2, 2)] {
+        let mut near = Bundle::single(wires[0].clone());
+        near.join_by(All(wires[1..=come].iter().map(lane).collect()));
+        assert_eq!(near.ready(), ready, "{come} of 2 have come");
+    }
+}
+
+#[test]
 fn bytes_go_as_they_are_until_they_are_spread() {
     let wires = wires(2, 2, 1 << 20);
     let (mut near, mut far) = (bundle(&wires[..1]), bundle(&wires[..1]));

@@ -106,6 +106,8 @@ rows! {
         |c| { let mut bytes = segment(0, &rest()); bytes[11] ^= 1; spreads(c, &[bytes], &[]); };
     segment_of_no_bytes_is_a_violation: "a segment without bytes" => told("violation", "FT-81"),
         |c| spreads(c, &[segment(0, b"")], &[]);
+    segment_out_of_place_is_told_to_whoever_still_sends: "an empty segment, and 4 MiB behind it" => told("violation", "FT-81"),
+        |c| spreads(c, &[segment(0, b""), vec![7; 4 << 20]], &[]);
     joined_connection_that_ends_within_a_segment_is_a_loss: "a segment of ten bytes that ends after four"
         => silent("within a segment"),
         |c| { let all = rest(); let cut = part(&all, 0, 10)[..20].to_vec(); spreads(c, &[], &[cut]); };
