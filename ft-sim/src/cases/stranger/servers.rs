@@ -1,7 +1,8 @@
 //! Strangers to whom our client connects: nothing that was not asked for lands, and nothing counts as stored that is not.
 
 use super::wire::{
-    Meta, ack1, ack2, data, done, end, error, failure, frame, goodbye, hello, kind, offer, path, preamble, root,
+    Meta, ack1, ack2, data, done, end, error, failure, frame, goodbye, hello, hello_with, kind, offer, path, preamble,
+    root,
 };
 use super::{LONG, SECOND, Script};
 
@@ -179,6 +180,11 @@ pub(super) fn of_a_pull() -> Vec<Script> {
         offered("goes behind DONE", "truncated").say(&[content, done_none]),
         server("is shutting down", "shutting-down").hear(2).say(&[&error(0, 7, "")]),
         server("goes", "truncated"),
+        raw(
+            "spreads, which was not agreed on",
+            "FT-79",
+            &[preamble(1, 1), hello_with(0, 1, 1, 2), frame(5, 0, 0, &[1])].concat(),
+        ),
     ]
 }
 
