@@ -89,13 +89,13 @@ pub(crate) enum Ours {
 
 impl Ours {
     /// Our side of the session, and how it went in words.
-    async fn play<S, T>(self, stream: S, time: T, memory: Memory, options: Options) -> String
+    async fn play<S, T>(self, stream: S, time: T, memory: Memory, options: Options, links: Links) -> String
     where
         S: AsyncRead + AsyncWrite + Unpin,
         T: Time,
     {
         let path = RelPath::parse(b"dir/w").expect("a path");
-        let wants = vec![Want { path, depth: 3, links: Links::Keep, last: false }];
+        let wants = vec![Want { path, depth: 3, links, last: false }];
         let report = match self {
             Self::Server | Self::Flooded => return serve(stream, memory.storage(), memory.source(), &options).await,
             Self::BadDisk => {
@@ -159,12 +159,14 @@ struct Script {
     told: &'static str,
     /// What our client asks a receiver to compare.
     compare: Compare,
+    /// What our client wants done about links.
+    links: Links,
     steps: Vec<Do>,
 }
 
 impl Script {
     fn new(name: &'static str, rule: &'static str) -> Self {
-        Self { name, rule, told: "", compare: Compare::Quick, steps: Vec::new() }
+        Self { name, rule, told: "", compare: Compare::Quick, links: Links::Keep, steps: Vec::new() }
     }
 
     fn told(self, told: &'static str) -> Self {
@@ -173,6 +175,10 @@ impl Script {
 
     fn compared(self) -> Self {
         Self { compare: Compare::Content, ..self }
+    }
+
+    fn without_links(self) -> Self {
+        Self { links: Links::Skip, ..self }
     }
 
     fn say(mut self, parts: &[&[u8]]) -> Self {
@@ -371,7 +377,7 @@ impl Game {
         script: &Rc<Script>,
         memory: &Memory,
     ) -> (Option<String>, Option<Heard>) {
-        let (overwrite, compare, level) = (Overwrite::KeepBoth, script.compare, Level::Durable);
+        let (overwrite, compare, level, links) = (Overwrite::KeepBoth, script.compare, Level::Durable, script.links);
         // Only a stranger who announces that it can gets or may send content compressed.
         let compress = Compress::On;
         let options = Options { agent: "ours".to_owned(), overwrite, compare, level, compress, joins: false };
@@ -381,7 +387,7 @@ impl Game {
             move |stream| async move { script.play(Deadline::new(stream, time_there, Some(idle)), tracer).await };
         let (ours, memory) = (self.ours, memory.clone());
         let ours_alone =
-            move |stream| ours.play(Deadline::new(stream, time.clone(), Some(idle)), time, memory, options);
+            move |stream| ours.play(Deadline::new(stream, time.clone(), Some(idle)), time, memory, options, links);
         if matches!(self.ours, Ours::Server | Ours::Flooded | Ours::BadDisk) {
             let pair = ground.pair(stranger, ours_alone);
             return (pair.server.done(), pair.client.done());

@@ -146,6 +146,10 @@ pub(super) fn of_a_pull() -> Vec<Script> {
     let below = Meta::file("w/x", 5).offer_with(1, 1, [0, 0, 1]);
     let folder = Meta { kind: 2, ..Meta::file("w", 0) }.offer_with(2, 1, [0, 0, 2]);
     let nameless = Meta { path: path(&[]), ..Meta::file("", 5) }.offer_with(1, 1, [0, 0, 2]);
+    let link = |target: &[u8]| {
+        let meta = Meta { kind: 3, target: target.to_vec(), ..Meta::file("w", 0) };
+        server("links", "").hear(2).say(&[&meta.offer_with(1, 1, [0, 0, 2])])
+    };
     vec![
         offered("sends it", "").say(&[content, done_none, &goodbye()]),
         server("sends a folder", "").hear(2).say(&[&below, &folder]).hear(4).say(&[
@@ -185,6 +189,16 @@ pub(super) fn of_a_pull() -> Vec<Script> {
             "FT-79",
             &[preamble(1, 1), hello_with(0, 1, 1, 2), frame(5, 0, 0, &[1])].concat(),
         ),
+        // Where a link leads is its own affair: nothing is ever written through it.
+        Script { name: "makes a link", ..link(b"../../etc/passwd") }.hear(3).say(&[
+            &end(1, b""),
+            done_none,
+            &goodbye(),
+        ]),
+        Script { name: "makes a link that has content", rule: "FT-25", ..link(b"old") }
+            .hear(3)
+            .say(&[&data(1, 0, FIVE)]),
+        Script { name: "makes a link, unasked", rule: "FT-78", ..link(b"old") }.without_links(),
     ]
 }
 
