@@ -34,7 +34,7 @@ pub trait Arrivals<S> {
 /// The beginning of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Head {
-    /// Where its next byte belongs in the stream.
+    /// Where its first byte belongs in the stream.
     offset: u64,
     /// Bytes still to come.
     left: u32,
@@ -231,7 +231,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin, A: Arrivals<S>> Bundle<S, A> {
                 }
                 buf.advance(n);
                 *at += n as u64;
-                head.offset += n as u64;
                 head.left -= u32::try_from(n).unwrap_or(head.left);
                 part.head = (head.left > 0).then_some(head);
                 return Poll::Ready(Ok(()));
