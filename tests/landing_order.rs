@@ -1,7 +1,7 @@
 //! Nothing is called stored before it is (PROTOCOL, ACK2): for every durable file
 //!
 //! ```text
-//! OFFER < ACK1 <= verified < sync of its content < rename < sync of its folder and of new ones above it < ACK2
+//! OFFER < ACK1 <= verified < sync of its content < rename < sync of its folder and of those above it < ACK2
 //! ```
 //!
 //! as the kernel saw it: `strace` records every system call of a real `ft-cli serve`. The bytes that it read from and wrote
@@ -199,6 +199,22 @@ fn file_in_a_new_folder_is_acknowledged_only_when_file_name_and_folders_are_dura
     assert_eq!(record.syncs().len(), 4);
     for sync in record.syncs() {
         assert!(!record.without(&[sync]).holds(), "the sync of line {sync} is not missed");
+    }
+}
+
+/// Somebody made that folder and did not wait for it: its entry may be nowhere but in memory.
+#[test]
+fn folder_that_was_there_is_synced_into_its_own_as_well_before_a_file_in_it_is_acknowledged() {
+    let (here, there) = (folder(), folder());
+    std::fs::create_dir_all(here.path().join("old/deep")).expect("made");
+    std::fs::write(here.path().join("old/deep/file"), content(3000, 1)).expect("written");
+    std::fs::create_dir_all(there.path().join("old/deep")).expect("made");
+    let record = Record::of(there.path(), &[here.path().join("old")], &[]);
+    assert_eq!(record.check(), 1);
+    let ack2 = Record::one(&record.sent, "ACK2", |f| matches!(f, Frame::Ack2(1, _)));
+    let renamed = record.calls.iter().find(|call| call.name.starts_with("rename")).expect("a rename").span;
+    for above in ["old/deep", "old", ""] {
+        assert!(record.synced(&record.root.join(above), renamed, ack2), "{above:?} is not synced");
     }
 }
 

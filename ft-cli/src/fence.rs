@@ -100,9 +100,9 @@ impl Fenced {
     /// A word in the log.
     pub fn log(&self) {
         match self {
-            Self::Wholly => tracing::info!("fenced: nothing outside the folder can be opened any more"),
+            Self::Wholly => tracing::info!("fenced: no session can open anything outside the folder"),
             Self::Mostly => {
-                tracing::info!("fenced, as far as this kernel can: nothing outside the folder can be opened")
+                tracing::info!("fenced, as far as this kernel can: no session can open anything outside the folder")
             }
             Self::Not(reason) => tracing::warn!(reason, "not fenced: only this program keeps within its folder"),
         }

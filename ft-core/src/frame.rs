@@ -100,7 +100,7 @@ pub enum Compare {
 pub enum Level {
     /// Under its final name, in the page cache: survives a killed process, not a power cut.
     Cached,
-    /// File, name and every new folder above it synced: survives a power cut.
+    /// File, name and every folder above it synced: survives a power cut.
     Durable,
 }
 

@@ -126,3 +126,18 @@ fn key_with_a_rate_moves_no_faster_however_many_connections_it_opens() {
     // 400,000 bytes and what goes around them; what may be made good after a stall is a twentieth of a second.
     assert!((1.9..15.0).contains(&took), "{took} s");
 }
+
+/// As for one that says nothing: what it says now and then tells nobody whom it is for. It has as long again to hear that.
+#[test]
+fn stranger_who_never_comes_to_the_point_is_cut_after_the_time_for_a_greeting() {
+    let sandbox = Sandbox::new();
+    sandbox.folder("inbox");
+    let server = sandbox.serve("inbox");
+    let mut stream = from(2, &server);
+    let begun = Instant::now();
+    while stream.write_all(b"a").is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it is still listened to");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(begun.elapsed() > Duration::from_secs(5), "it was cut at once");
+}

@@ -2,7 +2,6 @@
 //! it runs. Both are opened by its own code, on threads that were started after the fence was closed.
 
 use std::fs;
-use std::os::unix::fs::symlink;
 
 use crate::harness::{Sandbox, Server};
 
@@ -29,27 +28,15 @@ fn sandbox(rights: &str) -> (Sandbox, String) {
     (sandbox, theirs)
 }
 
+/// A thread reads it that was there before the fence, so that no session can open what lies beside the list.
 #[test]
-fn list_of_keys_that_leads_out_of_its_folder_is_not_read_and_one_that_was_replaced_is() {
+fn list_of_keys_is_read_again_though_it_lies_outside_the_fence() {
     let (sandbox, theirs) = sandbox("read");
     let mut server = sandbox.serve_at("theirs", "inbox --tls --authorized lists/friends -v");
-    let fenced = is_fenced(&mut server);
+    is_fenced(&mut server);
     let put = format!("put a {} --peer {theirs} --retries 0", server.address());
     sandbox.run(&put).expect(1);
-
-    // The same list with more rights, where the server has no business.
     let more = fs::read_to_string(sandbox.path("lists/friends")).unwrap().replace("read", "read write");
-    sandbox.file("elsewhere/friends", &more);
-    fs::remove_file(sandbox.path("lists/friends")).unwrap();
-    symlink("../elsewhere/friends", sandbox.path("lists/friends")).unwrap();
-    server.hang_up();
-    if fenced {
-        let line = server.await_line("the list of keys stays as it was");
-        assert!(line.contains("Permission denied"), "{line}");
-        sandbox.run(&put).expect(1);
-    } else {
-        server.await_line("the list of keys was read again");
-    }
 
     // As editors replace a file.
     sandbox.file("lists/new", &more);

@@ -117,14 +117,15 @@ fn person_at_a_terminal_is_asked_once_and_a_no_sends_nothing() {
     let sandbox = two();
     let server = server(&sandbox);
     let host = server.address();
-    let ask = |answer: &str| {
-        let script = "import os, pty, sys
+    let ask = |answer: &str, after: &str| {
+        let script = "import os, pty, sys, time
 pid, terminal = pty.fork()
 if pid == 0:
     os.execv(sys.argv[2], sys.argv[2:])
 said = b''
 while b'(y/n) ' not in said:
     said += os.read(terminal, 4096)
+time.sleep(float(os.environ['AFTER']))
 os.write(terminal, sys.argv[1].encode() + b'\\n')
 while True:
     try:
@@ -136,21 +137,22 @@ while True:
     said += more
 sys.stdout.write(said.decode())
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))";
-        let line = format!("put a {host} --tls");
+        let line = format!("put a {host} --tls --retries 0");
         let ours = sandbox.command(&line);
         let mut command = std::process::Command::new("timeout");
         command.args(["30", "python3", "-c", script, answer]).arg(ours.get_program()).args(ours.get_args());
         command.current_dir(sandbox.path("")).env("XDG_CONFIG_HOME", sandbox.path("config")).env_remove("FT_IDENTITY");
-        command.output().expect("python3 runs")
+        command.env("AFTER", after).output().expect("python3 runs")
     };
     let said = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
     for no in ["n", "yes please", ""] {
-        let output = ask(no);
+        let output = ask(no, "0");
         assert_eq!(output.status.code(), Some(1), "{no}: {}", said(&output));
         assert!(said(&output).contains(&key(&sandbox, "theirs")), "the fingerprint is shown: {}", said(&output));
     }
     assert!(!sandbox.path("inbox/a").exists());
-    let output = ask("y");
+    // Longer than the server waits for a word.
+    let output = ask("y", "11");
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert!(sandbox.path("inbox/a").exists());
     sandbox.run(&format!("ls {host}")).expect(0);

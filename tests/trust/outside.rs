@@ -72,12 +72,15 @@ fn insecure_on_both_sides_sends_in_the_clear_and_says_so_even_if_quiet() {
     let sandbox = prepared();
     let output = outside(
         &sandbox,
-        "serve inbox --insecure --listen 10.9.8.7:65432
+        "serve inbox --insecure --listen 10.9.8.7:65432 --metrics 10.9.8.7:0
          $FT put -q a 10.9.8.7 --insecure",
     );
     assert!(output.status.success(), "{}", said(&output));
     assert!(String::from_utf8_lossy(&output.stderr).contains("WARNING: --insecure"), "{}", said(&output));
     assert!(sandbox.path("inbox/a").exists());
+    let log = std::fs::read_to_string(sandbox.path("log")).unwrap();
+    assert!(log.contains("WARNING: --metrics: whoever reaches"), "{log}");
+    assert!(log.contains("WARNING: --insecure: clients on other machines come in"), "{log}");
 }
 
 #[test]

@@ -130,3 +130,60 @@ fn list_that_is_not_understood_keeps_the_server_from_starting() {
     let ran = sandbox.run_at("theirs", "serve inbox --tls --authorized friends --listen 127.0.0.1:0").expect(1);
     assert!(ran.stderr.contains("friends: line 2: wirte: expected read"), "{}", ran.stderr);
 }
+
+/// Somebody who knows no more than a name, a size and a time.
+#[cfg(unix)]
+#[test]
+fn drop_only_key_changes_no_mode_and_no_time_of_what_is_there() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let sandbox = prepared();
+    let set = |path: &str, mode: u32| {
+        let at = sandbox.path(path);
+        fs::set_permissions(&at, fs::Permissions::from_mode(mode)).unwrap();
+        fs::File::open(&at).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    };
+    let seen = |path: &str| {
+        let meta = fs::metadata(sandbox.path(path)).unwrap();
+        (meta.mode() & 0o7777, meta.mtime())
+    };
+    sandbox.file("inbox/f", "ours!");
+    sandbox.file("inbox/d/x", "x");
+    sandbox.file("f", "other");
+    sandbox.file("d/y", "y");
+    for (path, mode) in [("inbox/f", 0o600), ("inbox/d", 0o700), ("f", 0o666), ("d", 0o777)] {
+        set(path, mode);
+    }
+    let server = server(&sandbox, "MINE drop-only\n");
+    run(&sandbox, &server, "config", "put f d HOST").expect(0);
+    assert_eq!(fs::read(sandbox.path("inbox/f")).unwrap(), b"ours!");
+    assert_eq!(seen("inbox/f"), (0o600, 0));
+    assert_eq!((seen("inbox/d").0, sandbox.path("inbox/d/y").exists()), (0o700, true));
+    // What it made itself is as it was offered.
+    fs::create_dir(sandbox.path("new")).unwrap();
+    sandbox.file("new/z", "z");
+    set("new", 0o750);
+    run(&sandbox, &server, "config", "put new HOST").expect(0);
+    assert_eq!(seen("inbox/new"), (0o750, 0));
+}
+
+#[cfg(unix)]
+#[test]
+fn folder_that_was_offered_without_rights_stays_usable_for_the_server() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sandbox = prepared();
+    sandbox.file("box/a", "a");
+    let server = server(&sandbox, "MINE read write\n");
+    // As somebody who owns nothing: only root could read it here.
+    fs::set_permissions(sandbox.path("box"), fs::Permissions::from_mode(0o111)).unwrap();
+    run(&sandbox, &server, "config", "put box HOST").expect(if is_root() { 0 } else { 4 });
+    if is_root() {
+        let mode = fs::metadata(sandbox.path("inbox/box")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o511);
+    }
+    fs::set_permissions(sandbox.path("box"), fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[cfg(unix)]
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}

@@ -100,7 +100,7 @@ fn certificate_chain_is_trusted_by_its_issuer_for_its_name_and_by_nobody_else() 
             ),
         );
     }
-    for (name, san) in [("good", "DNS:localhost,IP:127.0.0.1"), ("elsewhere", "DNS:example.org")] {
+    for (name, san) in [("good", "DNS:localhost,IP:127.0.0.1"), ("elsewhere", "DNS:example.org\u{1b}[31m")] {
         openssl(
             &sandbox,
             &format!(
@@ -116,13 +116,25 @@ fn certificate_chain_is_trusted_by_its_issuer_for_its_name_and_by_nobody_else() 
         );
         set_private(&sandbox, &format!("{name}.key"));
     }
-    let good = sandbox.serve_at("theirs", "inbox --tls --anyone --cert good.pem --key good.key");
+    let mut good = sandbox.serve_at("theirs", "inbox --tls --anyone --cert good.pem --key good.key");
     sandbox.run(&format!("put a {} --ca ca.pem", good.address())).expect(0);
     let refused = sandbox.run(&format!("put a {} --ca other.pem", good.address())).expect(1);
     assert!(refused.stderr.contains("is not good by --ca other.pem: "), "{}", refused.stderr);
     let elsewhere = sandbox.serve_at("theirs", "inbox --tls --anyone --cert elsewhere.pem --key elsewhere.key");
     let refused = sandbox.run(&format!("put a {} --ca ca.pem", elsewhere.address())).expect(1);
     assert!(refused.stderr.contains("nothing was sent"), "{}", refused.stderr);
+    // The library quotes the names of a certificate as they are.
+    assert!(refused.stderr.contains("example.org") && !refused.stderr.contains('\u{1b}'), "{:?}", refused.stderr);
+    // A certificate that was renewed is shown from the next signal on, and one that is none changes nothing.
+    for end in ["pem", "key"] {
+        std::fs::copy(sandbox.path(&format!("elsewhere.{end}")), sandbox.path(&format!("good.{end}"))).expect("copied");
+    }
+    good.hang_up();
+    good.await_line("the certificate was read again");
+    sandbox.run(&format!("put a {} --ca ca.pem", good.address())).expect(1);
+    sandbox.file("good.pem", "nonsense");
+    good.hang_up();
+    good.await_line("the certificate stays as it was: cannot use the certificate");
     // A key of its own that no authority has signed.
     let own = server(&sandbox);
     sandbox.run(&format!("put a {} --ca ca.pem", own.address())).expect(1);

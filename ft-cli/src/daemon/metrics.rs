@@ -81,7 +81,12 @@ impl Metrics {
         };
         let (received, sent) = (r#"{direction="received"}"#, r#"{direction="sent"}"#);
         say("ftcli_connections_total", "counter", "Connections accepted.", &[("", &self.connections)]);
-        say("ftcli_connections_open", "gauge", "Connections that are open.", &[("", &self.open)]);
+        say(
+            "ftcli_connections_open",
+            "gauge",
+            "Connections that are open and have not joined a session.",
+            &[("", &self.open)],
+        );
         let kinds: Vec<(String, &AtomicU64)> =
             TROUBLES.iter().zip(&self.troubles).map(|((_, name), n)| (format!("{{kind=\"{name}\"}}"), n)).collect();
         let kinds: Vec<(&str, &AtomicU64)> = kinds.iter().map(|(labels, n)| (labels.as_str(), *n)).collect();

@@ -80,3 +80,10 @@ pub(super) const SPACE_MARGIN: u64 = 1024 * 1024;
 
 /// Longest target of a symbolic link, bytes: what an OFFER can carry (PROTOCOL §5.3).
 pub(super) const MAX_TARGET: usize = 4096;
+
+/// Rights that the owner of a folder keeps whatever mode was offered: a folder that its own server cannot open, nobody could
+/// use again.
+pub(super) const FOLDER_RIGHTS: u16 = 0o500;
+
+/// Bytes of names of the folders that a session has made and that were not offered themselves yet: some ten thousand.
+pub(super) const FRESH_BYTES: usize = 1024 * 1024;

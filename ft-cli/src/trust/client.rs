@@ -11,10 +11,10 @@
 //!
 //! Whatever of it was said decides alone: who names a key or an issuer wants that one, and no other way in.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Once};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
@@ -30,8 +30,12 @@ use super::fingerprint::Fingerprint;
 use super::identity::Identity;
 use super::known::{self, KnownPeers};
 use super::tls::{self, ALPN, Unproven};
-use super::{folder, is_local};
-use crate::net::Endpoint;
+use super::{folder, is_local, warn};
+use crate::limits::HELLO_TIMEOUT;
+use crate::net::{Endpoint, connect_at};
+
+/// For so long a server certainly waits for a client to say what it wants; a person may take longer to answer a question.
+const SERVER_WAITS: Duration = Duration::from_secs(HELLO_TIMEOUT.as_secs() / 2);
 
 /// Makes a connection what the options ask for. `limit` bounds the handshake.
 ///
@@ -42,7 +46,8 @@ use crate::net::Endpoint;
 /// # Cancel safety
 /// Dropping the future closes the connection.
 pub async fn secure(stream: TcpStream, endpoint: &Endpoint, args: &TrustArgs, limit: Duration) -> Result<Conn, String> {
-    let local = stream.peer_addr().is_ok_and(|address| is_local(address.ip()));
+    let peer = stream.peer_addr();
+    let local = peer.as_ref().is_ok_and(|address| is_local(address.ip()));
     if args.insecure {
         if !local {
             warn_once();
@@ -87,7 +92,19 @@ pub async fn secure(stream: TcpStream, endpoint: &Endpoint, args: &TrustArgs, li
             pin.key, pin.line
         ));
     }
-    meet(unproven, endpoint, &known).await
+    let asked = Instant::now();
+    let conn = meet(unproven, endpoint, &known).await?;
+    if asked.elapsed() < SERVER_WAITS {
+        return Ok(conn);
+    }
+    drop(conn);
+    let failed = |e: &io::Error| format!("cannot connect to {endpoint} again: {}", explained(e));
+    let stream = connect_at(peer.map_err(|e| failed(&e))?, limit).await.map_err(|e| failed(&e))?;
+    let again = tls::connect(stream, server_name(endpoint), &identity, ALPN, limit).await.map_err(|e| failed(&e))?;
+    match again.key == key {
+        true => Ok(again.trusted()),
+        false => Err(format!("{endpoint} has another key than a moment ago: {}; nothing was sent", again.key)),
+    }
 }
 
 /// Nobody knows this server yet: a person decides, or nobody does.
@@ -123,10 +140,11 @@ fn check_chain(unproven: &Unproven, endpoint: &Endpoint, ca: &Path) -> Result<()
         .build()
         .map_err(|e| format!("cannot use --ca {shown}: {e}"))?;
     let (first, rest) = unproven.chain.split_first().ok_or("the server showed no certificate")?;
-    verifier
-        .verify_server_cert(first, rest, &server_name(endpoint), &[], UnixTime::now())
-        .map(|_| ())
-        .map_err(|e| format!("the certificate of {endpoint} is not good by --ca {shown}: {e}; nothing was sent"))
+    verifier.verify_server_cert(first, rest, &server_name(endpoint), &[], UnixTime::now()).map(|_| ()).map_err(|e| {
+        // It quotes names of the certificate.
+        let why = ft_core::path::escape(e.to_string().as_bytes());
+        format!("the certificate of {endpoint} is not good by --ca {shown}: {why}; nothing was sent")
+    })
 }
 
 fn roots(ca: &Path) -> io::Result<RootCertStore> {
@@ -165,18 +183,14 @@ fn explained(error: &io::Error) -> String {
         _ if error.kind() == io::ErrorKind::UnexpectedEof => {
             "the server ended it before it was encrypted; does it speak TLS?".into()
         }
-        Some(_) | None => error.to_string(),
+        Some(_) | None => ft_core::path::escape(error.to_string().as_bytes()).to_string(),
     }
 }
 
 /// Said once by a command, even if it was told to be quiet.
 fn warn_once() {
     static SAID: Once = Once::new();
-    SAID.call_once(|| {
-        let text = "WARNING: --insecure: not encrypted; everybody on the path can read and change what is sent\n";
-        // A closed standard error hears nothing; that is no reason to stop.
-        let _ = io::stderr().write_all(text.as_bytes());
-    });
+    SAID.call_once(|| warn("--insecure: not encrypted; everybody on the path can read and change what is sent"));
 }
 
 /// For lab dialects, which are plain by nature.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -11,15 +11,17 @@ use ft_core::error::{Code, FileError, Retry};
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::args::DoorArgs;
 use super::conn::Conn;
 use super::fingerprint::Fingerprint;
 use super::identity::Identity;
+use super::keeper::{Keeper, Names};
 use super::quota::{Ledger, measure};
 use super::rights::{Book, Rights};
 use super::tls::{self, ALPN};
-use super::{folder, is_local};
+use super::{folder, is_local, warn};
 use crate::limits::HELLO_TIMEOUT;
 use crate::net::Meter;
 use crate::render::{Fact, Screen};
@@ -32,17 +34,30 @@ const TLS_HANDSHAKE: u8 = 0x16;
 pub struct Door {
     args: DoorArgs,
     /// The key, once it is needed: a server for this machine alone needs none.
-    keys: Option<(Arc<ServerConfig>, Fingerprint)>,
+    keys: RwLock<Option<(Arc<ServerConfig>, Fingerprint)>>,
     /// Somebody needs to know the key.
     announced: bool,
-    /// Where the book is, if one is read.
-    path: Option<PathBuf>,
+    /// It listens for this machine alone.
+    local: bool,
+    /// Reads the book, and a certificate that may be renewed.
+    keeper: Keeper,
     /// What each key may do, as last read.
     book: RwLock<Arc<Book>>,
     /// Books of keys with a quota that have a session.
     ledgers: Mutex<BTreeMap<Fingerprint, Weak<Ledger>>>,
+    /// Held while a folder is counted: what others store meanwhile must not be missed.
+    counting: tokio::sync::Mutex<()>,
     /// What bounds the rate of a key, for all its sessions. As many as the list ever had keys with a rate.
     meters: Mutex<BTreeMap<Fingerprint, Meter>>,
+}
+
+/// What came of reading keys again.
+#[derive(Debug)]
+pub struct Reloaded {
+    /// How many keys the list has; or which line is wrong, and why, with the name of the file.
+    pub list: io::Result<usize>,
+    /// Whether there is a certificate, which is used from now on; or what is wrong with it.
+    pub chain: io::Result<bool>,
 }
 
 /// A connection that has come in, and what is known about the other side.
@@ -69,43 +84,57 @@ impl Door {
                     (Some(cert), Some(key)) => Identity::chain(cert, key)?,
                     _ => Identity::open(args.identity.as_deref())?,
                 };
-                Some((tls::server_config(&identity, &[ALPN])?, identity.fingerprint()))
+                Some(lock_and_key(&identity)?)
             }
         };
-        let path = match (&keys, args.anyone, &args.authorized) {
+        let list = match (&keys, args.anyone, &args.authorized) {
             (None, ..) | (_, true, _) => None,
             (_, _, Some(path)) => Some(path.clone()),
             (_, _, None) => Some(folder::config()?.join("authorized_peers")),
         };
+        let chain = args.cert.clone().zip(args.key.clone());
         let door = Self {
             args,
-            keys,
+            keys: RwLock::new(keys),
             announced: wanted,
-            path,
+            local,
+            keeper: Keeper::start(Names { list, chain })?,
             book: RwLock::default(),
             ledgers: Mutex::default(),
+            counting: tokio::sync::Mutex::default(),
             meters: Mutex::default(),
         };
-        door.reload()?;
+        door.reload().list?;
         Ok(door)
     }
 
-    /// Reads again what each key may do. Sessions that are open keep the rights that they began with. If the file cannot
-    /// be understood, what was read before stays.
-    ///
-    /// # Errors
-    /// Which line, and why; the text names the file.
-    pub fn reload(&self) -> io::Result<usize> {
-        let Some(path) = &self.path else { return Ok(0) };
+    /// Reads again what each key may do, and the certificate that was named. Sessions that are open keep the rights that they
+    /// began with. What cannot be understood stays as it was before.
+    pub fn reload(&self) -> Reloaded {
+        match self.keeper.read() {
+            Ok(read) => Reloaded { list: self.read_list(read.list), chain: self.take_chain(read.chain) },
+            Err(error) => Reloaded { list: Err(error), chain: Ok(false) },
+        }
+    }
+
+    fn read_list(&self, text: io::Result<Option<Zeroizing<String>>>) -> io::Result<usize> {
+        let Some(path) = self.keeper.list() else { return Ok(0) };
         let named = |text: String| {
             let path = ft_core::path::escape(path.as_os_str().as_encoded_bytes());
             io::Error::new(io::ErrorKind::InvalidData, format!("{path}: {text}"))
         };
-        let text = folder::read(path).map_err(|e| named(e.to_string()))?;
+        let text = text.map_err(|e| named(e.to_string()))?;
         let book = Book::parse(text.as_ref().map_or("", |text| text)).map_err(named)?;
         let keys = book.len();
         *self.book.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(book);
         Ok(keys)
+    }
+
+    fn take_chain(&self, chain: io::Result<Option<Identity>>) -> io::Result<bool> {
+        let Some(identity) = chain? else { return Ok(false) };
+        let new = lock_and_key(&identity)?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(new);
+        Ok(true)
     }
 
     /// What a visitor may do. Whoever needed no key may do what the server allows anybody.
@@ -139,14 +168,15 @@ impl Door {
     ) -> io::Result<Option<Arc<Ledger>>> {
         let (Some(key), Some(quota)) = (key, rights.quota) else { return Ok(None) };
         let open = |ledgers: &BTreeMap<Fingerprint, Weak<Ledger>>| ledgers.get(&key).and_then(Weak::upgrade);
+        // One after the other: a session that stores and ends while another still counts would not be in its sum.
+        let _counting = self.counting.lock().await;
         if let Some(ledger) = open(&self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(Some(ledger));
         }
         let root = root.to_owned();
         let stored = tokio::task::spawn_blocking(move || measure(&root)).await.map_err(io::Error::other)??;
         let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another session of the key may have counted meanwhile; the first one's books are kept.
-        let ledger = open(&ledgers).unwrap_or_else(|| Ledger::new(quota, stored));
+        let ledger = Ledger::new(quota, stored);
         ledgers.retain(|_, ledger| ledger.strong_count() > 0);
         ledgers.insert(key, Arc::downgrade(&ledger));
         Ok(Some(ledger))
@@ -164,23 +194,21 @@ impl Door {
         Some(known.clone())
     }
 
-    /// The list of keys, if one is read.
-    pub fn list(&self) -> Option<&Path> {
-        self.path.as_deref()
-    }
-
     /// The server's key, if it has one.
     pub fn key(&self) -> Option<Fingerprint> {
-        self.keys.as_ref().map(|(_, key)| *key)
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, key)| *key)
     }
 
-    /// Tells people the key that their clients should see.
+    /// Tells people the key that their clients should see; and that anybody comes in, if so, whoever wants to hear it or not.
     pub fn announce(&self, screen: &Screen) {
+        if self.args.insecure && !self.local {
+            warn("--insecure: clients on other machines come in without encryption and without a key");
+        }
         if let Some(key) = self.key().filter(|_| self.announced) {
             screen.fact(None, &Fact::Note { text: format!("this server's key is {key}") });
         }
         let empty = self.book.read().unwrap_or_else(PoisonError::into_inner).is_empty();
-        if let Some(path) = self.path.as_ref().filter(|_| self.announced && empty) {
+        if let Some(path) = self.keeper.list().filter(|_| self.announced && empty) {
             let path = ft_core::path::escape(path.as_os_str().as_encoded_bytes());
             let text = format!("nobody is authorised yet: {path} needs a line such as ftk1... read write");
             screen.fact(None, &Fact::Note { text });
@@ -209,7 +237,8 @@ impl Door {
             refused: if local { self.args.tls } else { !self.args.insecure },
         };
         // Without a key there is no TLS to be spoken, and the session has its own patience.
-        let Some((config, _)) = self.keys.as_ref().filter(|_| !plain_only) else { return Ok(plain(stream)) };
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some((config, _)) = keys.filter(|_| !plain_only) else { return Ok(plain(stream)) };
         let mut first = [0];
         let limit = idle.min(HELLO_TIMEOUT);
         let speaks_tls = match timeout(limit, stream.peek(&mut first)).await {
@@ -223,13 +252,17 @@ impl Door {
         if !speaks_tls {
             return Ok(plain(stream));
         }
-        let unproven = tls::accept(stream, Arc::clone(config), HELLO_TIMEOUT)
+        let unproven = tls::accept(stream, config, HELLO_TIMEOUT)
             .await
             .map_err(|e| format!("no encrypted connection: {}", ft_core::path::escape(e.to_string().as_bytes())))?;
         // Who a client is decides what it may do, not whether it is heard: one that may do nothing is told so.
         let key = unproven.key;
         Ok(Visitor { conn: unproven.trusted(), key: Some(key), refused: false })
     }
+}
+
+fn lock_and_key(identity: &Identity) -> io::Result<(Arc<ServerConfig>, Fingerprint)> {
+    Ok((tls::server_config(identity, &[ALPN])?, identity.fingerprint()))
 }
 
 /// What a client hears that came from another machine in the clear.

@@ -13,10 +13,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rcgen::{CertificateParams, KeyPair};
 use ring::rand::{SecureRandom as _, SystemRandom};
+use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::fingerprint::Fingerprint;
 use super::{folder, tls};
@@ -63,11 +64,11 @@ impl Identity {
     }
 
     fn from_pem(text: &str) -> io::Result<Self> {
-        let pair = KeyPair::from_pem(text).map_err(invalid)?;
+        let key = key_in(text)?;
+        let pair = KeyPair::try_from(&key).map_err(invalid)?;
         let mut params = CertificateParams::new(vec![NAME.to_owned()]).map_err(invalid)?;
         params.distinguished_name.push(rcgen::DnType::CommonName, NAME);
         let cert = params.self_signed(&pair).map_err(invalid)?.der().clone();
-        let key = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(invalid)?;
         Self::certified(vec![cert], key)
     }
 
@@ -81,17 +82,21 @@ impl Identity {
             || CertificateDer::pem_slice_iter(text(cert)?.as_bytes()).collect::<Result<Vec<_>, _>>().map_err(invalid);
         let read_key = || {
             folder::check_private(key)?;
-            PrivateKeyDer::from_pem_slice(text(key)?.as_bytes()).map_err(invalid)
+            key_in(&text(key)?)
         };
         let chain = read_cert().map_err(|e| named("certificate", cert, &e))?;
         Self::certified(chain, read_key().map_err(|e| named("key", key, &e))?)
             .map_err(|e| named("certificate", cert, &e))
     }
 
-    fn certified(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> io::Result<Self> {
+    fn certified(chain: Vec<CertificateDer<'static>>, mut key: PrivateKeyDer<'static>) -> io::Result<Self> {
         let first = chain.first().ok_or_else(|| invalid("there is no certificate in it"))?;
         let fingerprint = tls::fingerprint(first).map_err(invalid)?;
-        let certified = CertifiedKey::from_der(chain, key, &tls::provider()).map_err(invalid)?;
+        let signing = any_supported_type(&key);
+        // It does not do so itself when it is dropped.
+        key.zeroize();
+        let certified = CertifiedKey::new(chain, signing.map_err(invalid)?);
+        certified.keys_match().map_err(invalid)?;
         Ok(Self { certified: Arc::new(certified), fingerprint })
     }
 
@@ -99,6 +104,22 @@ impl Identity {
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
+}
+
+/// The private key in a PEM text. The usual readers leave copies of it behind in memory, for which reason the usual form, one
+/// key and its lines, is read here.
+fn key_in(text: &str) -> io::Result<PrivateKeyDer<'static>> {
+    let body = text
+        .trim()
+        .strip_prefix("-----BEGIN PRIVATE KEY-----")
+        .and_then(|rest| rest.strip_suffix("-----END PRIVATE KEY-----"));
+    let Some(body) = body else { return PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(invalid) };
+    // Room for all of it at once: a growing text would leave copies behind.
+    let mut base64 = Zeroizing::new(String::with_capacity(body.len()));
+    base64.extend(body.split_ascii_whitespace());
+    let mut der = Zeroizing::new(Vec::with_capacity(base64.len()));
+    BASE64.decode_vec(base64.as_bytes(), &mut der).map_err(invalid)?;
+    Ok(PrivatePkcs8KeyDer::from(std::mem::take(&mut *der)).into())
 }
 
 /// PKCS #8 of an Ed25519 key, up to the 32 bytes that are the key (RFC 8410 §7). Version 1, which every tool reads.

@@ -1,7 +1,7 @@
 //! The servers that this installation knows: a file of `HOST:PORT ftk1…` lines, written by hand or after a question.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use ft_core::path::escape;
@@ -89,17 +89,27 @@ impl KnownPeers {
     }
 
     fn add(&self, endpoint: &Endpoint, key: Fingerprint) -> io::Result<()> {
-        if let Some(parent) = self.path.parent() {
-            folder::make(parent)?;
-        }
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        folder::make(parent)?;
         let mut options = fs::OpenOptions::new();
-        options.append(true).create(true);
+        options.append(true).read(true).create(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&self.path)?;
+        // A person may have left the last line open.
+        let mut last = *b"\n";
+        if file.seek(SeekFrom::End(0))? > 0 {
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+        }
+        let open = if last == *b"\n" { "" } else { "\n" };
         // One write: lines of two programs do not mix.
-        file.write_all(format!("{}\n", line(endpoint, key)).as_bytes())?;
-        file.sync_all()
+        file.write_all(format!("{open}{}\n", line(endpoint, key)).as_bytes())?;
+        file.sync_all()?;
+        if cfg!(unix) {
+            fs::File::open(parent)?.sync_all()?;
+        }
+        Ok(())
     }
 
     fn named(&self, error: &io::Error) -> io::Error {
@@ -131,6 +141,17 @@ mod tests {
         assert_eq!(known.pins(&endpoint("BOX:65432")).unwrap(), [Pin { key: a, line: 1 }]);
         assert_eq!(known.pins(&endpoint("[::1]:7")).unwrap(), [Pin { key: b, line: 2 }]);
         assert_eq!(known.pins(&endpoint("box:7")).unwrap(), []);
+    }
+
+    #[test]
+    fn line_that_a_person_left_open_is_closed_before_another_is_added() {
+        let home = tempfile::tempdir().unwrap();
+        let known = KnownPeers::at(home.path().join("known_peers"));
+        let [a, b] = [b"a", b"b"].map(|key| Fingerprint::of_spki(key));
+        fs::write(known.path(), line(&endpoint("hand"), a)).unwrap();
+        known.pin(&endpoint("box"), b).unwrap();
+        assert_eq!(known.pins(&endpoint("hand")).unwrap(), [Pin { key: a, line: 1 }]);
+        assert_eq!(known.pins(&endpoint("box")).unwrap(), [Pin { key: b, line: 2 }]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod door;
 mod fingerprint;
 mod folder;
 mod identity;
+mod keeper;
 mod known;
 mod limits;
 mod pair;
@@ -29,13 +30,19 @@ pub use ask::{ask, somebody_is_there};
 pub use client::{plain, secure};
 pub use code::Code;
 pub use conn::Conn;
-pub use door::{Door, Visitor, must_encrypt};
+pub use door::{Door, Reloaded, Visitor, must_encrypt};
 pub use fingerprint::{BadFingerprint, Fingerprint};
 pub use identity::Identity;
 pub use known::{KnownPeers, Pin};
 pub use pair::{Caller, Gate, Reception, prove};
 pub use quota::{Bounded, Ledger};
 pub use rights::{Book, Rights};
+
+/// Says what lowers the guard, even to somebody who asked for quiet.
+pub fn warn(what: &str) {
+    // A closed standard error hears nothing; that is no reason to stop.
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("WARNING: {what}\n").as_bytes());
+}
 
 /// Whether an address is this machine's own, so that what is sent there passes no wire.
 pub fn is_local(address: IpAddr) -> bool {

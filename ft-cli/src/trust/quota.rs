@@ -3,7 +3,7 @@
 //! What is beneath a key's folder, kept parts of files included, is counted when its first session begins; from then on
 //! sessions of the key share the books. What an offer states is set aside before a byte of it is taken, less what is here
 //! of it already, and a file that states no size is stopped when there is no more. What a new file replaces stays counted
-//! until the key's last session has ended: the bound may come early, never late.
+//! until the key's last session has ended: the bound may come early. Only bytes are counted.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
@@ -242,9 +242,14 @@ pub(super) fn measure(folder: &Path) -> io::Result<u64> {
     let mut sum = 0u64;
     let mut open = vec![folder.to_owned()];
     while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(folder)? {
+        // What goes away in between has no bytes any more.
+        let entries = match fs::read_dir(folder) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for entry in entries {
             let entry = entry?;
-            // Of the entry itself. What goes away in between has no bytes any more.
+            // Of the entry itself.
             let Ok(meta) = entry.metadata() else { continue };
             if meta.is_dir() {
                 open.push(entry.path());

@@ -32,7 +32,7 @@ use crate::fence::Fence;
 use crate::limits::{ACCEPT_PAUSE, DEFAULT_PORT, GRACE};
 use crate::net::{Endpoint, accept, attach, detach, listen};
 use crate::render::{Fact, Screen, files};
-use crate::trust::{Door, is_local};
+use crate::trust::{Door, Reloaded, is_local, warn};
 use crowd::Crowd;
 use joins::Joins;
 use roots::Roots;
@@ -85,20 +85,17 @@ pub(super) async fn prepare(args: ServeArgs) -> Result<Prepared, Stop> {
             listen(endpoint).await.map_err(|e| Stop::failed(format_args!("cannot show numbers at {e}")))?
         }
     };
+    if watchers.iter().any(|watcher| watcher.local_addr().is_ok_and(|address| !is_local(address.ip()))) {
+        warn("--metrics: whoever reaches that address reads, unencrypted, how much moves here");
+    }
     let (listeners, watchers) = (detach(listeners).map_err(unheard)?, detach(watchers).map_err(unheard)?);
     Ok(Prepared { args, root, listeners, watchers, door })
 }
 
-/// The fence of a server: its folder, its list of keys, and what it remembers about files.
+/// The fence of a server: its folder, and what it remembers about files. Its keys are read outside, by a thread that does only that.
 pub(super) fn fence(prepared: &Prepared) -> Fence {
     let dir = &prepared.args.dir;
     let fence = if prepared.args.read_only { Fence::default().reads(dir) } else { Fence::default().writes(dir) };
-    // A list is replaced by another file of its name, so its folder has to be open.
-    let list = prepared.door.list().and_then(std::path::Path::parent).map(<_>::to_owned);
-    let fence = list.into_iter().fold(fence, |fence, folder| match folder.as_os_str().is_empty() {
-        true => fence.reads("."),
-        false => fence.reads(folder),
-    });
     fence.for_sessions()
 }
 
@@ -237,14 +234,22 @@ impl Server {
         }
     }
 
-    /// Reads again what each key may do.
+    /// Reads again what each key may do, and the certificate.
     fn reload(&self) {
         daemon::tell(Now::Reloading);
-        let text = match self.shared.door.reload() {
+        let Reloaded { list, chain } = self.shared.door.reload();
+        let list = match list {
             Ok(keys) => format!("the list of keys was read again; it has {keys}"),
             Err(error) => format!("the list of keys stays as it was: {error}"),
         };
-        self.shared.screen.fact(None, &Fact::Note { text });
+        let chain = match chain {
+            Ok(true) => Some("the certificate was read again".to_owned()),
+            Ok(false) => None,
+            Err(error) => Some(format!("the certificate stays as it was: {error}")),
+        };
+        for text in [Some(list), chain].into_iter().flatten() {
+            self.shared.screen.fact(None, &Fact::Note { text });
+        }
         daemon::tell(Now::Ready);
     }
 

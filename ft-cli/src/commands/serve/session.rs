@@ -7,7 +7,8 @@ use std::time::Instant;
 use ft_core::bundle::Bundle;
 use ft_core::dialect::{Detected, detect, detect_after_quiet};
 use ft_core::error::{Code, FileError, Retry, SessionError};
-use ft_core::frame::{Compare, Intent, Level, Overwrite};
+use ft_core::event::{Direction, Event};
+use ft_core::frame::{Compare, Frame, Intent, Level, Overwrite};
 use ft_core::join::Lane;
 use ft_core::path::escape;
 use ft_core::session::{self, Accepted, Call, Joining, Options};
@@ -128,11 +129,16 @@ impl Shared {
 
 /// Reads until the first bytes tell the dialect, the client has gone, or its time is over.
 async fn sniff(stream: &mut Stream, head: &mut Vec<u8>) -> Detected {
-    let end = tokio::time::Instant::now() + HELLO_TIMEOUT;
+    let now = tokio::time::Instant::now;
+    let end = now() + HELLO_TIMEOUT;
     loop {
         let decided = detect(head);
         if decided != Detected::NeedMore || head.len() >= HEAD_MAX {
             return decided;
+        }
+        // Whoever goes on saying a little has no longer than whoever says nothing.
+        if now() >= end {
+            return detect_after_quiet(head);
         }
         // Room for what is asked for and no more: whatever follows belongs to the session.
         let mut chunk = [0; HEAD_MAX];
@@ -144,7 +150,7 @@ async fn sniff(stream: &mut Stream, head: &mut Vec<u8>) -> Detected {
                 Ok(result) => result,
                 Err(_) => {
                     let decided = detect_after_quiet(head);
-                    if decided != Detected::NeedMore || tokio::time::Instant::now() >= end {
+                    if decided != Detected::NeedMore {
                         return decided;
                     }
                     continue;
@@ -284,7 +290,7 @@ async fn home(shared: &Shared, who: &Who) -> Result<Home, FileError> {
     Ok(Home { root, policy, ledger })
 }
 
-/// Others may join for as long as `open` is held.
+/// Others may join for as long as `open` is held, until GOODBYE.
 async fn transfer(
     accepted: Accepted<carry::Carried>,
     walk: WalkOptions,
@@ -316,15 +322,20 @@ async fn transfer(
         Intent::Push => Watch::receiver(shared.screen.clone(), tally.clone(), who.number),
         Intent::Pull | Intent::List => Watch::server(shared.screen.clone(), tally.clone(), who.number),
     };
+    let mut open = open;
+    let heard = |event: &Event| {
+        // Whoever has heard that the session is over must not be able to join it any more.
+        if let Event::Frame(Direction::Sent, Frame::Goodbye) = event {
+            open = None;
+        }
+        watch.event(event);
+    };
     let report = match intent {
         Intent::Push => {
             let storage = Bounded::new(home.root.storage(home.policy), home.ledger);
-            accepted.receive(storage, &options, pulse, |event| watch.event(event)).await
+            accepted.receive(storage, &options, pulse, heard).await
         }
-        Intent::Pull | Intent::List => {
-            let source = home.root.source(walk);
-            accepted.send(source, &options, pulse, |event| watch.event(event)).await
-        }
+        Intent::Pull | Intent::List => accepted.send(home.root.source(walk), &options, pulse, heard).await,
     };
     watch.closed(&report);
     let counts = tally.counts();

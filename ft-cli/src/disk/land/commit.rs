@@ -15,12 +15,12 @@ use ft_core::path::RelPath;
 use ft_core::storage::{LandDone, Step};
 
 use super::super::fault::{fault, in_the_way, internal};
-use super::super::limits::{KEEP_BOTH_TRIES, SYNC_EACH};
+use super::super::limits::{FOLDER_RIGHTS, KEEP_BOTH_TRIES, SYNC_EACH};
 use super::super::names;
 use super::super::outbox::Outbox;
 use super::super::root::Root;
 use super::super::sys::{self, Dir, Through, What};
-use super::folders::Folders;
+use super::folders::{Folders, Fresh};
 use super::stream::{HashState, Same, Stream, Temp};
 
 enum Job {
@@ -39,7 +39,8 @@ impl Lander {
         let root = Arc::clone(root);
         let working = root.work();
         let run = move || {
-            let landing = Landing { folders: Folders::new(Arc::clone(&root)), root, sync, done };
+            let folders = Folders::new(Arc::clone(&root));
+            let landing = Landing { folders, fresh: Fresh::default(), root, sync, done };
             landing.run(&queue);
             drop(working);
         };
@@ -60,6 +61,7 @@ impl Lander {
 struct Landing {
     root: Arc<Root>,
     folders: Folders,
+    fresh: Fresh,
     sync: Option<Arc<Dir>>,
     done: Outbox<LandDone>,
 }
@@ -117,7 +119,7 @@ impl Landing {
             }
         }
         if batch.iter().any(Entry::durable) {
-            self.sync_folders(&mut batch, &changed);
+            self.sync_folders(&mut batch, changed);
         }
         // Sessions of the same tree wait for these names: free them before the answers cause new offers.
         self.folders.clear();
@@ -175,7 +177,7 @@ impl Landing {
             stream.hash = HashState::Known(told.recv().map_err(|_| internal("the hashing thread has gone"))?);
         }
         if let Some(same) = &stream.same {
-            return self.complete_same(&stream.meta, same);
+            return self.complete_same(&stream.meta, same, stream.replaces());
         }
         let path = &entry.path;
         match &mut stream.temp {
@@ -198,8 +200,8 @@ impl Landing {
         }
     }
 
-    /// The file is still the one that was found; mode and time become what was offered.
-    fn complete_same(&mut self, meta: &Meta, same: &Same) -> Result<(), FileError> {
+    /// The file is still the one that was found; mode and time become what was offered, where replacing is allowed.
+    fn complete_same(&mut self, meta: &Meta, same: &Same, replaces: bool) -> Result<(), FileError> {
         let path = &same.path;
         let changed = || {
             let text = format!("{path} changed since the offer was answered");
@@ -212,8 +214,8 @@ impl Landing {
         if parent.stat(name).map_err(|e| fault("look at", path, &e))? != Some(same.stat) {
             return Err(changed());
         }
-        let mode = meta.mode.filter(|&mode| mode != same.stat.mode);
-        let mtime = meta.mtime.filter(|&mtime| mtime != same.stat.mtime);
+        let mode = meta.mode.filter(|&mode| replaces && mode != same.stat.mode);
+        let mtime = meta.mtime.filter(|&mtime| replaces && mtime != same.stat.mtime);
         if mode.is_none() && mtime.is_none() {
             return Ok(());
         }
@@ -248,6 +250,8 @@ impl Landing {
         };
         if placed.is_err() {
             self.folders.unmake(&made);
+        } else if !entry.stream.replaces() {
+            self.fresh.add(made);
         }
         placed
     }
@@ -259,8 +263,14 @@ impl Landing {
         made: &mut Vec<Vec<Vec<u8>>>,
     ) -> Result<(), FileError> {
         let meta = &entry.stream.meta;
-        let dir = self.folders.make(meta.path.components(), changed, made)?;
-        dir.set_meta(meta.mode, meta.mtime).map_err(|e| fault("set mode and time of", &meta.path, &e))?;
+        let at = meta.path.components();
+        let dir = self.folders.make(at, changed, made)?;
+        let is_ours = made.iter().any(|one| one == at) || self.fresh.take(at);
+        if is_ours || entry.stream.replaces() {
+            // Whatever was offered: the next session must be able to look into it.
+            let mode = meta.mode.map(|mode| mode | FOLDER_RIGHTS);
+            dir.set_meta(mode, meta.mtime).map_err(|e| fault("set mode and time of", &meta.path, &e))?;
+        }
         changed.insert(meta.path.components().to_vec());
         if let Some(above) = meta.path.parent() {
             changed.insert(above.components().to_vec());
@@ -313,8 +323,11 @@ impl Landing {
         Ok(temp)
     }
 
-    /// Every folder in `changed` is on disk.
-    fn sync_folders(&mut self, batch: &mut [Entry], changed: &BTreeSet<Vec<Vec<u8>>>) {
+    /// Every folder in `changed` is on disk, and so is every folder above it: one that was there already may have been made by
+    /// somebody who did not wait for it to be synced, and its entry goes with the power.
+    fn sync_folders(&mut self, batch: &mut [Entry], mut changed: BTreeSet<Vec<Vec<u8>>>) {
+        let above: Vec<_> = changed.iter().flat_map(|at| (0..at.len()).map(|n| at[..n].to_vec())).collect();
+        changed.extend(above);
         let synced = match &self.sync {
             Some(sync) if changed.len() > SYNC_EACH && self.syncs_all() => {
                 sync.sync_file_system().map_err(|e| (RelPath::root(), e))
@@ -336,7 +349,7 @@ impl Landing {
 /// Gives a staged file or link its name, and tells which it is.
 fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8]) -> Result<Vec<u8>, FileError> {
     let path = &stream.meta.path;
-    let replace = stream.overwrite == Overwrite::Replace || stream.overwrite == Overwrite::Default;
+    let replace = stream.replaces();
     let mut candidate = stream.candidate;
     // What was there at the offer is most likely still there.
     let mut try_new = !(stream.exists && replace);

@@ -8,11 +8,45 @@ use ft_core::error::FileError;
 use ft_core::path::RelPath;
 
 use super::super::fault::{fault, in_the_way, other_file_system, through_link};
-use super::super::limits::FOLDERS_CACHED;
+use super::super::limits::{FOLDERS_CACHED, FRESH_BYTES};
 use super::super::root::Root;
 use super::super::sys::{Dir, Through, What, is_through_link};
 
 type Components = Vec<Vec<u8>>;
+
+/// Folders that a session made and was not told about yet, to be told from those that it found: where nothing may be replaced,
+/// what was found keeps its mode and time.
+#[derive(Debug, Default)]
+pub(super) struct Fresh {
+    made: BTreeSet<Components>,
+    bytes: usize,
+}
+
+impl Fresh {
+    /// Remembers them, up to a bound: a folder beyond it counts as found.
+    pub(super) fn add(&mut self, made: Vec<Components>) {
+        for at in made {
+            let bytes = cost(&at);
+            if self.bytes + bytes <= FRESH_BYTES && self.made.insert(at) {
+                self.bytes += bytes;
+            }
+        }
+    }
+
+    /// Whether it was made here; it is forgotten.
+    pub(super) fn take(&mut self, at: &[Vec<u8>]) -> bool {
+        let was = self.made.remove(at);
+        if was {
+            self.bytes -= cost(at);
+        }
+        was
+    }
+}
+
+/// Bytes that it takes to remember a path.
+fn cost(at: &[Vec<u8>]) -> usize {
+    at.iter().map(|component| component.len() + size_of::<Vec<u8>>()).sum()
+}
 
 /// A cache that is emptied whenever what it says could matter: it saves looking up the same parent for each of
 /// thousands of files, and is never what keeps a file inside the root.

@@ -78,6 +78,11 @@ impl HashState {
 }
 
 impl Stream {
+    /// Whether what is there may be changed.
+    pub(super) fn replaces(&self) -> bool {
+        matches!(self.overwrite, Overwrite::Replace | Overwrite::Default)
+    }
+
     /// Whether a later try can use what is written here: it must be able to find it and to state a whole unit.
     pub(super) fn resumable(&self) -> bool {
         self.meta.size.is_some_and(|size| size > RESUME_UNIT)
