@@ -96,7 +96,7 @@ impl Setup {
                     setup.compare = choose("compare", compare, &all)?;
                 }
             }
-            Self::Stranger(_) | Self::LabStranger(_) | Self::Guess => {
+            Self::Stranger(_) | Self::LabStranger(_) | Self::Guess | Self::Segments => {
                 if *inputs != Inputs::default() || retry {
                     return Err(
                         "a stranger's script is all that it brings: there are no inputs and no retry".to_owned()

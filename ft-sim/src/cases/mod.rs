@@ -2,9 +2,9 @@
 //!
 //! The engine names no protocol; here is where the two meet. A [`Case`] has a name, so that a replay line can find it
 //! again, and states the invariants of every transfer: INTACT, HONEST, ORDER, SPLIT, LIVE, INSIDE. `ft.rs` plays ft/1,
-//! `lab.rs` the labs,
-//! `stranger.rs` and `lab_stranger.rs` peers that are not ours, `guess.rs` who it is that comes, `table.rs` lists the cases; [`crate::scenario`] is a case with other inputs, one schedule, and
-//! what is expected of it.
+//! `lab.rs` the labs, `stranger.rs` and `lab_stranger.rs` peers that are not ours, `guess.rs` who it is that comes,
+//! `segments.rs` what somebody else spreads over two connections, `table.rs` lists the cases; [`crate::scenario`] is a case
+//! with other inputs, one schedule, and what is expected of it.
 
 mod deadline;
 mod ft;
@@ -14,6 +14,7 @@ mod lab;
 mod lab_stranger;
 mod landing;
 pub mod pitfalls;
+mod segments;
 mod shared_files;
 mod slow;
 mod stranger;
@@ -203,7 +204,7 @@ impl Case {
         match (self.setup)().into_game() {
             Game::Stranger(game) => game.strangers(),
             Game::LabStranger(game) => game.strangers(),
-            Game::Ft(_) | Game::Lab(_) | Game::Guess(_) => 0,
+            Game::Ft(_) | Game::Lab(_) | Game::Guess(_) | Game::Segments(_) => 0,
         }
     }
 
@@ -262,6 +263,7 @@ pub(crate) enum Setup {
     Stranger(stranger::Ours),
     LabStranger(lab_stranger::Ours),
     Guess,
+    Segments,
 }
 
 impl Setup {
@@ -272,6 +274,7 @@ impl Setup {
             Self::Stranger(ours) => Game::Stranger(stranger::Game::new(ours)),
             Self::LabStranger(ours) => Game::LabStranger(lab_stranger::Game::new(ours)),
             Self::Guess => Game::Guess(guess::Game::new()),
+            Self::Segments => Game::Segments(segments::Game::new()),
         }
     }
 
@@ -308,6 +311,7 @@ pub(crate) enum Game {
     Stranger(stranger::Game),
     LabStranger(lab_stranger::Game),
     Guess(guess::Game),
+    Segments(segments::Game),
 }
 
 /// Whether anybody will read an outcome. A search reads none, and putting them into words would be much of its cost.
@@ -354,6 +358,7 @@ impl Game {
             Self::Stranger(game) => game.play(ground, tell),
             Self::LabStranger(game) => game.play(ground, tell),
             Self::Guess(game) => game.play(ground, tell),
+            Self::Segments(game) => game.play(ground, tell),
         }
     }
 }

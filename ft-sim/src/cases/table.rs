@@ -454,6 +454,15 @@ pub(super) const CASES: &[Case] = &[
         faults: short_delays,
     },
     Case {
+        name: "segments",
+        question: "Is one stream put together from two connections, and is what is wrong with it said at once?",
+        parties: ["who writes segments", "who reads them"],
+        worlds: IN_MEMORY,
+        stands: true,
+        setup: || Setup::Segments,
+        faults: short_delays,
+    },
+    Case {
         name: "lab-a-naive",
         question: "What does lab A's listing suffer on a real network?",
         parties: ["listing's client", "listing's server"],
