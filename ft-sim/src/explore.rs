@@ -265,5 +265,6 @@ fn run_once(world: &mut World, case: &impl Fn(&mut World), decide: Decide, keep_
     let shown = violation.is_some() || keep_events;
     let schedule = if shown { world.schedule() } else { Schedule::benign() };
     let written = if keep_events { world.written() } else { Vec::new() };
-    Run { violation, schedule, hash: world.hash(), events: world.take_events(), written }
+    let unmet = if keep_events { world.unmet() } else { Vec::new() };
+    Run { violation, schedule, hash: world.hash(), events: world.take_events(), written, unmet }
 }
