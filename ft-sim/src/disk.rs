@@ -4,8 +4,8 @@
 //! [`Disk::sync`], its name after [`Disk::sync_folder`]. What a power cut does to the rest is said by two values
 //! ([`Keeps`]): one for the bytes of all files alike (lost, kept, torn, zeroed), one for the changes of names (none, all,
 //! only the first, only the last). Sixteen combinations, each of which a real disk can show; that one file's bytes are
-//! kept while another's are lost is not among them, nor is an arbitrary subset of names. A session's files share nothing
-//! but the folder, so that a fault which needs such a mixture needs two files, and either of them alone shows it.
+//! kept while another's are lost is not among them, nor is an arbitrary subset of names. No promise here ties one file's
+//! bytes to another's; a receiver that keeps a journal would need such mixtures.
 //!
 //! A chosen call can fail, or write less than it was given. Bytes that a failed sync was for are never made safe by
 //! another: the system may have dropped them, and taken note. A handle from before a power cut reaches nothing any more.

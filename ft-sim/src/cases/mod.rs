@@ -101,7 +101,7 @@ impl std::error::Error for ReplayError {}
 /// What a search over a case does; the parts run in the order of the fields.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Every schedule with at most so many deviations.
+    /// Every placing of at most so many faults; see [`Explorer::exhaustive`].
     pub deviations: u32,
     /// Each of these at every byte of both directions of the benign run.
     pub cuts: Vec<Fault>,
