@@ -67,7 +67,14 @@ mod tests {
 
     fn run(schedule: &str) -> Run {
         let schedule = schedule.parse().expect("a schedule");
-        Run { violation: None, schedule, hash: TraceHash(0), events: Vec::new(), written: Vec::new() }
+        Run {
+            violation: None,
+            schedule,
+            hash: TraceHash(0),
+            events: Vec::new(),
+            written: Vec::new(),
+            unmet: Vec::new(),
+        }
     }
 
     fn client(words: &str) -> Outcome {

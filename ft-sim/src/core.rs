@@ -68,8 +68,10 @@ pub(crate) struct Core {
     pub(crate) steps: Vec<Step>,
     pub(crate) picks: Vec<Pick>,
     /// How often each name was asked for: a handful, found by looking.
-    pick_counts: Vec<(&'static str, u32)>,
-    order_count: u32,
+    pub(crate) pick_counts: Vec<(&'static str, u32)>,
+    pub(crate) order_count: u32,
+    /// Decisions for which the script has more than there is, with the largest value.
+    pub(crate) clamped: Vec<(&'static str, u32, u32)>,
     /// True once faults have been lifted.
     pub(crate) calm: bool,
     /// What the last operation made ready.
@@ -101,6 +103,7 @@ impl Core {
             picks: Vec::new(),
             pick_counts: Vec::new(),
             order_count: 0,
+            clamped: Vec::new(),
             calm: false,
             woken: Woken::default(),
             deaths: Vec::new(),
@@ -123,6 +126,7 @@ impl Core {
         self.picks.clear();
         self.pick_counts.clear();
         self.order_count = 0;
+        self.clamped.clear();
         self.calm = false;
         self.woken.clear();
         self.deaths.clear();
@@ -163,10 +167,11 @@ impl Core {
         let nth = self.order_count;
         self.order_count += 1;
         let value = match &self.script {
-            Some(script) => script.picked(ORDER, nth).min(n - 1),
+            Some(script) => script.picked(ORDER, nth),
             None if self.calm || !self.planner.reorders() => 0,
             None => self.choices.pick(n),
         };
+        let value = self.clamp(ORDER, nth, value, n);
         self.record_pick(ORDER, nth, value);
         value
     }
@@ -184,12 +189,22 @@ impl Core {
             }
         };
         let value = match &self.script {
-            Some(script) => script.picked(name, nth).min(n.saturating_sub(1)),
+            Some(script) => script.picked(name, nth),
             None if free => self.choices.branch(n),
             None => self.choices.pick(n),
         };
+        let value = self.clamp(name, nth, value, n);
         self.record_pick(name, nth, value);
         value
+    }
+
+    /// One of `n` values: a script may have been written for more.
+    fn clamp(&mut self, name: &'static str, nth: u32, value: u32, n: u32) -> u32 {
+        let most = n.saturating_sub(1);
+        if value > most {
+            self.clamped.push((name, nth, most));
+        }
+        value.min(most)
     }
 
     fn record_pick(&mut self, name: &'static str, nth: u32, value: u32) {

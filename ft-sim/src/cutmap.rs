@@ -162,6 +162,8 @@ pub struct Strip {
 pub struct CutMap {
     /// The case's name.
     pub case: String,
+    /// What its replay lines name: the case, or the scenario's play whose inputs were taken.
+    pub subject: String,
     /// Who plays the client and who the server.
     pub parties: [String; 2],
     /// What the network does in every cell besides the cut.
@@ -235,7 +237,7 @@ pub fn draw(
         }
     }
     let parties = parties.map(str::to_owned);
-    Ok(CutMap { case: case.to_owned(), parties, base: base.clone(), uncut, strips, endings })
+    Ok(CutMap { case: case.to_owned(), subject: case.to_owned(), parties, base: base.clone(), uncut, strips, endings })
 }
 
 /// Every file that is there is the new one.
@@ -306,10 +308,10 @@ impl CutMap {
         cells.find(|cell| self.ending(cell).mark == mark)
     }
 
-    /// The line that shows a cell again, for a case with its own inputs; see [`crate::replay`].
+    /// The line that shows a cell again; see [`crate::replay`].
     #[must_use]
     pub fn replay_line(&self, cell: &Cell) -> String {
-        crate::replay::line(&self.case, &cell.schedule)
+        crate::replay::line(&self.subject, &cell.schedule)
     }
 
     /// A JSON object for each cell, one a line, for programs.

@@ -1,13 +1,19 @@
 //! A disk with the memory of a real one: what was not synced may be lost or torn when the power fails.
 //!
 //! One folder of files. Content and names are separate things, as in every file system: a file's bytes are safe after
-//! [`Disk::sync`], its name after [`Disk::sync_folder`], and until then a power cut may keep or lose each of them, in any
-//! combination ([`Keeps`]). A chosen call can fail, or write less than it was given. A handle from before a power cut
-//! reaches nothing any more.
+//! [`Disk::sync`], its name after [`Disk::sync_folder`]. What a power cut does to the rest is said by two values
+//! ([`Keeps`]): one for the bytes of all files alike (lost, kept, torn, zeroed), one for the changes of names (none, all,
+//! only the first, only the last). Sixteen combinations, each of which a real disk can show; that one file's bytes are
+//! kept while another's are lost is not among them, nor is an arbitrary subset of names. No promise here ties one file's
+//! bytes to another's; a receiver that keeps a journal would need such mixtures.
+//!
+//! A chosen call can fail, or write less than it was given. Bytes that a failed sync was for are never made safe by
+//! another: the system may have dropped them, and taken note. A handle from before a power cut reaches nothing any more.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// What a power cut leaves of what was not synced.
@@ -92,6 +98,26 @@ struct Inode {
     content: Vec<u8>,
     /// As of the last sync.
     safe: Vec<u8>,
+    /// What a failed sync was for: reads still give it, no later sync writes it.
+    dropped: Vec<Range<usize>>,
+}
+
+impl Inode {
+    /// A sync that succeeds. What was dropped before is zeros on the disk.
+    fn make_safe(&mut self) {
+        self.safe.clone_from(&self.content);
+        for range in &self.dropped {
+            self.safe[range.clone()].fill(0);
+        }
+    }
+
+    /// A sync that fails.
+    fn drop_unsafe(&mut self) {
+        let from = self.safe.len();
+        if from < self.content.len() {
+            self.dropped.push(from..self.content.len());
+        }
+    }
 }
 
 /// A change to the folder that no sync has made safe.
@@ -156,7 +182,7 @@ impl Disk {
     /// Puts a file there, safe.
     pub fn put(&self, name: &str, content: &[u8]) {
         let mut state = self.state.borrow_mut();
-        state.inodes.push(Inode { content: content.to_vec(), safe: content.to_vec() });
+        state.inodes.push(Inode { content: content.to_vec(), safe: content.to_vec(), dropped: Vec::new() });
         let inode = state.inodes.len() - 1;
         state.names.insert(name.to_owned(), inode);
         state.safe_names.insert(name.to_owned(), inode);
@@ -189,6 +215,10 @@ impl Disk {
                 Bytes::Kept => {}
                 Bytes::Torn => inode.content.truncate(safe + inode.content.len().saturating_sub(safe) / 2),
                 Bytes::Zeroed => inode.content.iter_mut().skip(safe).for_each(|byte| *byte = 0),
+            }
+            if !inode.dropped.is_empty() {
+                inode.content[..safe].copy_from_slice(&inode.safe);
+                inode.dropped.clear();
             }
             inode.safe.clone_from(&inode.content);
         }
@@ -272,10 +302,15 @@ impl Disk {
     ///
     /// The fault that was set; a dead handle. Nothing is known of the bytes then, and a second sync proves nothing.
     pub fn sync(&self, file: File) -> io::Result<()> {
-        self.call()?;
-        let inode = &mut self.state.borrow_mut().inodes[file.0];
-        inode.safe.clone_from(&inode.content);
-        Ok(())
+        let called = self.call();
+        let mut state = self.state.borrow_mut();
+        match called {
+            Ok(_) => state.inodes[file.0].make_safe(),
+            // After a power cut this would be another boot's file.
+            Err(_) if self.cut == state.cuts => state.inodes[file.0].drop_unsafe(),
+            Err(_) => {}
+        }
+        called.map(drop)
     }
 
     /// Gives a file another name, in place of what had it, in one step.
@@ -423,6 +458,23 @@ mod tests {
         assert_eq!(disk.write(file, b"c").unwrap(), 1);
         assert!(disk.sync(file).is_err());
         assert!(disk.sync(file).is_ok());
+    }
+
+    #[test]
+    fn sync_after_one_that_failed_makes_nothing_safe_that_the_first_was_for() {
+        for keeps in all_keeps() {
+            let disk = Disk::new();
+            disk.set_keeps(keeps);
+            let file = disk.create("f").unwrap();
+            disk.write(file, b"first").unwrap();
+            disk.set_fault(1, CallFault::Error);
+            assert!(disk.sync(file).is_err());
+            disk.write(file, b", then").unwrap();
+            assert!(disk.sync(file).is_ok(), "the second says nothing of it");
+            disk.sync_folder().unwrap();
+            assert_eq!(disk.content("f").unwrap(), b"first, then", "nor does a read");
+            assert_eq!(disk.power_cut().content("f").unwrap(), b"\0\0\0\0\0, then", "{keeps:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Searches: a case, run under many schedules, until a promise breaks.
 //!
-//! - [`Explorer::exhaustive`]: every schedule with at most k deviations;
+//! - [`Explorer::exhaustive`]: every placing of at most k of the faults that the search has;
 //! - [`Explorer::every_cut`]: each given fault at every byte offset of both directions of the benign run;
 //! - [`Explorer::swarm`]: random schedules, each from its own random half of the faults, sizes biased to the telling ones;
 //! - [`Explorer::schedules`]: exactly these.
@@ -85,7 +85,8 @@ impl<'p, F: Fn(&mut World)> Explorer<'p, F> {
         Explorer { case, world, report, part, progress: Some(Box::new(callback)) }
     }
 
-    /// Every schedule with at most `deviations` deviations; the benign run is the first.
+    /// Every placing of at most `deviations` faults; the benign run is the first. Those of [`Faults`], so that neither a
+    /// window nor a hold up to an offset is tried, no delay but the given ones, and one fault at an offset.
     #[must_use]
     pub fn exhaustive(mut self, deviations: u32) -> Self {
         if self.ended() {
@@ -265,5 +266,6 @@ fn run_once(world: &mut World, case: &impl Fn(&mut World), decide: Decide, keep_
     let shown = violation.is_some() || keep_events;
     let schedule = if shown { world.schedule() } else { Schedule::benign() };
     let written = if keep_events { world.written() } else { Vec::new() };
-    Run { violation, schedule, hash: world.hash(), events: world.take_events(), written }
+    let unmet = if keep_events { world.unmet() } else { Vec::new() };
+    Run { violation, schedule, hash: world.hash(), events: world.take_events(), written, unmet }
 }

@@ -72,6 +72,7 @@ mod timers;
 pub mod trace;
 #[cfg(feature = "turmoil-world")]
 pub mod turmoil_world;
+mod unmet;
 mod world;
 
 pub use clock::{Clock, Elapsed, Sleep};
@@ -86,6 +87,7 @@ pub use ground::WorldKind;
 pub use invariant::Violation;
 pub use report::{Failure, Report, Run};
 pub use schedule::{Direction, Fault, Party, Schedule, Step};
+pub use unmet::Unmet;
 pub use world::{CLIENT, HostDeath, HostTask, Pair, SERVER, Tracer, World};
 
 /// The guide's code blocks are run as tests.

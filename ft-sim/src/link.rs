@@ -167,6 +167,24 @@ impl Pipe {
         }
     }
 
+    /// Whether the stream has come to where this step was put, and the step was for it.
+    pub(crate) fn has_met(&self, at: u64, fault: Fault) -> bool {
+        match fault {
+            Fault::Short => self.written >= at && self.shorts.contains(&at),
+            Fault::Clip => self.read >= at && self.clips.contains(&at),
+            Fault::Window(_)
+            | Fault::Hold { .. }
+            | Fault::Delay(_)
+            | Fault::Split
+            | Fault::Kill(_)
+            | Fault::Crash(_)
+            | Fault::Stall
+            | Fault::HalfClose
+            | Fault::Fin
+            | Fault::Rst => self.plan[..self.plan_next].contains(&(at, fault)),
+        }
+    }
+
     /// Bytes in flight are lost, and none follow.
     fn lose_undelivered(&mut self, sink: Sink) {
         let kept = limits::index(self.delivered - self.read);

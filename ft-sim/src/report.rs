@@ -7,6 +7,7 @@ use crate::choices::Divergence;
 use crate::invariant::Violation;
 use crate::schedule::Schedule;
 use crate::trace::{Event, TraceHash, lanes};
+use crate::unmet::Unmet;
 
 /// The outcome of one run.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Run {
     pub events: Vec<Event>,
     /// Bytes written in each direction (c2s, s2c) of each connection, if events were kept.
     pub written: Vec<[u64; 2]>,
+    /// What of a prescribed schedule never happened, if events were kept and the network was the simulator's own.
+    pub unmet: Vec<Unmet>,
 }
 
 /// A broken promise, and the smallest schedule found that still breaks it.

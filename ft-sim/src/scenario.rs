@@ -40,6 +40,8 @@ const MAX_TEXT: usize = 64 * 1024;
 /// A scenario, read and checked.
 #[derive(Clone, Debug)]
 pub struct Scenario {
+    /// What replay lines call it.
+    name: String,
     /// The first line of the opening comment.
     pub question: String,
     /// The rest of the opening comment.
@@ -101,7 +103,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Reads a scenario.
+/// Reads a scenario. Its replay lines call it `scenario`, until it is [named](Scenario::named).
 ///
 /// # Errors
 ///
@@ -122,7 +124,7 @@ pub fn load(text: &str) -> Result<Scenario, Error> {
         return Err(Error("a scenario shows something, in at least one play".to_owned()));
     }
     for id in &file.shows {
-        let known = id.starts_with("FT-")
+        let known = is_requirement(id)
             || Pitfall::ALL.iter().any(|pitfall| pitfall.id() == id)
             || ["INTACT", "HONEST", "ORDER", "SPLIT", "LIVE", "BOUND", "INSIDE"].contains(&id.as_str());
         if !known {
@@ -130,7 +132,16 @@ pub fn load(text: &str) -> Result<Scenario, Error> {
         }
     }
     let plays = file.play.into_iter().map(Play::read).collect::<Result<_, _>>()?;
-    Ok(Scenario { question, expected, shows: file.shows, plays })
+    Ok(Scenario { name: "scenario".to_owned(), question, expected, shows: file.shows, plays })
+}
+
+/// The last requirement of docs/PROTOCOL.md; a test reads them there.
+const LAST_REQUIREMENT: u32 = 82;
+
+/// `FT-1` and so on.
+fn is_requirement(id: &str) -> bool {
+    let number = id.strip_prefix("FT-").filter(|digits| !digits.starts_with(['0', '+']));
+    number.and_then(|digits| digits.parse().ok()).is_some_and(|number: u32| (1..=LAST_REQUIREMENT).contains(&number))
 }
 
 impl Play {
@@ -149,6 +160,8 @@ impl Play {
 pub struct Played {
     /// The case's name.
     pub case: &'static str,
+    /// The line that shows this very play again, with the scenario's inputs; see [`crate::replay`].
+    pub replay: String,
     /// The run, with its events.
     pub run: Run,
     /// What the parties said.
@@ -174,15 +187,14 @@ impl Scenario {
     /// Plays it.
     #[must_use]
     pub fn run(&self) -> Verdict {
-        self.verdict(self.plays.iter().map(|play| play.judge(play.setup.clone().play(&play.schedule))).collect())
+        self.judge(|play| play.setup.clone().play(&play.schedule))
     }
 
     /// Plays it in a tokio runtime with a paused clock.
     #[cfg(feature = "tokio-world")]
     #[must_use]
     pub fn run_on_tokio(&self) -> Verdict {
-        let play = |play: &Play| play.judge(play.setup.clone().play_in(World::on_tokio(), &play.schedule));
-        self.verdict(self.plays.iter().map(play).collect())
+        self.judge(|play| play.setup.clone().play_in(World::on_tokio(), &play.schedule))
     }
 
     /// Plays it on another world's network.
@@ -192,9 +204,7 @@ impl Scenario {
     /// Why that world cannot hold it.
     pub fn run_on<N: Network>(&self, away: &mut Away<N>) -> Result<Verdict, String> {
         self.holds(N::KIND)?;
-        let play = |play: &Play| play.judge(play.setup.clone().play_on(away, &play.schedule));
-        let plays = self.plays.iter().map(play).collect();
-        Ok(self.verdict(plays))
+        Ok(self.judge(|play| play.setup.clone().play_on(away, &play.schedule)))
     }
 
     /// Whether a world can hold every play of it.
@@ -206,10 +216,19 @@ impl Scenario {
         self.plays.iter().try_for_each(|play| play.case.holds(world, &play.schedule))
     }
 
+    fn judge(&self, mut make: impl FnMut(&Play) -> (Run, Outcome)) -> Verdict {
+        let judged = self.plays.iter().enumerate().map(|(nth, play)| {
+            let (run, outcome) = make(play);
+            let surprises = play.expect.surprises(&run, &outcome);
+            self.played(nth, play, (run, outcome), surprises)
+        });
+        self.verdict(judged.collect())
+    }
+
     fn verdict(&self, plays: Vec<Played>) -> Verdict {
         let mut text = format!("{}\n{}\n", self.question, self.expected);
         for (play, played) in self.plays.iter().zip(&plays) {
-            let Played { case, run, outcome, surprises } = played;
+            let Played { case, run, outcome, surprises, replay: _ } = played;
             let _ = write!(text, "\n== {case}: {}\n\n{}\n", run.schedule, screen(&lanes(&run.events)));
             let _ = writeln!(text, "client: {}\nserver: {}\nfiles:  {}", outcome.client, outcome.server, outcome.files);
             if let Some(retry) = &outcome.retry
@@ -238,7 +257,8 @@ impl Scenario {
     /// See [`crate::cutmap::draw`].
     pub fn cut_map(&self, play: usize, base: &Schedule, faults: &[Fault]) -> Option<Result<CutMap, TooLarge>> {
         let Play { case, setup, .. } = self.plays.get(play)?;
-        Some(setup.clone().cut_map(case, base, faults))
+        let map = setup.clone().cut_map(case, base, faults);
+        Some(map.map(|map| CutMap { subject: self.subject(play), ..map }))
     }
 
     /// Whose fault each pitfall is that broke something here; for a fault of the protocol, the witness.
@@ -292,16 +312,16 @@ fn screen(lanes: &str) -> String {
     text
 }
 
-impl Play {
-    fn judge(&self, (run, outcome): (Run, Outcome)) -> Played {
+impl Expect {
+    /// Where a run differs from it, one line each.
+    fn surprises(&self, run: &Run, outcome: &Outcome) -> Vec<String> {
         let mut surprises = Vec::new();
-        let expect = &self.expect;
         let retry = outcome.retry.clone().unwrap_or_default();
         for (what, expected, got) in [
-            ("client", &expect.client, &outcome.client),
-            ("server", &expect.server, &outcome.server),
-            ("files", &expect.files, &outcome.files),
-            ("retry", &expect.retry, &retry),
+            ("client", &self.client, &outcome.client),
+            ("server", &self.server, &outcome.server),
+            ("files", &self.files, &outcome.files),
+            ("retry", &self.retry, &retry),
         ] {
             if let Some(expected) = expected
                 && !got.starts_with(expected)
@@ -310,11 +330,63 @@ impl Play {
             }
         }
         let broken = run.violation.as_ref().map(|violation| violation.name.clone());
-        match (&expect.breaks, &broken) {
-            (Some(expected), Some(name)) if name.starts_with(expected) => {}
+        match (&self.breaks, &broken) {
             (None, None) => {}
-            (expected, got) => surprises.push(format!("breaks: expected {expected:?}, got {got:?}")),
+            (Some(expected), Some(name)) if name.starts_with(expected) => {}
+            (Some(expected), Some(name)) => surprises.push(format!("breaks: expected {expected:?}, got {name:?}")),
+            (Some(expected), None) => surprises.push(format!("breaks: expected {expected:?}, nothing was broken")),
+            (None, Some(name)) => surprises.push(format!("breaks: expected nothing, got {name:?}")),
         }
-        Played { case: self.case.name, run, outcome, surprises }
+        surprises
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(shows: &str, play: &str) -> String {
+        format!("# What of it?\n# This.\nshows = [{shows:?}]\n[[play]]\nschedule = \"benign\"\n{play}\n")
+    }
+
+    #[test]
+    fn last_requirement_is_the_one_of_the_document() {
+        let document = include_str!("../../docs/PROTOCOL.md");
+        let stated = document.split("**FT-").skip(1).filter_map(|rest| rest.split_once("**"));
+        let last = stated.filter_map(|(number, _)| number.parse::<u32>().ok()).max();
+        assert_eq!(last, Some(LAST_REQUIREMENT));
+    }
+
+    #[test]
+    fn scenario_shows_nothing_that_is_not_there() {
+        for shows in ["FT-9999", "FT-0", "FT-07", "FT-", "FT-x", "LUCK"] {
+            let refused = load(&with(shows, "case = \"ft-push\"")).expect_err(shows);
+            assert_eq!(refused.to_string(), format!("{shows:?} is no requirement, invariant or pitfall"));
+        }
+        assert!(load(&with("FT-82", "case = \"ft-push\"")).is_ok());
+    }
+
+    #[test]
+    fn more_files_than_there_are_names_are_refused() {
+        let sizes = |n: usize| format!("case = \"ft-push\"\nwith = {{ sizes = {:?} }}", vec![1; n]);
+        assert!(load(&with("FT-1", &sizes(26))).is_ok());
+        let refused = load(&with("FT-1", &sizes(27))).expect_err("27");
+        assert_eq!(refused.to_string(), "sizes are of at most 26 files, not 27");
+        let refused = load(&with("FT-1", &sizes(0))).expect_err("none");
+        assert_eq!(refused.to_string(), "sizes are of at least one file");
+    }
+
+    #[test]
+    fn surprise_about_what_breaks_is_said_in_words() {
+        let surprise = |play: &str| load(&with("FT-1", play)).expect("a scenario").run().plays[0].surprises.join("");
+        let fine = surprise("case = \"ft-push\"\nbreaks = \"ORDER\"");
+        assert_eq!(fine, "breaks: expected \"ORDER\", nothing was broken");
+        let climbs = "case = \"lab-a-naive\"\nwith = { name = \"../x\" }";
+        let inside = "\"INSIDE: nothing outside the folder\"";
+        assert_eq!(surprise(climbs), format!("breaks: expected nothing, got {inside}"));
+        assert_eq!(
+            surprise(&format!("{climbs}\nbreaks = \"ORDER\"")),
+            format!("breaks: expected \"ORDER\", got {inside}")
+        );
     }
 }

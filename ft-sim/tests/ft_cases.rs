@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_macros, reason = "what was searched or proved is shown with --nocapture")]
 
 use ft_sim::cases::{self, Plan};
-use ft_sim::{Fault, Party};
+use ft_sim::{Family, Fault, Faults, Party};
 
 fn search(name: &str, plan: &Plan) {
     let case = cases::find(name).expect("a case of that name");
@@ -50,8 +50,8 @@ fn disk_that_fails_and_forgets_never_breaks_a_promise() {
 }
 
 /// What a search finds wrong with a hasty server.
-fn punished(name: &str) -> String {
-    let report = cases::find(name).expect("a case of that name").explore(&Plan::default(), |_| {});
+fn punished(name: &str, plan: &Plan) -> String {
+    let report = cases::find(name).expect("a case of that name").explore(plan, |_| {});
     let failure = report.expect_failure();
     assert!(failure.minimal.schedule.deviations() <= 3, "{failure}");
     failure.violation.name.clone()
@@ -59,9 +59,19 @@ fn punished(name: &str) -> String {
 
 #[test]
 fn power_cut_finds_every_step_of_landing_that_was_left_out() {
+    let punished = |name| punished(name, &Plan::default());
     assert_eq!(punished("ft-push-no-file-sync"), "INTACT: the old file or the new one");
     assert_eq!(punished("ft-push-no-folder-sync"), "HONEST: completed files are there");
     assert_eq!(punished("ft-push-in-place"), "INTACT: the old file or the new one");
+}
+
+/// It takes a call that fails and a power cut behind it, so that the search is told to look there.
+#[test]
+fn power_cut_finds_that_a_failed_sync_was_made_again_and_believed() {
+    let faults = Some(Faults::only(&[Family::Crash]).victims(&[Party::Server]));
+    let plan = Plan { deviations: 0, runs: 20_000, faults, ..Plan::default() };
+    assert_eq!(punished("ft-push-sync-again", &plan), "INTACT: the old file or the new one");
+    search("ft-push-disk", &plan);
 }
 
 #[test]

@@ -25,8 +25,11 @@ use serde_json::json;
 /// Cases that move more than this are searched at random only.
 const EXHAUSTIVE_BYTES: u64 = 8 * 1024;
 
-/// Where no case is named, cases that move more than this are not searched at all.
+/// Where no case is named, cases that move more than this are searched with few schedules: one costs milliseconds.
 const FLOOD: u64 = 512 * 1024;
+
+/// So many.
+const FLOOD_RUNS: u64 = 30;
 
 /// Where no case is named, so few seconds are worth more than every schedule: one of so many is tried.
 const HASTE: u32 = 16;
@@ -217,10 +220,8 @@ fn search(case: &Case, asked: &Asked, book: &mut Book) -> bool {
     };
     let benign = case.run(&ft_sim::Schedule::benign());
     let moved: u64 = benign.written.iter().flatten().sum();
-    if asked.cases.is_empty() && moved > FLOOD {
-        // Its strangers were met before.
-        return true;
-    }
+    let few = asked.cases.is_empty() && moved > FLOOD;
+    let runs = if few { asked.runs.min(FLOOD_RUNS) } else { asked.runs };
     let deviations = if moved <= EXHAUSTIVE_BYTES { asked.deviations } else { 0 };
     let parts = match case.name {
         _ if !asked.cases.is_empty() => 1,
@@ -238,7 +239,7 @@ fn search(case: &Case, asked: &Asked, book: &mut Book) -> bool {
         .exhaustive(0)
         .exhaustive(deviations)
         .partition(1, 1)
-        .swarm(1, asked.runs)
+        .swarm(1, runs)
         .report();
     let ended = Instant::now();
     let begins = begins.into_inner();

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use ft_core::dialect::pitfall::{Lab, Pitfall};
-use ft_sim::cases::pitfalls::hunts;
+use ft_sim::cases::pitfalls::{find, hunts};
+use ft_sim::replay;
 
 /// Marked for a lab, and out of a simulator's sight: the kernel's timing, and its bookkeeping of ports.
 const NOT_SIMULATED: &[Pitfall] = &[Pitfall::NagleDelayedAck, Pitfall::TimeWait];
@@ -17,6 +18,10 @@ fn search_finds_every_pitfall_of_both_listings_and_the_smallest_schedule() {
             panic!("{}: not found in {} runs", hunt.name(), report.total_runs());
         };
         assert_eq!(failure.violation.name, hunt.pitfall.id(), "{failure}");
+        let line = failure.replay_line();
+        let (name, schedule) = replay::parse(&line).expect("a replay line");
+        let (again, _) = find(name).expect("the hunt").play(&schedule);
+        assert_eq!((again.hash, again.violation), (failure.minimal.hash, failure.minimal.violation.clone()), "{name}");
         let schedule = &failure.minimal.schedule;
         assert!(schedule.deviations() <= 3, "{}: {schedule}", hunt.name());
         table += &format!("{:<27} {:>5} runs  {schedule}\n", hunt.name(), failure.after_runs);

@@ -65,7 +65,69 @@ fn scenario_file_that_expects_something_else_exits_1_and_says_what_came() {
     let json = sandbox.run("sim run mine.toml --json").expect(1).text();
     let line: Value = serde_json::from_str(&json).expect("one object");
     assert_eq!(line["outcome"], "failed");
-    assert_eq!(line["plays"][0]["replay"], "lab-a-careful: c2s@4 split");
+    assert_eq!(line["plays"][0]["replay"], "mine.toml/1: c2s@4 split");
+    let shown = ran.text();
+    let again = shown.lines().find_map(|line| line.strip_prefix("see it again: ft-cli ")).expect("a command");
+    let again = sandbox.run(&again.replace('\'', "")).expect(0).text();
+    assert!(again.contains("files:  data.txt: new"), "{again}");
+}
+
+/// A scenario's inputs, and whether it makes a retry, are part of what its line shows again.
+#[test]
+fn line_that_a_scenario_prints_replays_to_the_same_verdict_and_the_same_run() {
+    let sandbox = Sandbox::new();
+    let json = sandbox.run("sim run --json").expect(0).text();
+    let mut plays = 0;
+    for scenario in json.lines().map(|line| serde_json::from_str::<Value>(line).expect("an object")) {
+        for play in scenario["plays"].as_array().expect("plays") {
+            let line = play["replay"].as_str().expect("a line");
+            let again =
+                sandbox.run(&format!("sim replay {line} --json")).expect(if play["breaks"].is_null() { 0 } else { 1 });
+            let again: Value = serde_json::from_str(&again.text()).expect("one object");
+            for what in ["replay", "breaks", "digest", "client", "server", "files"] {
+                assert_eq!(again[what], play[what], "{what} of {line}");
+            }
+            plays += 1;
+        }
+    }
+    assert!(plays > 50, "{plays}");
+}
+
+#[test]
+fn replay_says_what_of_its_line_never_happened() {
+    let sandbox = Sandbox::new();
+    let mut text = String::new();
+    for line in [
+        "lab-a-careful: c2s@9999 rst",
+        "lab-a-naive: nosuch#0=3",
+        "lab-a-naive: 5:c2s@4 split",
+        "lab-a-careful: c2s@4 split; c2s@9999 rst",
+        "ft-push: order#0=7",
+        "ft-push: order#0=7; order#9999=1; s2c@9999 fin",
+        "lab-a-naive:benign",
+    ] {
+        let ran = sandbox.run(&format!("sim replay {line}")).expect(0).text();
+        let last = ran.lines().last().expect("a last line");
+        let (said, _) = last.split_once("; digest ").expect("a digest");
+        text += &format!("{line}\n  {said}\n");
+    }
+    let naive = sandbox.run("sim replay lab-a-naive: c2s@4 split; c2s@9999 fin").expect(1).text();
+    assert!(naive.contains("; but 1 of the schedule's 2 steps never happened: c2s@9999 fin; digest "), "{naive}");
+    let loud = sandbox.run("sim replay --quiet lab-a-careful: c2s@9999 rst").expect(0).text();
+    assert!(loud.starts_with("held, but the schedule's one step never happened: c2s@9999 rst"), "{loud}");
+    let json = sandbox.run("sim replay --json ft-push: order#0=7; s2c@9999 fin").expect(0).text();
+    let json: Value = serde_json::from_str(&json).expect("one object");
+    let unmet = json["unmet"].as_array().expect("a list");
+    assert_eq!(unmet, &["s2c@9999 fin", "order#0=7 was played as 1, the largest value"]);
+    snapshot(&sandbox, "sim-replay-unmet", &text);
+}
+
+#[test]
+fn line_of_a_hunt_for_a_pitfall_is_played() {
+    let sandbox = Sandbox::new();
+    let found = sandbox.run("sim replay lab A, split-header: c2s@1 split").expect(1).text();
+    assert!(found.contains("split-header"), "{found}");
+    sandbox.run("sim replay lab A, split-header: benign").expect(0);
 }
 
 #[test]
@@ -191,6 +253,11 @@ fn simulator_command_that_makes_no_sense_exits_2_and_says_why() {
         "sim",
         "sim run no-such-scenario",
         "sim run bad.toml",
+        "sim run lab-a-naive",
+        "sim trace lab-a-naive",
+        "sim explore --case pitfall-split-header",
+        "sim replay pitfall-split-header: benign",
+        "sim replay pitfall-split-header/9: benign",
         "sim explore --case no-such-case",
         "sim explore --partition 3/2",
         "sim explore --cut burn",

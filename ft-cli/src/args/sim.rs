@@ -1,9 +1,11 @@
 //! `sim` and its verbs.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
-use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Arg, Args, Command, Subcommand, ValueEnum, ValueHint};
 use ft_sim::cases;
 use ft_sim::{Fault, Schedule, WorldKind};
 
@@ -106,7 +108,7 @@ pub struct ExploreArgs {
     /// Random schedules for each case
     #[arg(long, value_name = "N", default_value_t = limits::SIM_RUNS)]
     pub runs: u64,
-    /// Every schedule with at most K deviations [default: 1, or 0 for a case that moves more than 8 KiB]
+    /// Every placing of at most K of the faults that a search has [default: 1, or 0 for a case that moves more than 8 KiB]
     #[arg(long, value_name = "K")]
     pub deviations: Option<u32>,
     /// This fault at every byte of both directions, as a schedule names it (rst, "kill server"); may be repeated
@@ -123,10 +125,11 @@ pub struct ExploreArgs {
 /// `sim replay`
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Example:
-  ft-cli sim replay 'lab-a-naive: c2s@4 split'")]
+Examples:
+  ft-cli sim replay 'lab-a-naive: c2s@4 split'
+  ft-cli sim replay 'pitfall-path-traversal/1: benign'")]
 pub struct ReplayArgs {
-    /// CASE: SCHEDULE, as a search printed it
+    /// CASE: SCHEDULE, or SCENARIO/PLAY: SCHEDULE, as it was printed
     #[arg(required = true, value_name = "LINE")]
     pub line: Vec<String>,
 }
@@ -212,8 +215,32 @@ pub enum MapFormat {
     Json,
 }
 
-fn case_names() -> PossibleValuesParser {
-    PossibleValuesParser::new(cases::all().iter().map(|case| case.name))
+fn case_names() -> CaseNames {
+    CaseNames(PossibleValuesParser::new(cases::all().iter().map(|case| case.name)))
+}
+
+/// Names of cases. A scenario's name is answered with the verbs that take it, instead of a case that is spelt alike.
+#[derive(Clone, Debug)]
+struct CaseNames(PossibleValuesParser);
+
+impl TypedValueParser for CaseNames {
+    type Value = String;
+
+    fn parse_ref(&self, cmd: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        let scenario = value.to_str().filter(|name| crate::commands::sim::built_in(name).is_some());
+        if let Some(name) = scenario.filter(|name| cases::find(name).is_none()) {
+            let text = format!(
+                "{name} is a scenario, not a case\n\n  tip: `ft-cli sim run {name}` plays it, `ft-cli sim trace {name}` \
+                 writes it down\n"
+            );
+            return Err(clap::Error::raw(ErrorKind::InvalidValue, text).with_cmd(cmd));
+        }
+        self.0.parse_ref(cmd, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        self.0.possible_values()
+    }
 }
 
 fn fault(text: &str) -> Result<Fault, String> {

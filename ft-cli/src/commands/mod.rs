@@ -19,7 +19,7 @@ mod recv;
 mod send;
 mod serve;
 mod signals;
-mod sim;
+pub(crate) mod sim;
 mod try_it;
 
 use std::future::Future;

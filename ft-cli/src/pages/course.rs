@@ -164,7 +164,7 @@ fn search(searched: &Searched) -> SearchData {
         steps(broken.run.schedule.deviations()),
         found.shrink_runs
     );
-    let again = ft_sim::replay::line(broken.case, &broken.run.schedule);
+    let again = &broken.replay;
     SearchData {
         text,
         schedule: Some(broken.run.schedule.to_string()),

@@ -11,7 +11,7 @@ use super::texts::{Said, Texts};
 /// One play, moment by moment.
 #[derive(Debug, Serialize)]
 pub(crate) struct Timeline {
-    /// Its case and schedule, as a replay line.
+    /// Its replay line: the scenario's play and the schedule.
     pub(crate) replay: String,
     /// Everything in which the network deviated.
     pub(crate) schedule: String,

@@ -30,7 +30,7 @@ pub(crate) fn timeline(played: &Played) -> Timeline {
     let events = words::told(played);
     let parties = ft_sim::cases::find(played.case).map_or(["client", "server"], |case| case.parties);
     let mut line = run(events, PAGE_MOMENTS);
-    line.replay = ft_sim::replay::line(played.case, &played.run.schedule);
+    line.replay.clone_from(&played.replay);
     line.schedule = played.run.schedule.to_string();
     line.parties = parties.map(str::to_owned);
     line.outcome = Some(Told {

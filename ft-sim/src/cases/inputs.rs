@@ -9,6 +9,9 @@ use super::ft::content;
 use super::lab::Style;
 use crate::limits::MAX_CONTENT;
 
+/// Files that a play may have: their names are letters.
+const MOST_FILES: usize = 26;
+
 /// Inputs of a play; what is left out stays as the case has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -73,6 +76,11 @@ impl Setup {
                     return Err(format!("sizes and kept are more than {MAX_CONTENT} bytes together"));
                 }
                 if let Some(sizes) = &inputs.sizes {
+                    match sizes.len() {
+                        0 => return Err("sizes are of at least one file".to_owned()),
+                        1..=MOST_FILES => {}
+                        more => return Err(format!("sizes are of at most {MOST_FILES} files, not {more}")),
+                    }
                     let name = |i: u8| if sizes.len() == 1 { "f".to_owned() } else { char::from(b'a' + i).to_string() };
                     setup.files = (0..26).zip(sizes).map(|(i, &size)| (name(i), content(i + 1, size))).collect();
                 }

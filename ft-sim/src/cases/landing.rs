@@ -29,6 +29,8 @@ pub(crate) enum Haste {
     FolderSync,
     /// The final name is written in place.
     Rename,
+    /// A file whose sync failed is synced again, and that is believed.
+    SyncAgain,
 }
 
 /// Where a case's receiver lands its files.
@@ -179,7 +181,9 @@ impl DiskStorage {
         };
         let failed = |error: io::Error| file_error(&error);
         if self.haste != Haste::FileSync {
-            self.disk.sync(landing.file).map_err(failed)?;
+            let synced = self.disk.sync(landing.file);
+            let again = |error| if self.haste == Haste::SyncAgain { self.disk.sync(landing.file) } else { Err(error) };
+            synced.or_else(again).map_err(failed)?;
         }
         self.done.push_back((LandDone::Step(id, Step::Synced), None));
         if self.haste != Haste::Rename {

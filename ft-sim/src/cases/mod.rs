@@ -32,6 +32,7 @@ use crate::invariant::{Kind, Violation};
 use crate::report::{Report, Run};
 use crate::room::{Away, Network};
 use crate::schedule::{Fault, Schedule, ScheduleError};
+use crate::unmet::Unmet;
 use crate::world::{Decide, World};
 
 use ft::FtSetup;
@@ -49,7 +50,7 @@ pub struct Case {
     pub parties: [&'static str; 2],
     /// The worlds that can hold it, fastest first.
     pub worlds: &'static [WorldKind],
-    /// False for the naive programs of the labs, whose faults a search is meant to find.
+    /// False if a search is meant to find its faults: the naive programs of the labs, and hasty servers of ft/1.
     pub stands: bool,
     setup: fn() -> Setup,
     faults: fn() -> Faults,
@@ -101,7 +102,7 @@ impl std::error::Error for ReplayError {}
 /// What a search over a case does; the parts run in the order of the fields.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Every schedule with at most so many deviations.
+    /// Every placing of at most so many faults; see [`Explorer::exhaustive`].
     pub deviations: u32,
     /// Each of these at every byte of both directions of the benign run.
     pub cuts: Vec<Fault>,
@@ -296,12 +297,13 @@ impl Setup {
         away.renew();
         let (violation, outcome) = self.into_game().once_on(away, schedule);
         let written = away.written();
-        (recorded(away.world(), violation, written), outcome)
+        // The relay plays the steps; what it met is not known here.
+        (recorded(away.world(), violation, written, Vec::new()), outcome)
     }
 }
 
-fn recorded(world: &mut World, violation: Option<Violation>, written: Vec<[u64; 2]>) -> Run {
-    Run { violation, schedule: world.schedule(), hash: world.hash(), events: world.take_events(), written }
+fn recorded(world: &mut World, violation: Option<Violation>, written: Vec<[u64; 2]>, unmet: Vec<Unmet>) -> Run {
+    Run { violation, schedule: world.schedule(), hash: world.hash(), events: world.take_events(), written, unmet }
 }
 
 /// A setup, and what is remembered between its runs: how the benign one went.
@@ -325,8 +327,8 @@ impl Game {
     /// Plays it once under a schedule, keeping the events.
     fn once(&self, mut world: World, schedule: &Schedule) -> (Run, Outcome) {
         let (violation, outcome) = self.once_on(&mut world, schedule);
-        let written = world.written();
-        (recorded(&mut world, violation, written), outcome)
+        let (written, unmet) = (world.written(), world.unmet());
+        (recorded(&mut world, violation, written, unmet), outcome)
     }
 
     fn once_on<G: Ground>(&self, ground: &mut G, schedule: &Schedule) -> (Option<Violation>, Outcome) {

@@ -4,14 +4,16 @@
 //! pitfall: a run counts only if it ends the way this pitfall ends. The search is told the lab and its input, never an
 //! offset; that the smallest schedule comes out of it is what makes the catalogue's column of schedules a fact.
 
+use std::cell::RefCell;
+
 use ft_core::dialect::TextEnd;
 use ft_core::dialect::pitfall::{Lab, Pitfall};
 
 use super::lab::{Confirmations, LabSetup, Style, Verb};
-use super::{Outcome, Setup};
-use crate::explore::explore;
+use super::{Game, Outcome, Setup};
+use crate::explore::{explore, run};
 use crate::faults::Faults;
-use crate::report::Report;
+use crate::report::{Report, Run};
 use crate::schedule::{Fault, Schedule};
 use crate::world::World;
 
@@ -78,7 +80,7 @@ impl Seen<'_> {
 }
 
 impl Hunt {
-    /// Its name in reports and replay lines: `lab A, split-header`.
+    /// Its name in reports and replay lines: `lab A, split-header`. See [`find`].
     #[must_use]
     pub fn name(&self) -> String {
         format!("lab {:?}, {}", self.lab, self.pitfall)
@@ -88,19 +90,37 @@ impl Hunt {
     #[must_use]
     pub fn search(&self) -> Report {
         let game = Setup::Lab((self.setup)()).into_game();
-        let case = |world: &mut World| {
-            let said = game.play(world);
-            let broken = world.take_violation();
-            let seen = Seen {
-                broken: broken.as_ref().map_or("", |violation| &violation.name),
-                said: &said,
-                schedule: &world.schedule(),
-            };
-            world.always(self.pitfall.id(), !(self.shows)(&seen));
-        };
+        let case = |world: &mut World| drop(self.watch(&game, world));
         let hunt = explore(&self.name(), case).faults(&(self.faults)());
         hunt.exhaustive(1).swarm(1, 3_000).exhaustive(2).report()
     }
+
+    /// Plays a schedule once; the run is broken if it ends the way the pitfall ends.
+    #[must_use]
+    pub fn play(&self, schedule: &Schedule) -> (Run, Outcome) {
+        let game = Setup::Lab((self.setup)()).into_game();
+        let said = RefCell::new(Outcome::default());
+        let run = run(|world| *said.borrow_mut() = self.watch(&game, world), schedule);
+        (run, said.into_inner())
+    }
+
+    fn watch(&self, game: &Game, world: &mut World) -> Outcome {
+        let said = game.play(world);
+        let broken = world.take_violation();
+        let seen = Seen {
+            broken: broken.as_ref().map_or("", |violation| &violation.name),
+            said: &said,
+            schedule: &world.schedule(),
+        };
+        world.always(self.pitfall.id(), !(self.shows)(&seen));
+        said
+    }
+}
+
+/// The hunt of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Hunt> {
+    hunts().iter().find(|hunt| hunt.name() == name)
 }
 
 /// Every pitfall that the labs' programs have and a simulator can show. Not here: `nagle-delayed-ack` (the kernel's

@@ -445,6 +445,15 @@ pub(super) const CASES: &[Case] = &[
         faults: disk_faults,
     },
     Case {
+        name: "ft-push-sync-again",
+        question: "What does a power cut leave if a sync that failed is made again, and believed?",
+        parties: ["ft/1 client", "hasty server"],
+        worlds: WORLDS,
+        stands: false,
+        setup: || on_disk(Way::Push, Haste::SyncAgain),
+        faults: disk_faults,
+    },
+    Case {
         name: "guess",
         question: "Is everybody taken for what they are, however the first bytes come?",
         parties: ["somebody", "who guesses"],

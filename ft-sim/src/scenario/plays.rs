@@ -2,13 +2,32 @@
 //!
 //! A scenario's inputs are what makes its question; lessons and maps ask it again under schedules that the file does not have.
 
-use super::{Played, Scenario};
-use crate::cases::Case;
+use super::{Play, Played, Scenario};
+use crate::cases::{Case, Outcome};
+use crate::report::Run;
 use crate::room::{Away, Network};
 use crate::schedule::Schedule;
 use crate::world::World;
 
 impl Scenario {
+    /// The same under a name: that of a scenario which is built in, or a file's. Replay lines begin with it.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
+    }
+
+    /// What a replay line names, for a play counted from 0: `NAME/1` is the first.
+    #[must_use]
+    pub fn subject(&self, play: usize) -> String {
+        format!("{}/{}", self.name, play + 1)
+    }
+
+    pub(super) fn played(&self, nth: usize, play: &Play, came: (Run, Outcome), surprises: Vec<String>) -> Played {
+        let (run, outcome) = came;
+        let replay = crate::replay::line(&self.subject(nth), &run.schedule);
+        Played { case: play.case.name, replay, run, outcome, surprises }
+    }
+
     /// How many plays it has; they count from 0 here.
     #[must_use]
     pub fn plays(&self) -> usize {
@@ -36,9 +55,8 @@ impl Scenario {
     /// One play's parties and inputs under another schedule; nothing is expected of it, so nothing surprises.
     #[must_use]
     pub fn play_under(&self, play: usize, schedule: &Schedule) -> Option<Played> {
-        let play = self.plays.get(play)?;
-        let (run, outcome) = play.setup.clone().play(schedule);
-        Some(Played { case: play.case.name, run, outcome, surprises: Vec::new() })
+        let it = self.plays.get(play)?;
+        Some(self.played(play, it, it.setup.clone().play(schedule), Vec::new()))
     }
 
     /// As [`Scenario::play_under`], on another world's network.
@@ -47,10 +65,9 @@ impl Scenario {
     ///
     /// There is no such play, or why that world cannot hold it.
     pub fn play_on<N: Network>(&self, play: usize, away: &mut Away<N>, schedule: &Schedule) -> Result<Played, String> {
-        let play = self.plays.get(play).ok_or_else(|| format!("the scenario has {} plays", self.plays.len()))?;
-        play.case.holds(N::KIND, schedule)?;
-        let (run, outcome) = play.setup.clone().play_on(away, schedule);
-        Ok(Played { case: play.case.name, run, outcome, surprises: Vec::new() })
+        let it = self.plays.get(play).ok_or_else(|| format!("the scenario has {} plays", self.plays.len()))?;
+        it.case.holds(N::KIND, schedule)?;
+        Ok(self.played(play, it, it.setup.clone().play_on(away, schedule), Vec::new()))
     }
 
     /// One play's parties and inputs as a function, for searches.

@@ -10,6 +10,7 @@ use crate::invariant::{Kind, Violation};
 use crate::limits;
 use crate::schedule::Schedule;
 use crate::trace::{Event, TraceHash};
+use crate::unmet::Unmet;
 
 /// What decides in a run.
 #[derive(Debug)]
@@ -113,6 +114,11 @@ impl World {
         let only_cut = steps.iter().all(|step| step.fault.is_segmentation())
             && picks.iter().all(|pick| pick.name == crate::core::ORDER);
         only_cut.then_some((steps.len() + picks.len()) as u64)
+    }
+
+    /// What the run was told to do and did not.
+    pub(crate) fn unmet(&self) -> Vec<Unmet> {
+        self.shared.lock().unmet()
     }
 
     pub(crate) fn take_path(&mut self) -> Option<Enumeration> {

@@ -112,7 +112,7 @@ fn colour() -> bool {
 
 /// Scenarios that are built in.
 fn library(name: &str) -> Option<Scenario> {
-    sim::built_in(name).and_then(|text| scenario::load(text).ok())
+    sim::built_in(name).and_then(|text| scenario::load(text).ok()).map(|scenario| scenario.named(name))
 }
 
 fn play(lesson: &Lesson, real: bool) -> Result<Shown, Stop> {

@@ -19,7 +19,7 @@ fn lesson(number: usize) -> Lesson {
 fn text_with(lesson: &Lesson, change: impl Fn(&str) -> String) -> String {
     let library = |name: &str| -> Option<Scenario> {
         let text = change(sim::built_in(name)?);
-        Some(scenario::load(&text).unwrap_or_else(|error| panic!("{name}: {error}\n{text}")))
+        Some(scenario::load(&text).unwrap_or_else(|error| panic!("{name}: {error}\n{text}")).named(name))
     };
     let shown = stage::play(lesson, &library).expect("a lesson that can be played");
     DRAWN.lesson(lesson, &shown).join("\n")

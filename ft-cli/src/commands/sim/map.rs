@@ -52,10 +52,9 @@ fn draw(args: &MapArgs, name: &str) -> Result<CutMap, Stop> {
 
 fn text(args: &MapArgs, maps: &[CutMap]) -> String {
     let colour = args.out.is_none() && AutoStream::choice(&std::io::stdout()) != ColorChoice::Never;
-    let pages = args.cases.iter().zip(maps).map(|(name, map)| {
+    let pages = maps.iter().map(|map| {
         let page = if args.plain { map_plain(map) } else { map_text(map, colour) };
-        // A scenario has other inputs than the case that a replay line names.
-        let hints = if cases::find(name).is_some() { map_hints(map) } else { String::new() };
+        let hints = map_hints(map);
         if hints.is_empty() { page } else { format!("{page}\n{hints}") }
     });
     pages.collect::<Vec<_>>().join("\n")

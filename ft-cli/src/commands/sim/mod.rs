@@ -15,7 +15,8 @@ use ft_sim::cases;
 use serde::Serialize;
 
 pub(super) use quiet::quietly;
-pub(super) use scenarios::{built_in, find};
+pub(crate) use scenarios::built_in;
+pub(super) use scenarios::find;
 
 use crate::args::SimVerb;
 use crate::exit::{Exit, Stop};

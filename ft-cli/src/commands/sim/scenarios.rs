@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Read as _};
 use std::path::Path;
 
 use ft_sim::WorldKind;
+use ft_sim::cases;
 use ft_sim::scenario::{self, Scenario, Verdict};
 use ft_sim::trace::{json_lines, lanes, pcapng};
 use serde::Serialize;
@@ -29,14 +30,14 @@ pub(super) fn all() -> Vec<(&'static str, Scenario)> {
     BUILT_IN
         .iter()
         .map(|&(name, text)| match scenario::load(text) {
-            Ok(scenario) => (name, scenario),
+            Ok(scenario) => (name, scenario.named(name)),
             Err(error) => unreachable!("scenario {name}: {error}"),
         })
         .collect()
 }
 
 /// The text of a scenario that is built in.
-pub(in crate::commands) fn built_in(name: &str) -> Option<&'static str> {
+pub(crate) fn built_in(name: &str) -> Option<&'static str> {
     BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
@@ -49,7 +50,10 @@ pub(in crate::commands) fn find(asked: &Path) -> Result<(String, Scenario), Stop
         None => read(asked)?,
     };
     match scenario::load(&text) {
-        Ok(scenario) => Ok((shown, scenario)),
+        Ok(scenario) => {
+            let scenario = scenario.named(&shown);
+            Ok((shown, scenario))
+        }
         Err(error) => Err(Stop::usage(format_args!("{shown}: {}", error.to_string().trim_end()))),
     }
 }
@@ -60,6 +64,11 @@ fn read(path: &Path) -> Result<String, Stop> {
     match result {
         Ok(_) => Ok(text),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            if let Some(name) = path.to_str().filter(|name| cases::find(name).is_some()) {
+                return Err(Stop::usage(format_args!("{name} is a case, not a scenario")).hint(format!(
+                    "`ft-cli sim explore --case {name}` searches it, `ft-cli sim replay '{name}: SCHEDULE'` plays it once"
+                )));
+            }
             Err(Stop::usage(format_args!("no case or scenario is named {:?}, and no file", path.display()))
                 .hint("`ft-cli sim list` lists those that are built in"))
         }
@@ -81,7 +90,7 @@ struct Line<'a> {
 
 #[derive(Serialize)]
 struct PlayLine<'a> {
-    replay: String,
+    replay: &'a str,
     client: &'a str,
     server: &'a str,
     files: &'a str,
@@ -144,11 +153,15 @@ fn held(
 fn show(screen: &Screen, (name, scenario, world): (&str, &Scenario, WorldKind), verdict: &Verdict, brief: bool) {
     let outcome = if verdict.passed { "held" } else { "failed" };
     if screen.mode() != Mode::Json {
-        let text = if brief { format!("{name}: {}", scenario.question) } else { format!("{name}\n\n{}", verdict.text) };
+        let mut text =
+            if brief { format!("{name}: {}", scenario.question) } else { format!("{name}\n\n{}", verdict.text) };
+        for played in verdict.plays.iter().filter(|played| !played.surprises.is_empty()) {
+            text += &format!("\nsee it again: ft-cli sim replay '{}'", played.replay);
+        }
         return if verdict.passed { screen.line(&text) } else { screen.print(&text) };
     }
     let plays = verdict.plays.iter().map(|played| PlayLine {
-        replay: ft_sim::replay::line(played.case, &played.run.schedule),
+        replay: &played.replay,
         client: &played.outcome.client,
         server: &played.outcome.server,
         files: &played.outcome.files,

@@ -50,11 +50,13 @@ pub(super) fn of_a_long_push() -> Vec<Script> {
     let (second, third) = (ack2(2, &super::long(SECOND), 2, "g"), ack2(3, super::OLD, 2, "old"));
     vec![
         takes_three("stores all").hear(15).say(&[long, &second, &third, &goodbye()]),
+        // However far the second has come: fifteen frames have the end of the third among them.
         takes_three("gives up the second, which is at hand")
+            .giving_up(2)
             .hear(5)
             .say(&[&error(2, 39, "")])
             .told("; DATA #3 ")
-            .hear(14)
+            .hear(15)
             .say(&[long, &third, &goodbye()]),
     ]
 }
