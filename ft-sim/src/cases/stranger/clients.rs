@@ -473,6 +473,11 @@ fn compressed() -> Vec<Script> {
             .say(&[&preamble(1, 1), &hello_with(2, 64, 65_536, 1), &want(1, 1, 0, 9, &named("old"))])
             .hear(3)
             .say(&[&zdata(1, 0, 200, &run)]),
+        with(
+            "packs what gains next to nothing",
+            "",
+            &[zdata(1, 0, 20, &run_of(b'a', 20)), data(1, 20, &all[20..]), end(1, &all), goodbye()].concat(),
+        ),
     ]
 }
 
