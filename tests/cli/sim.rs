@@ -207,6 +207,8 @@ fn trace_is_written_as_text_json_packets_or_a_page() {
     sandbox.run("sim trace ft-benign-push --format html --out push.html").expect(0);
     let page = std::fs::read_to_string(sandbox.path("push.html")).expect("a page");
     assert!(page.starts_with("<!doctype html>") && page.len() < 400_000, "{} bytes", page.len());
+    let climbs = sandbox.run("sim trace pitfall-path-traversal --play 2 --format html").expect(0).text();
+    assert!(climbs.contains("\"replay\":\"pitfall-path-traversal/2: benign\""), "a line that sim replay takes");
 }
 
 #[test]
