@@ -446,8 +446,7 @@ fn check_given_up(world: &mut World, promise: &str, stream: u32, heard: &str, be
     let (_, others_benign) = part(benign, stream);
     world.always_eq(promise, others, others_benign);
     let ends = |frame: &&str| frame.starts_with("END ") || frame.starts_with("ERROR ");
-    let ended_last =
-        own.last().is_some_and(|last| ends(&last)) && own.iter().copied().filter(|f| ends(&f)).count() == 1;
+    let ended_last = own.last().is_some_and(ends) && own.iter().filter(|frame| ends(frame)).count() == 1;
     broken(world, "SPLIT: a stream that is given up ends once", (!ended_last).then(|| own.join("; ")));
 }
 
