@@ -128,6 +128,7 @@ def main():
         "256M-50ms-loss": ((0, 256 << 20), (50, 0, 4096, 0.1)),
         "256M-100ms": ((0, 256 << 20), (100, 1000, 4096, 0)),
         "256M-100ms-loss": ((0, 256 << 20), (100, 1000, 4096, 0.1)),
+        "2G-100ms": ((0, 2 << 30), (100, 1000, 4096, 0)),
     }
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--binary", default=os.path.join(HERE, "../target/release/ft-cli"))
