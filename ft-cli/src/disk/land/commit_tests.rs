@@ -44,7 +44,13 @@ fn failed_sync_is_final_for_the_file_and_leaves_neither_name_nor_partial() {
         promise: None,
     };
     let (done, mut told) = outbox::pair();
-    let mut landing = Landing { folders: Folders::new(Arc::clone(&root)), root: Arc::clone(&root), sync: None, done };
+    let mut landing = Landing {
+        folders: Folders::new(Arc::clone(&root)),
+        fresh: Fresh::default(),
+        root: Arc::clone(&root),
+        sync: None,
+        done,
+    };
     landing.commit(vec![(7, Box::new(stream))]);
     landing.done.flush();
     drop(landing);
