@@ -196,6 +196,9 @@ pub const SIM_RUNS: u64 = 1_000;
 /// runs grows with them, and so does each run: cases below take seconds, 64 KiB would not end while someone waits.
 pub const SIM_EXHAUSTIVE_BYTES: u64 = 8 * 1024;
 
+/// Between two lines about a long search, where they go to a log.
+pub const SIM_LOG_EVERY: Duration = Duration::from_secs(30);
+
 /// Random schedules that a lesson tries to find a counterexample: found within a few hundred, less than a second without
 /// optimisation.
 pub const DEMO_SEARCH_RUNS: u64 = 2_000;

@@ -1,6 +1,8 @@
-//! `sim explore`: a search over one case after the other, with a line of progress on a terminal.
+//! `sim explore`: a search over one case after the other, with a line of progress on a terminal, and lines of it in a log.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
 
 use ft_sim::cases::{self, Case, Plan};
 use ft_sim::trace::lanes;
@@ -12,7 +14,7 @@ use super::quiet::quietly;
 use super::verdict::Verdict;
 use crate::args::ExploreArgs;
 use crate::exit::{Exit, Stop};
-use crate::limits::SIM_EXHAUSTIVE_BYTES;
+use crate::limits::{SIM_EXHAUSTIVE_BYTES, SIM_LOG_EVERY};
 use crate::render::{Mode, Screen};
 
 /// `explore`
@@ -102,10 +104,12 @@ fn tell(failure: &Failure) -> String {
     format!("{violation}\n{found}, {shrunk}:\n\n  {}\n\n{}\n\n{again}", minimal.schedule, story.trim_end())
 }
 
-/// A line on standard error, if that is a terminal.
+/// A line on standard error: one that changes, if that is a terminal, and a new one now and then for a log.
 struct Progress {
     bar: ProgressBar,
     case: &'static str,
+    /// When the log had its last line; `None` for a terminal, and for somebody who asked for quiet.
+    logged: Option<Cell<Instant>>,
 }
 
 impl Progress {
@@ -120,10 +124,16 @@ impl Progress {
         // Short searches come and go without a flicker: the first tick is late.
         bar.enable_steady_tick(Duration::from_millis(250));
         bar.set_message(case);
-        Self { bar, case }
+        let logged = (screen.mode() != Mode::Quiet && !io::stderr().is_terminal()).then(|| Cell::new(Instant::now()));
+        Self { bar, case, logged }
     }
 
     fn show(&self, runs: u64) {
+        if let Some(logged) = self.logged.as_ref().filter(|logged| logged.get().elapsed() >= SIM_LOG_EVERY) {
+            logged.set(Instant::now());
+            // A log that takes no more is no reason to stop searching.
+            let _ = writeln!(io::stderr(), "{}: {} so far", self.case, count(runs, "run"));
+        }
         self.bar.set_position(runs);
         self.bar.set_message(format!("{}: {}", self.case, count(runs, "run")));
     }
