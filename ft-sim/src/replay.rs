@@ -1,7 +1,7 @@
 //! One line that shows a run again: what was played, and its schedule.
 //!
 //! What was played is a case by its name, one play of a scenario (`pitfall-short-send/2`, with that play's inputs), or a
-//! hunt for a pitfall (`lab A, split-header`). [`line`] and [`parse`] know nothing of names; who runs a line looks them up.
+//! hunt for a pitfall (`lab A, split-header`). [`line()`] and [`parse`] know nothing of names; who runs a line looks them up.
 //!
 //! It stores what was decided, not a seed, and each decision by where it took effect (direction and byte offset), not
 //! by when it was asked for. So it survives changes of the code under test, of the search and of the generator, as
