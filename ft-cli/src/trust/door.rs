@@ -77,34 +77,32 @@ impl Door {
     /// The key cannot be used; the text names the file.
     pub fn new(args: DoorArgs, local: bool) -> io::Result<Self> {
         let wanted = !local || args.tls || args.cert.is_some() || args.identity.is_some();
-        let keys = match wanted || Identity::default_path().is_ok_and(|path| path.exists()) {
-            false => None,
-            true => {
-                let identity = match (&args.cert, &args.key) {
-                    (Some(cert), Some(key)) => Identity::chain(cert, key)?,
-                    _ => Identity::open(args.identity.as_deref())?,
-                };
-                Some(lock_and_key(&identity)?)
-            }
-        };
-        let list = match (&keys, args.anyone, &args.authorized) {
-            (None, ..) | (_, true, _) => None,
-            (_, _, Some(path)) => Some(path.clone()),
-            (_, _, None) => Some(folder::config()?.join("authorized_peers")),
+        let has_key = wanted || Identity::default_path().is_ok_and(|path| path.exists());
+        let list = match &args.authorized {
+            _ if !has_key || args.anyone => None,
+            Some(path) => Some(path.clone()),
+            None => Some(folder::config()?.join("authorized_peers")),
         };
         let chain = args.cert.clone().zip(args.key.clone());
+        let keeper = Keeper::start(Names { list, chain })?;
+        let read = keeper.read()?;
+        let keys = match read.chain? {
+            Some(identity) => Some(lock_and_key(&identity)?),
+            None if has_key => Some(lock_and_key(&Identity::open(args.identity.as_deref())?)?),
+            None => None,
+        };
         let door = Self {
             args,
             keys: RwLock::new(keys),
             announced: wanted,
             local,
-            keeper: Keeper::start(Names { list, chain })?,
+            keeper,
             book: RwLock::default(),
             ledgers: Mutex::default(),
             counting: tokio::sync::Mutex::default(),
             meters: Mutex::default(),
         };
-        door.reload().list?;
+        door.read_list(read.list)?;
         Ok(door)
     }
 

@@ -33,6 +33,16 @@ pub(super) fn make(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
+/// The folder that a file is in.
+pub(super) fn of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Waits until the names in a folder would survive a power cut.
+pub(super) fn sync(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
 /// Reads a whole file of a bounded size. `None` if there is none. What is read is overwritten when it is dropped.
 pub(super) fn read(path: &Path) -> io::Result<Option<Zeroizing<String>>> {
     let file = match fs::File::open(path) {

@@ -4,7 +4,6 @@
 //! believed in nothing, it is an envelope that every TLS tool can open, and one that a server with a real certificate
 //! chain can use as well. What is compared is the key in it.
 
-use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -142,7 +141,7 @@ fn new_key() -> io::Result<Zeroizing<String>> {
 /// Makes a key and puts it in place whole. If another program was quicker, its key stands.
 fn make(path: &Path) -> io::Result<()> {
     let text = new_key()?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = folder::of(path);
     folder::make(parent)?;
     // Readable by its owner alone from the beginning.
     let mut file = tempfile::Builder::new().prefix(".identity-").tempfile_in(parent)?;
@@ -154,10 +153,7 @@ fn make(path: &Path) -> io::Result<()> {
         Err(e) => return Err(e.error),
     }
     // The name must survive a power cut as well: a key that others have pinned is not to be made twice.
-    if cfg!(unix) {
-        fs::File::open(parent)?.sync_all()?;
-    }
-    Ok(())
+    folder::sync(parent)
 }
 
 fn invalid(error: impl ToString) -> io::Error {
@@ -171,6 +167,8 @@ fn named(what: &str, path: &Path, error: &io::Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

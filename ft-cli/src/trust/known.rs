@@ -89,7 +89,7 @@ impl KnownPeers {
     }
 
     fn add(&self, endpoint: &Endpoint, key: Fingerprint) -> io::Result<()> {
-        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let parent = folder::of(&self.path);
         folder::make(parent)?;
         let mut options = fs::OpenOptions::new();
         options.append(true).read(true).create(true);
@@ -106,10 +106,7 @@ impl KnownPeers {
         // One write: lines of two programs do not mix.
         file.write_all(format!("{open}{}\n", line(endpoint, key)).as_bytes())?;
         file.sync_all()?;
-        if cfg!(unix) {
-            fs::File::open(parent)?.sync_all()?;
-        }
-        Ok(())
+        folder::sync(parent)
     }
 
     fn named(&self, error: &io::Error) -> io::Error {

@@ -14,6 +14,7 @@ mod lab;
 mod lab_stranger;
 mod landing;
 pub mod pitfalls;
+mod queue;
 mod segments;
 mod shared_files;
 mod slow;

@@ -4,17 +4,13 @@
 //! one comes is a decision named `writer`, and whatever becomes of the bytes on their way, the same must come of them: all
 //! of the stream, or what is wrong with it, at once.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
-
-use ft_core::bundle::{Arrivals, Bundle};
+use ft_core::bundle::Bundle;
 use ft_core::join::Lane;
 use ft_core::limits::{MAX_FILE, MAX_SEGMENT};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::deadline::Deadline;
+use super::queue::Queue;
 use super::{Outcome, Tell, broken};
 use crate::exec::Ended;
 use crate::ground::{Ground, Meeting};
@@ -99,49 +95,6 @@ fn writers() -> Vec<Writer> {
     ]
 }
 
-/// The second connection on its way to the first one's reader.
-struct Queue<S>(Rc<RefCell<Waiting<S>>>);
-
-struct Waiting<S> {
-    lanes: VecDeque<Lane<S>>,
-    closed: bool,
-    waker: Option<Waker>,
-}
-
-impl<S> Clone for Queue<S> {
-    fn clone(&self) -> Self {
-        Self(Rc::clone(&self.0))
-    }
-}
-
-impl<S> Queue<S> {
-    fn new() -> Self {
-        Self(Rc::new(RefCell::new(Waiting { lanes: VecDeque::new(), closed: false, waker: None })))
-    }
-
-    /// It has come, or never will.
-    fn decide(&self, lane: Option<Lane<S>>) {
-        let mut waiting = self.0.borrow_mut();
-        waiting.lanes.extend(lane);
-        waiting.closed = true;
-        waiting.waker.take().into_iter().for_each(Waker::wake);
-    }
-}
-
-impl<S> Arrivals<S> for Queue<S> {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Lane<S>>> {
-        let mut waiting = self.0.borrow_mut();
-        match waiting.lanes.pop_front() {
-            Some(lane) => Poll::Ready(Some(lane)),
-            None if waiting.closed => Poll::Ready(None),
-            None => {
-                waiting.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-}
-
 /// Writes, and reads to the end so that nobody is reset.
 async fn write<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, bytes: Vec<u8>, waits: bool) {
     // The reader may have hung up already, and said why to somebody else.
@@ -179,7 +132,7 @@ impl Game {
         let which = ground.world().branch(WRITER, count);
         let Writer { lanes: [first, second], waits, joins, meant } =
             self.writers[crate::limits::index(u64::from(which))].clone();
-        let (time, idle, queue) = (ground.time(), ground.idle(), Queue::new());
+        let (time, idle, queue) = (ground.time(), ground.idle(), Queue::new(1));
         let near = queue.clone();
         let fitted = {
             let time = time.clone();

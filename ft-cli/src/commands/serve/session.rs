@@ -296,7 +296,7 @@ async fn transfer(
     walk: WalkOptions,
     shared: &Shared,
     who: &Who,
-    open: Option<Open>,
+    mut open: Option<Open>,
 ) -> Exit {
     let tally = Tally::default();
     let options = Options {
@@ -322,7 +322,6 @@ async fn transfer(
         Intent::Push => Watch::receiver(shared.screen.clone(), tally.clone(), who.number),
         Intent::Pull | Intent::List => Watch::server(shared.screen.clone(), tally.clone(), who.number),
     };
-    let mut open = open;
     let heard = |event: &Event| {
         // Whoever has heard that the session is over must not be able to join it any more.
         if let Event::Frame(Direction::Sent, Frame::Goodbye) = event {

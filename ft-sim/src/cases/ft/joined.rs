@@ -5,13 +5,11 @@
 //!   connections 2, 3   preamble and JOIN, the same back, then segments
 //! ```
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 
-use ft_core::bundle::{Arrivals, Bundle};
+use ft_core::bundle::Bundle;
 use ft_core::carry::Transport;
 use ft_core::error::SessionError;
 use ft_core::event::Report;
@@ -23,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{Attempt, Game, Side, done};
 use crate::cases::deadline::Deadline;
 use crate::cases::landing::Target;
+use crate::cases::queue::Queue;
 use crate::ground::{Ground, Meeting, Time};
 use crate::world::{CLIENT, SERVER};
 
@@ -31,56 +30,6 @@ const LANES: u8 = 2;
 
 /// Bytes of a segment: a session of one small file has a dozen.
 const SEGMENT: usize = 40;
-
-/// Connections on their way to their session, on one side.
-struct Queue<S>(Rc<RefCell<Waiting<S>>>);
-
-struct Waiting<S> {
-    lanes: VecDeque<Lane<S>>,
-    /// Those of which it is known whether they have joined.
-    decided: u8,
-    wakers: Vec<Waker>,
-}
-
-impl<S> Clone for Queue<S> {
-    fn clone(&self) -> Self {
-        Self(Rc::clone(&self.0))
-    }
-}
-
-impl<S> Queue<S> {
-    fn new() -> Self {
-        Self(Rc::new(RefCell::new(Waiting { lanes: VecDeque::new(), decided: 0, wakers: Vec::new() })))
-    }
-
-    /// One has joined, or is lost.
-    fn decide(&self, lane: Option<Lane<S>>) {
-        let mut waiting = self.0.borrow_mut();
-        waiting.lanes.extend(lane);
-        waiting.decided += 1;
-        waiting.wakers.drain(..).for_each(Waker::wake);
-    }
-
-    /// Ready when all have joined or are lost.
-    fn poll_decided(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut waiting = self.0.borrow_mut();
-        if waiting.decided == LANES {
-            return Poll::Ready(());
-        }
-        waiting.wakers.push(cx.waker().clone());
-        Poll::Pending
-    }
-}
-
-impl<S> Arrivals<S> for Queue<S> {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Lane<S>>> {
-        let next = self.0.borrow_mut().lanes.pop_front();
-        match next {
-            Some(lane) => Poll::Ready(Some(lane)),
-            None => self.poll_decided(cx).map(|()| None),
-        }
-    }
-}
 
 /// What such a session runs over. Each connection has a deadline of its own: the cases are over long before one that is only
 /// idle would be given up.
@@ -128,7 +77,7 @@ impl Game {
     pub(super) fn attempt_joined<G: Ground>(&self, ground: &mut G, from: &Memory, to: &Target) -> Attempt {
         let [client_log, server_log] = &self.logs;
         let (client, server) = (self.side(ground, client_log), self.side(ground, server_log));
-        let (here, there) = (Queue::new(), Queue::new());
+        let (here, there) = (Queue::new(LANES), Queue::new(LANES));
         let mut meetings: Vec<Meeting<G::Stream, End>> = Vec::new();
         let lane = |side: &Side<G::Time>| (side.time.clone(), side.idle);
         let lanes: Vec<_> = (1..=LANES).map(|n| (Token([n; TOKEN_LEN]), lane(&client), lane(&server))).collect();
