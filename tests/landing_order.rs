@@ -44,6 +44,11 @@ struct Record {
 impl Record {
     /// Serves `there` under strace while `paths` are put there.
     fn of(there: &Path, paths: &[PathBuf], options: &[&str]) -> Self {
+        Self::of_put_into("", there, paths, options)
+    }
+
+    /// The same, put into a folder of it: `/FOLDER`.
+    fn of_put_into(at: &str, there: &Path, paths: &[PathBuf], options: &[&str]) -> Self {
         let log = folder();
         let file = log.path().join("record");
         let mut command = Command::new("strace");
@@ -53,7 +58,7 @@ impl Record {
         let missing = "strace is needed for this test and does not start; install it: apt-get install strace";
         assert!(Command::new("strace").arg("-V").output().is_ok_and(|out| out.status.success()), "{missing}");
         let server = Server::run(&mut command);
-        run(ft_cli(["put", "--retries", "0"]).args(paths).arg(&server.address)).expect(0);
+        run(ft_cli(["put", "--retries", "0"]).args(paths).arg(format!("{}{at}", server.address))).expect(0);
         server.running.finish().expect(0);
 
         let text = std::fs::read_to_string(&file).expect("a record");
@@ -206,10 +211,10 @@ fn file_in_a_new_folder_is_acknowledged_only_when_file_name_and_folders_are_dura
 #[test]
 fn folder_that_was_there_is_synced_into_its_own_as_well_before_a_file_in_it_is_acknowledged() {
     let (here, there) = (folder(), folder());
-    std::fs::create_dir_all(here.path().join("old/deep")).expect("made");
-    std::fs::write(here.path().join("old/deep/file"), content(3000, 1)).expect("written");
+    std::fs::write(here.path().join("file"), content(3000, 1)).expect("written");
     std::fs::create_dir_all(there.path().join("old/deep")).expect("made");
-    let record = Record::of(there.path(), &[here.path().join("old")], &[]);
+    // The file alone: a folder that is offered is synced for its own sake.
+    let record = Record::of_put_into("/old/deep", there.path(), &[here.path().join("file")], &[]);
     assert_eq!(record.check(), 1);
     let ack2 = Record::one(&record.sent, "ACK2", |f| matches!(f, Frame::Ack2(1, _)));
     let renamed = record.calls.iter().find(|call| call.name.starts_with("rename")).expect("a rename").span;
