@@ -11,5 +11,7 @@ mod landing;
 mod reading;
 #[path = "disk/resuming.rs"]
 mod resuming;
+#[path = "disk/spelling.rs"]
+mod spelling;
 #[path = "disk/walking.rs"]
 mod walking;

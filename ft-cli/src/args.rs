@@ -147,6 +147,9 @@ pub struct ServeArgs {
     /// What to do about a file that is there already [default: as the client asks, replace if it does not say]
     #[arg(long, value_enum)]
     pub overwrite: Option<OverwriteArg>,
+    /// What to do about names that differ in case or accents only; a file system may take them for one
+    #[arg(long, value_enum, value_name = "POLICY", default_value_t = NamesArg::Apart)]
+    pub names: NamesArg,
     /// Least that "stored" means
     #[arg(long, value_enum, default_value_t = Durability::Durable)]
     pub durability: Durability,
@@ -326,6 +329,9 @@ pub struct GetArgs {
     /// What to pull, and last where to: a folder, a new name, or - for standard output [default: this folder]
     #[arg(required = true, value_name = "HOST[:PORT]/PATH", value_hint = ValueHint::Hostname)]
     pub args: Vec<OsString>,
+    /// What to do about names that differ in case or accents only; a file system may take them for one
+    #[arg(long, help_heading = "Transfer", value_enum, value_name = "POLICY", default_value_t = NamesArg::Apart)]
+    pub names: NamesArg,
     /// What both directions have.
     #[command(flatten)]
     pub transfer: Transfer,
@@ -432,6 +438,17 @@ pub enum OverwriteArg {
     Replace,
     /// Give the new one another name
     KeepBoth,
+}
+
+/// What a receiver does about names that are spelled alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NamesArg {
+    /// Never land one file on another that is spelled otherwise
+    Apart,
+    /// Refuse also what another system would take for one, or cannot store
+    Portable,
+    /// Leave it to the file system
+    Any,
 }
 
 /// When content goes compressed; both sides have a say.

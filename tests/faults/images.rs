@@ -28,6 +28,9 @@ fn tool(program: &str, args: &[&str]) {
     assert!(ran.status.success(), "{program} {args:?} (root, loop devices and the file system are needed): {said}");
 }
 
+/// exFAT keeps `a` and `A` as they were written, and takes them for one name.
+const FOLDING: &str = "exfat-fuse";
+
 /// A mounted image in memory.
 struct Image {
     folder: tempfile::TempDir,
@@ -46,6 +49,7 @@ impl Image {
         match system {
             "ext4" => tool("mkfs.ext4", &["-q", "-F", path]),
             "xfs" => tool("mkfs.xfs", &["-q", "-f", path]),
+            FOLDING => tool("mkfs.exfat", &[path]),
             _ => tool("mkfs.btrfs", &["-q", "-f", path]),
         }
         image.mount();
@@ -62,7 +66,8 @@ impl Image {
 
     fn mount(&self) {
         let (from, to) = (self.file(), self.mounted());
-        let args = ["-t", self.system, "-o", "loop", from.to_str().expect("text"), to.to_str().expect("text")];
+        let (from, to) = (from.to_str().expect("text"), to.to_str().expect("text"));
+        let args = ["-t", self.system, "-o", "loop", from, to];
         tool("mount", &args);
     }
 
@@ -261,4 +266,87 @@ fn disk_that_fills_up_under_way_fails_the_file_and_keeps_the_old_one_on_ext4_xfs
         server.stop().expect(0);
         assert!(!there.join(".ft-staging").exists(), "{system}: nothing is left");
     }
+}
+
+/// What a client says of an offer to a folder where `notes` and `Sub/inner` are, on a file system that folds: exit code and all it said.
+fn put_into_folding(options: &[&str], client: &[&str], name: &str) -> (Option<i32>, String, Vec<(String, String)>) {
+    let image = Image::new(FOLDING, 32);
+    let there = image.mounted().join("there");
+    std::fs::create_dir_all(there.join("sub")).expect("made");
+    std::fs::write(there.join("notes"), "old").expect("written");
+    std::fs::write(there.join("sub/inner"), "old").expect("written");
+    let source = image.folder.path().join("source");
+    std::fs::create_dir_all(source.join(name).parent().expect("a folder")).expect("made");
+    std::fs::write(source.join(name), "new").expect("written");
+    let server = Server::start(&there, ["--json"].iter().chain(options));
+    let mut command = ft_cli(["put", "--json", "--retries", "0"].iter().chain(client));
+    command.arg(source.join(".")).arg(&server.address);
+    let ran = command.output().expect("it runs");
+    server.stop();
+    let mut left = Vec::new();
+    for folder in [there.clone(), there.join("sub")] {
+        for entry in std::fs::read_dir(folder).expect("readable") {
+            let file = entry.expect("readable").path();
+            if file.is_file() {
+                let name = file.strip_prefix(&there).expect("beneath").display().to_string();
+                left.push((name, std::fs::read_to_string(&file).expect("readable")));
+            }
+        }
+    }
+    left.sort();
+    (ran.status.code(), String::from_utf8_lossy(&ran.stdout).into_owned(), left)
+}
+
+fn left(files: &[(&str, &str)]) -> Vec<(String, String)> {
+    files.iter().map(|(name, content)| ((*name).to_owned(), (*content).to_owned())).collect()
+}
+
+#[test]
+#[ignore = "needs root, /dev/fuse and exfat-fuse"]
+fn file_system_that_takes_two_names_for_one_loses_neither_file() {
+    let both = left(&[("notes", "old"), ("sub/inner", "old")]);
+    for (name, other) in [("NOTES", "notes"), ("Sub/inner", "sub"), ("Sub/new", "sub"), ("sub/INNER", "inner")] {
+        for options in [&[][..], &["--overwrite", "replace"], &["--names", "portable"]] {
+            let (code, said, there) = put_into_folding(options, &[], name);
+            assert_eq!(code, Some(4), "{name} {options:?}: {said}");
+            let want = format!("{other} is there, and this file system takes the two names for one");
+            assert!(said.contains(r#""code":"exists""#) && said.contains(&want), "{name} {options:?}: {said}");
+            assert_eq!(there, both, "{name} {options:?}");
+        }
+    }
+    let (code, said, there) = put_into_folding(&[], &["--overwrite", "keep-both"], "NOTES");
+    assert_eq!(
+        (code, there),
+        (Some(0), left(&[("NOTES (1)", "new"), ("notes", "old"), ("sub/inner", "old")])),
+        "{said}"
+    );
+    // Whoever wants it as the file system has it can have it so.
+    let (code, said, there) = put_into_folding(&["--names", "any"], &[], "NOTES");
+    assert_eq!((code, there), (Some(0), left(&[("NOTES", "new"), ("sub/inner", "old")])), "{said}");
+    // The same name is the same file.
+    let (code, said, there) = put_into_folding(&[], &[], "sub/inner");
+    assert_eq!((code, there), (Some(0), left(&[("notes", "old"), ("sub/inner", "new")])), "{said}");
+}
+
+#[test]
+#[ignore = "needs root, /dev/fuse and exfat-fuse"]
+fn two_spellings_in_one_transfer_land_the_first_and_refuse_the_second() {
+    let image = Image::new(FOLDING, 32);
+    let there = image.mounted().join("there");
+    std::fs::create_dir(&there).expect("made");
+    let source = image.folder.path().join("source");
+    std::fs::create_dir(&source).expect("made");
+    for name in ["one", "ONE", "One"] {
+        std::fs::write(source.join(name), name).expect("written");
+    }
+    let server = Server::start(&there, ["--json"]);
+    let mut command = ft_cli(["put", "--json", "--retries", "0"]);
+    let ran = command.arg(source.join(".")).arg(&server.address).output().expect("it runs");
+    server.stop().expect(0);
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert_eq!((ran.status.code(), said.matches(r#""code":"exists""#).count()), (Some(4), 2), "{said}");
+    let names: Vec<_> =
+        std::fs::read_dir(&there).expect("readable").map(|e| e.expect("readable").file_name()).collect();
+    let [name] = &names[..] else { panic!("one of them has landed: {names:?}") };
+    assert_eq!(std::fs::read_to_string(there.join(name)).expect("readable").as_str(), name);
 }

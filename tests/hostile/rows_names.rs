@@ -37,6 +37,10 @@ rows! {
         |c| offers(c, &[b".ft-staging", b"new"]);
     staging_folder_in_capitals_is_no_name_either: "offers `folder/.FT-STAGING/new`" => refused("bad-name"),
         |c| offers(c, &[b"folder", b".FT-STAGING", b"new"]);
+    staging_folder_with_a_letter_that_nobody_sees_is_no_name_either: "offers `.ft-<U+200C>staging/new`" => refused("bad-name"),
+        |c| offers(c, &[".ft-\u{200c}staging".as_bytes(), b"new"]);
+    staging_folder_with_a_letter_that_looks_the_same_to_some_is_no_name_either: "offers `.ft-<U+017F>taging/new`, a long s" => refused("bad-name"),
+        |c| offers(c, &[".ft-\u{17f}taging".as_bytes(), b"new"]);
     link_out_of_the_root_is_not_followed: "offers `out/new`, `out` being a link to a folder outside" => refused("unsafe-path"),
         |c| offers(c, &[b"out", b"new"]);
     link_within_the_root_is_not_followed_either: "offers `in/new`, `in` being a link to a folder inside" => refused("unsafe-path"),

@@ -124,6 +124,26 @@ fn quota_stops_a_file_that_states_its_size_and_one_that_does_not() {
 }
 
 #[test]
+fn number_of_files_stops_the_one_too_many_and_nothing_that_is_there() {
+    let sandbox = prepared();
+    // The folder `deep`, and two files.
+    let server = server(&sandbox, "MINE write folder=mine files=3\n");
+    run(&sandbox, &server, "config", "put a small HOST/deep").expect(0);
+    let refused = run(&sandbox, &server, "config", "put small HOST --retries 0").expect(4);
+    assert!(
+        refused.stderr.contains("no-space: this key may store 3 files and folders, and 3 are taken; this needs 1 more"),
+        "{}",
+        refused.stderr
+    );
+    sandbox.folder("more/and/more");
+    let refused = run(&sandbox, &server, "config", "put more HOST --retries 0").expect(4);
+    assert!(refused.stderr.contains("files and folders, and 3 are taken"), "{}", refused.stderr);
+    assert!(!sandbox.path("inbox/mine/more").exists());
+    run(&sandbox, &server, "config", "put a small HOST/deep").expect(0);
+    run(&sandbox, &server, "config", "put a small HOST/deep --checksum").expect(0);
+}
+
+#[test]
 fn list_that_is_not_understood_keeps_the_server_from_starting() {
     let sandbox = prepared();
     write(&sandbox, "MINE read\nMINE wirte\n");

@@ -13,9 +13,9 @@ use ft_core::session::Options;
 use tokio::task::JoinSet;
 
 use super::interrupt::{INTERRUPTED, Interrupt};
-use crate::args::{CompareArg, CompressArg, Connection, Durability, LinksArg, OverwriteArg, Transfer};
+use crate::args::{CompareArg, CompressArg, Connection, Durability, LinksArg, NamesArg, OverwriteArg, Transfer};
 pub(super) use crate::carry::Stream;
-use crate::disk::{Filter, Notes, Root};
+use crate::disk::{Filter, Names, Notes, Root};
 use crate::exit::{Exit, Stop};
 use crate::limits::{LEFTOVERS_SHOWN, PULSE, SETTLE};
 use crate::net::{Backoff, Beat, Deadline, Endpoint, Meter, connect};
@@ -249,6 +249,15 @@ pub(super) fn overwrite(arg: OverwriteArg) -> Overwrite {
         OverwriteArg::Never => Overwrite::Never,
         OverwriteArg::Replace => Overwrite::Replace,
         OverwriteArg::KeepBoth => Overwrite::KeepBoth,
+    }
+}
+
+/// `--names`
+pub(super) fn names(arg: NamesArg) -> Names {
+    match arg {
+        NamesArg::Apart => Names::Apart,
+        NamesArg::Portable => Names::Portable,
+        NamesArg::Any => Names::Any,
     }
 }
 

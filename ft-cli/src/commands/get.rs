@@ -18,7 +18,7 @@ use super::interrupt::Interrupt;
 use super::{join, lab};
 use crate::args::{ClientDialect, GetArgs, Transfer};
 use crate::carry;
-use crate::disk::{Policy, RenameRule, Root};
+use crate::disk::{Names, Policy, RenameRule, Root};
 use crate::exit::{Exit, Stop};
 use crate::net::{Endpoint, Target};
 use crate::render::{Counts, Fact, Mode, Screen, Tally, Watch};
@@ -32,6 +32,8 @@ pub(super) struct Plan {
     pub(super) wants: Vec<Want>,
     /// Where to put it.
     pub(super) dest: Dest,
+    /// About names that are spelled alike.
+    pub(super) names: Names,
 }
 
 /// Where pulled things go.
@@ -61,21 +63,23 @@ pub(super) async fn run(args: GetArgs, screen: Screen) -> Result<Exit, Stop> {
     match &plan.dest {
         Dest::Stdout => to_stdout(&plan, transfer, screen.with_data_on_stdout(), &interrupt).await,
         Dest::Into(folder) => {
-            let policy = policy(transfer, &screen, None)?;
+            let policy = policy(plan.names, transfer, &screen, None)?;
             to_folder(&plan, transfer, &screen, folder, policy, &interrupt).await
         }
         Dest::As(folder, name) => {
-            let policy = policy(transfer, &screen, Some(RenameRule { to: name.as_encoded_bytes().to_vec() }))?;
+            let policy =
+                policy(plan.names, transfer, &screen, Some(RenameRule { to: name.as_encoded_bytes().to_vec() }))?;
             to_folder(&plan, transfer, &screen, folder, policy, &interrupt).await
         }
     }
 }
 
 /// What may happen to our files.
-fn policy(transfer: &Transfer, screen: &Screen, rename: Option<RenameRule>) -> Result<Policy, Stop> {
+fn policy(names: Names, transfer: &Transfer, screen: &Screen, rename: Option<RenameRule>) -> Result<Policy, Stop> {
     Ok(Policy {
         overwrite: transfer.overwrite.map_or(Overwrite::Never, client::overwrite),
         least: client::level(transfer.durability),
+        names,
         filter: client::filter(transfer)?,
         dry_run: transfer.dry_run,
         rename,
@@ -112,7 +116,7 @@ fn plan(args: &GetArgs, is_dir: &dyn Fn(&Path) -> bool) -> Result<Plan, Stop> {
     }
     let endpoint = endpoint.ok_or_else(|| Stop::usage("nothing to get"))?;
     let dest = destination(dest, &wants, is_dir)?;
-    Ok(Plan { endpoint, wants, dest })
+    Ok(Plan { endpoint, wants, dest, names: client::names(args.names) })
 }
 
 /// `HOST[:PORT]` of an argument, as typed.
@@ -191,7 +195,7 @@ async fn to_stdout(plan: &Plan, transfer: &Transfer, screen: Screen, interrupt: 
         .tempdir()
         .map_err(|e| Stop::failed(format_args!("cannot make a temporary folder: {e}")))?;
     let root = open(spool.path())?;
-    let policy = Policy { least: Level::Cached, ..policy(transfer, &screen, None)? };
+    let policy = Policy { least: Level::Cached, ..policy(plan.names, transfer, &screen, None)? };
     let fetched = fetch(plan, transfer, &screen, &root, &policy, interrupt).await;
     client::release(root).await;
     let (ended, mut counts) = fetched?;

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::client;
 use super::get::open;
 use super::signals::Signals;
-use crate::disk::{Policy, Root};
+use crate::disk::{Names, Policy, Root};
 use crate::exit::{Exit, Stop};
 use crate::fence::Fence;
 use crate::limits::{ACCEPT_PAUSE, BUSY_TIMEOUT, DEFAULT_PORT, HELLO_TIMEOUT, IDLE_TIMEOUT, PAIRED_PATIENCE};
@@ -67,8 +67,13 @@ pub(super) async fn run(prepared: Prepared, screen: Screen) -> Result<Exit, Stop
     screen.fact(None, &Fact::Code { code: code.show().to_owned() });
     let gate = Gate::new(code, args.expires);
     let reception = Reception::new(&identity, Arc::clone(&gate)).map_err(Stop::failed)?;
-    let receiving =
-        Arc::new(Receiving { root: Arc::clone(&root), screen, tally: Tally::default(), replace: args.replace });
+    let receiving = Arc::new(Receiving {
+        root: Arc::clone(&root),
+        screen,
+        tally: Tally::default(),
+        replace: args.replace,
+        names: client::names(args.names),
+    });
     let ended = receiving.all(&listeners, reception, &gate, &mut signals).await;
     let (screen, tally) = (receiving.screen.clone(), receiving.tally.clone());
     // Nothing of ours may hold the folder while it is released.
@@ -108,6 +113,7 @@ struct Receiving {
     screen: Screen,
     tally: Tally,
     replace: bool,
+    names: Names,
 }
 
 /// What a connection came to.
@@ -196,7 +202,8 @@ impl Receiving {
             return None;
         }
         let overwrite = if self.replace { Overwrite::Replace } else { Overwrite::KeepBoth };
-        let policy = Policy { overwrite, notes: Some(client::notes(&self.screen)), ..Policy::default() };
+        let policy =
+            Policy { overwrite, names: self.names, notes: Some(client::notes(&self.screen)), ..Policy::default() };
         let options = Options { agent: client::AGENT.into(), compare: Compare::Quick, ..Options::default() };
         let mut watch = Watch::receiver(self.screen.clone(), self.tally.clone(), 1);
         let storage = self.root.storage(policy);

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 
 use ft_core::error::{Code, FileError, Retry};
-use ft_core::path::RelPath;
+use ft_core::path::{RelPath, escape};
 
 use super::sys;
 
@@ -45,6 +45,13 @@ pub(super) fn through_link(path: &RelPath) -> FileError {
 /// Something of another kind has the name, or is a parent.
 pub(super) fn in_the_way(path: &RelPath, what: sys::What) -> FileError {
     FileError::new(Code::WrongKind, Retry::Never, format!("{path}: {} is in the way", what.name()))
+}
+
+/// A name that is spelled otherwise is there (or on its way, if `other` is not known), and `who` takes both for one.
+pub(super) fn alike(path: &RelPath, other: Option<&[u8]>, who: &str) -> FileError {
+    let there = other
+        .map_or_else(|| "another spelling is being written".to_owned(), |name| format!("{} is there", escape(name)));
+    FileError::new(Code::Exists, Retry::Never, format!("{path}: {there}, and {who} the two names for one"))
 }
 
 /// A rename cannot carry a file to another file system, and anything else would show it half-written.

@@ -5,6 +5,7 @@
 //! content waits in a staging folder until it is whole, verified and synced, and gets its final name in one step
 //! (PROTOCOL §6.5).
 
+mod claims;
 mod fault;
 mod filter;
 mod hashing;
@@ -15,6 +16,7 @@ mod outbox;
 mod root;
 mod roots;
 mod source;
+mod spelling;
 mod staging;
 mod sum;
 mod sys;
@@ -39,6 +41,8 @@ pub struct Policy {
     pub overwrite: Overwrite,
     /// Least level of every commit.
     pub least: Level,
+    /// About names that are spelled alike.
+    pub names: Names,
     /// Offers that do not match are refused.
     pub filter: Option<Filter>,
     /// Decide, tell it as [`Note::WouldLand`], and refuse: nothing is made or changed.
@@ -54,6 +58,7 @@ impl Default for Policy {
         Self {
             overwrite: Overwrite::Default,
             least: Level::Durable,
+            names: Names::Apart,
             filter: None,
             dry_run: false,
             rename: None,
@@ -67,11 +72,24 @@ impl fmt::Debug for Policy {
         f.debug_struct("Policy")
             .field("overwrite", &self.overwrite)
             .field("least", &self.least)
+            .field("names", &self.names)
             .field("filter", &self.filter)
             .field("dry_run", &self.dry_run)
             .field("rename", &self.rename)
             .finish_non_exhaustive()
     }
+}
+
+/// What a receiver does about names that differ in case, or in how their accents are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    /// Where the file system takes two names for one, the second is refused (with keep-both: gets another name).
+    #[default]
+    Apart,
+    /// So it is wherever any system would, and names that some system cannot store are refused.
+    Portable,
+    /// As the file system has it: what is there is taken for the same file.
+    Any,
 }
 
 /// Replaces the first component of every offered path, for a pull of one thing (`get host/a b`).

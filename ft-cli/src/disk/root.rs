@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ft_core::frame::Meta;
 use ft_core::path::RelPath;
 
+use super::claims::Claims;
 use super::land::DiskStorage;
 use super::limits::{SPACE_AGE, SPACE_MARGIN};
 use super::source::{DiskSource, WalkOptions};
@@ -27,6 +28,8 @@ pub struct Root {
     staging: Mutex<Option<Arc<Staging>>>,
     /// Hashes of the paths: thousands of streams wait, and each has its path already.
     busy: Mutex<HashSet<[u8; 32]>>,
+    /// How they are spelled, where that matters.
+    pub(super) claims: Arc<Claims>,
     /// What new files do not get of the mode that is asked for.
     umask: u16,
     space: Mutex<Space>,
@@ -65,6 +68,7 @@ impl Root {
             path,
             staging: Mutex::default(),
             busy: Mutex::default(),
+            claims: Arc::default(),
             umask,
             space: Mutex::default(),
             activity: Arc::default(),

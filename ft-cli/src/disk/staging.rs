@@ -18,6 +18,7 @@ use ft_core::limits::RESUME_UNIT;
 use ft_core::path::RelPath;
 
 use super::limits::{PARTIAL_AGE, SHELF_FILES, SHELVES, STAGING, SWEEP_EVERY};
+use super::spelling::fold;
 use super::sys::{self, Dir, Through, What};
 
 /// Tries to open a folder that another process removes at the same moment.
@@ -42,9 +43,9 @@ pub(super) struct Staging {
     pub(super) plain_modes: bool,
 }
 
-/// True for a name that nobody may see or use; whatever its case, because some file systems do not tell.
+/// True for a name that nobody may see or use; however it is spelled, because some file systems do not tell.
 pub(super) fn is_reserved(component: &[u8]) -> bool {
-    component.eq_ignore_ascii_case(STAGING.as_bytes())
+    fold(component) == STAGING.as_bytes()
 }
 
 /// Name of the partial for a final path: the same at the next try.

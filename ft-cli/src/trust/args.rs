@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 
 use super::Fingerprint;
-use crate::args::seconds;
+use crate::args::{NamesArg, seconds};
 use crate::net::Endpoint;
 
 /// Options of verbs that connect.
@@ -106,6 +106,9 @@ pub struct RecvArgs {
     /// Replace files that are here already; otherwise a new one gets another name
     #[arg(long)]
     pub replace: bool,
+    /// What to do about names that differ in case or accents only; a file system may take them for one
+    #[arg(long, value_enum, value_name = "POLICY", default_value_t = NamesArg::Apart)]
+    pub names: NamesArg,
     /// The key of this installation, made if missing [default: identity in the folder of ft-cli's settings]
     #[arg(long, value_name = "FILE", env = "FT_IDENTITY", hide_env_values = true, value_hint = ValueHint::FilePath)]
     pub identity: Option<PathBuf>,

@@ -164,7 +164,7 @@ impl Door {
         rights: &Rights,
         root: &Path,
     ) -> io::Result<Option<Arc<Ledger>>> {
-        let (Some(key), Some(quota)) = (key, rights.quota) else { return Ok(None) };
+        let Some(key) = key.filter(|_| rights.quota.is_some() || rights.files.is_some()) else { return Ok(None) };
         let open = |ledgers: &BTreeMap<Fingerprint, Weak<Ledger>>| ledgers.get(&key).and_then(Weak::upgrade);
         // One after the other: a session that stores and ends while another still counts would not be in its sum.
         let _counting = self.counting.lock().await;
@@ -174,7 +174,7 @@ impl Door {
         let root = root.to_owned();
         let stored = tokio::task::spawn_blocking(move || measure(&root)).await.map_err(io::Error::other)??;
         let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
-        let ledger = Ledger::new(quota, stored);
+        let ledger = Ledger::new(rights.quota, rights.files, stored);
         ledgers.retain(|_, ledger| ledger.strong_count() > 0);
         ledgers.insert(key, Arc::downgrade(&ledger));
         Ok(Some(ledger))

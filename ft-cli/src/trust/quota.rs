@@ -3,55 +3,103 @@
 //! What is beneath a key's folder, kept parts of files included, is counted when its first session begins; from then on
 //! sessions of the key share the books. What an offer states is set aside before a byte of it is taken, less what is here
 //! of it already, and a file that states no size is stopped when there is no more. What a new file replaces stays counted
-//! until the key's last session has ended: the bound may come early. Only bytes are counted.
+//! until the key's last session has ended: the bound may come early.
+//!
+//! Files, folders and links are counted the same way. Folders that a path leads through are charged to the first offer beneath them,
+//! and stay counted even if it fails.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use ft_core::carry::Bulk;
 use ft_core::error::{Code, FileError, Retry};
-use ft_core::frame::StreamId;
+use ft_core::frame::{Kind, Meta, StreamId};
 use ft_core::storage::{Keep, LandDone, LandOp, Prepared, Storage};
+
+use crate::disk::STAGING;
 
 /// What the sessions of one key share.
 #[derive(Debug)]
 pub struct Ledger {
-    quota: u64,
-    /// Bytes stored, and set aside for what is on its way.
-    taken: Mutex<u64>,
+    /// Most bytes, and most files, folders and links; none if there is no end to them.
+    bytes: Option<u64>,
+    files: Option<u64>,
+    /// Stored, and set aside for what is on its way.
+    taken: Mutex<Stored>,
+}
+
+/// What is beneath a folder.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    bytes: u64,
+    files: u64,
+    /// Hashes of the folders among them, where files are counted.
+    folders: HashSet<[u8; 16]>,
 }
 
 impl Ledger {
-    /// Books for a folder that holds `stored` bytes and may hold `quota`.
-    pub fn new(quota: u64, stored: u64) -> Arc<Self> {
-        Arc::new(Self { quota, taken: Mutex::new(stored) })
+    /// Books for a folder that holds `stored` and may hold `bytes` and `files`.
+    pub(super) fn new(bytes: Option<u64>, files: Option<u64>, stored: Stored) -> Arc<Self> {
+        Arc::new(Self { bytes, files, taken: Mutex::new(stored) })
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Stored> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self, bytes: u64) -> Result<(), FileError> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        match taken.checked_add(bytes).filter(|sum| *sum <= self.quota) {
-            Some(sum) => {
-                *taken = sum;
-                Ok(())
-            }
-            None => {
-                let text = format!(
-                    "this key may store {} bytes, and {} are taken; this needs {bytes} more",
-                    self.quota, *taken
-                );
-                Err(FileError::new(Code::NoSpace, Retry::Later, text))
-            }
-        }
+        let mut taken = self.taken();
+        taken.bytes = fits(taken.bytes, bytes, self.bytes, "bytes")?;
+        Ok(())
     }
 
-    fn give_back(&self, bytes: u64) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        *taken = taken.saturating_sub(bytes);
+    /// Room for one file, folder or link, and for the folders above it that nobody was charged for yet. How many of them can be given
+    /// back.
+    fn take_file(&self, meta: &Meta) -> Result<u64, FileError> {
+        let Some(most) = self.files else { return Ok(0) };
+        let mut taken = self.taken();
+        let mut folders = folders_of(meta);
+        folders.retain(|folder| !taken.folders.contains(folder));
+        // An offered folder is among its folders; one that is known is there.
+        let own = u64::from(meta.kind != Kind::Folder);
+        taken.files = fits(taken.files, folders.len() as u64 + own, Some(most), "files and folders")?;
+        taken.folders.extend(folders);
+        Ok(own)
     }
+
+    fn give_back(&self, bytes: u64, files: u64) {
+        let mut taken = self.taken();
+        taken.bytes = taken.bytes.saturating_sub(bytes);
+        taken.files = taken.files.saturating_sub(files);
+    }
+}
+
+/// The sum, if it is within the bound.
+fn fits(taken: u64, more: u64, most: Option<u64>, of: &str) -> Result<u64, FileError> {
+    let bound = most.unwrap_or(u64::MAX);
+    taken.checked_add(more).filter(|sum| *sum <= bound).ok_or_else(|| {
+        let text = format!("this key may store {bound} {of}, and {taken} are taken; this needs {more} more");
+        FileError::new(Code::NoSpace, Retry::Later, text)
+    })
+}
+
+/// Hashes of the folders on a path, its own among them if it is one.
+fn folders_of(meta: &Meta) -> Vec<[u8; 16]> {
+    let components = meta.path.components();
+    let depth = components.len() - usize::from(meta.kind != Kind::Folder && !components.is_empty());
+    let mut hasher = blake3::Hasher::new();
+    components[..depth].iter().map(|component| folder_hash(&mut hasher, component)).collect()
+}
+
+/// The hash of a folder, after those above it were put into the hasher.
+fn folder_hash(hasher: &mut blake3::Hasher, component: &[u8]) -> [u8; 16] {
+    let mut hash = [0; 16];
+    hasher.update(component).update(b"/").finalize_xof().fill(&mut hash);
+    hash
 }
 
 /// One stream's part of the books.
@@ -59,6 +107,10 @@ impl Ledger {
 struct Account {
     /// The size that its offer stated.
     size: Option<u64>,
+    /// What was offered, until it is decided; only where files are counted.
+    meta: Option<Box<Meta>>,
+    /// Files set aside for it: one at most.
+    file: u64,
     /// Set aside for it.
     taken: u64,
     /// Of that, written; stays if the part is kept.
@@ -69,6 +121,27 @@ struct Account {
     over: Option<FileError>,
     /// Completions that wait until those below are through.
     waiting: VecDeque<LandDone>,
+}
+
+impl Account {
+    /// Sets bytes aside, and with the first of them the file.
+    fn charge(&mut self, ledger: &Ledger, bytes: u64) -> Result<(), FileError> {
+        ledger.take(bytes)?;
+        if let Some(meta) = self.meta.take() {
+            self.file = ledger.take_file(&meta).inspect_err(|_| ledger.give_back(bytes, 0))?;
+        }
+        self.taken += bytes;
+        Ok(())
+    }
+}
+
+/// What a stream leaves behind.
+enum Left {
+    Nothing,
+    /// What was written of it.
+    Part,
+    /// All of it.
+    File,
 }
 
 /// A storage with a bound.
@@ -106,11 +179,17 @@ impl<D> Bounded<D> {
         }
     }
 
-    /// Ends a stream's account; `kept` bytes of what was set aside are on the disk now.
-    fn close(&mut self, stream: StreamId, kept: impl FnOnce(&Account) -> u64) {
+    /// Ends a stream's account: what it left on the disk stays counted.
+    fn close(&mut self, stream: StreamId, left: Left) {
         let Some(account) = self.accounts.remove(&stream) else { return };
+        let (bytes, file) = match left {
+            Left::Nothing => (0, 0),
+            // A part to go on with is a file, too.
+            Left::Part => (account.written, if account.written > 0 { account.file } else { 0 }),
+            Left::File => (account.written, account.file),
+        };
         if let Some(ledger) = &self.ledger {
-            ledger.give_back(account.taken.saturating_sub(kept(&account)));
+            ledger.give_back(account.taken.saturating_sub(bytes), account.file.saturating_sub(file));
         }
     }
 }
@@ -119,7 +198,7 @@ impl<D> Drop for Bounded<D> {
     fn drop(&mut self) {
         for stream in self.accounts.keys().copied().collect::<Vec<_>>() {
             // What was written stays as a part to go on with.
-            self.close(stream, |account| account.written);
+            self.close(stream, Left::Part);
         }
     }
 }
@@ -128,10 +207,7 @@ impl<D: Storage> Bounded<D> {
     /// Sets aside what a stream needs beyond the `here` bytes that are kept of it.
     fn set_aside(&mut self, ledger: &Ledger, stream: StreamId, here: u64) -> Result<(), FileError> {
         let Some(account) = self.accounts.get_mut(&stream) else { return Ok(()) };
-        let needed = account.size.unwrap_or(0).saturating_sub(here);
-        ledger.take(needed)?;
-        account.taken = needed;
-        Ok(())
+        account.charge(ledger, account.size.unwrap_or(0).saturating_sub(here))
     }
 
     /// A completion from below that must be answered otherwise.
@@ -141,12 +217,19 @@ impl<D: Storage> Bounded<D> {
                 let stream = *stream;
                 let here = match prepared {
                     Prepared::Refused(_) => {
-                        self.close(stream, |_| 0);
+                        self.close(stream, Left::Nothing);
                         return Some(done);
                     }
                     Prepared::SameMeta => return Some(done),
+                    Prepared::SameContent(_) => {
+                        // Most likely nothing will be written; if it is, it is charged as it comes.
+                        if let Some(account) = self.accounts.get_mut(&stream) {
+                            account.size = None;
+                        }
+                        return Some(done);
+                    }
                     Prepared::Partial { len, .. } => *len,
-                    Prepared::Fresh | Prepared::SameContent(_) => 0,
+                    Prepared::Fresh => 0,
                 };
                 if let Err(error) = self.set_aside(ledger, stream, here) {
                     self.accounts.remove(&stream);
@@ -166,10 +249,9 @@ impl<D: Storage> Bounded<D> {
             LandDone::Discarded(stream) if self.refused.remove(stream) => return None,
             LandDone::Discarded(stream) => {
                 let kept = self.kept.remove(stream);
-                self.close(*stream, |account| if kept { account.written } else { 0 });
+                self.close(*stream, if kept { Left::Part } else { Left::Nothing });
             }
-            // Where nothing was written, the same file was here before.
-            LandDone::Landed(stream, _) => self.close(*stream, |account| account.written),
+            LandDone::Landed(stream, _) => self.close(*stream, Left::File),
             LandDone::Finished(..) | LandDone::Step(..) | LandDone::Failed(..) => {}
         }
         Some(done)
@@ -181,15 +263,13 @@ impl<D: Storage> Storage for Bounded<D> {
         let Some(ledger) = self.ledger.clone() else { return self.inner.submit(op, content) };
         match &op {
             LandOp::Prepare(stream, offer) => {
-                self.accounts.insert(*stream, Account { size: offer.meta.size, ..Account::default() });
+                let meta = ledger.files.map(|_| Box::new(offer.meta.clone()));
+                self.accounts.insert(*stream, Account { size: offer.meta.size, meta, ..Account::default() });
             }
             LandOp::Write { stream, len, .. } | LandOp::Hole { stream, len, .. } => {
                 let Some(account) = self.accounts.get_mut(stream) else { return self.inner.submit(op, content) };
                 if account.size.is_none() && account.over.is_none() {
-                    match ledger.take(*len) {
-                        Ok(()) => account.taken += len,
-                        Err(error) => account.over = Some(error),
-                    }
+                    account.over = account.charge(&ledger, *len).err();
                 }
                 if let Some(error) = account.over.clone() {
                     let failed = LandDone::Failed(*stream, *len, error);
@@ -237,12 +317,14 @@ impl<D: Storage> Storage for Bounded<D> {
     }
 }
 
-/// Bytes that the files beneath a folder have, links not followed. Blocks.
-pub(super) fn measure(folder: &Path) -> io::Result<u64> {
-    let mut sum = 0u64;
-    let mut open = vec![folder.to_owned()];
-    while let Some(folder) = open.pop() {
-        // What goes away in between has no bytes any more.
+/// What is beneath a folder, links not followed; parts of files that are kept count as files, the folders that hold them do not.
+/// Blocks.
+pub(super) fn measure(folder: &Path) -> io::Result<Stored> {
+    let mut stored = Stored::default();
+    let staging = folder.join(STAGING);
+    let mut open = vec![(folder.to_owned(), blake3::Hasher::new())];
+    while let Some((folder, above)) = open.pop() {
+        // What goes away in between is not stored any more.
         let entries = match fs::read_dir(folder) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
             entries => entries?,
@@ -252,13 +334,22 @@ pub(super) fn measure(folder: &Path) -> io::Result<u64> {
             // Of the entry itself.
             let Ok(meta) = entry.metadata() else { continue };
             if meta.is_dir() {
-                open.push(entry.path());
-            } else if meta.is_file() {
-                sum = sum.saturating_add(meta.len());
+                let mut hasher = above.clone();
+                let hash = folder_hash(&mut hasher, entry.file_name().as_encoded_bytes());
+                if !entry.path().starts_with(&staging) {
+                    stored.folders.insert(hash);
+                    stored.files = stored.files.saturating_add(1);
+                }
+                open.push((entry.path(), hasher));
+                continue;
+            }
+            stored.files = stored.files.saturating_add(1);
+            if meta.is_file() {
+                stored.bytes = stored.bytes.saturating_add(meta.len());
             }
         }
     }
-    Ok(sum)
+    Ok(stored)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! ftk1…  read write                      # may put, list and get
 //! ftk1…  read rate=10M                   # may list and get, 10 MB a second at most
 //! ftk1…  drop-only folder=in quota=10G   # may put, never sees and never replaces, beneath in/, 10 GiB at most
+//! ftk1…  write folder=of/bo files=1000   # may put and replace beneath of/bo/, where a thousand files and folders may be
 //! ```
 
 use std::collections::BTreeMap;
@@ -28,12 +29,22 @@ pub struct Rights {
     pub rate: Option<u64>,
     /// Most bytes that files beneath their folder may have after a put.
     pub quota: Option<u64>,
+    /// Most files, folders and links that may be beneath their folder after a put.
+    pub files: Option<u64>,
 }
 
 impl Rights {
     /// Everything that the server allows anybody.
     pub fn all() -> Self {
-        Self { read: true, write: true, drop_only: false, folder: RelPath::root(), rate: None, quota: None }
+        Self {
+            read: true,
+            write: true,
+            drop_only: false,
+            folder: RelPath::root(),
+            rate: None,
+            quota: None,
+            files: None,
+        }
     }
 
     /// Why an intent is not theirs; `None` if it is.
@@ -57,13 +68,17 @@ impl Rights {
                     rights.folder = RelPath::parse(path.as_bytes()).map_err(|e| format!("folder: {e}"))?;
                 }
                 Some(("quota", size)) => rights.quota = Some(bytes(size)?),
+                Some(("files", number)) => {
+                    let bad = |_| format!("files: expected a number such as 10000, not {}", escape(number.as_bytes()));
+                    rights.files = Some(number.parse().map_err(bad)?);
+                }
                 Some(("rate", speed)) => {
                     rights.rate = Some(crate::args::bytes_a_second(speed).map_err(|e| format!("rate: {e}"))?)
                 }
                 _ => {
                     let word = escape(word.as_bytes());
                     return Err(format!(
-                        "{word}: expected read, write, drop-only, folder=PATH, quota=SIZE or rate=SPEED"
+                        "{word}: expected read, write, drop-only, folder=PATH, quota=SIZE, files=NUMBER or rate=SPEED"
                     ));
                 }
             }
@@ -147,11 +162,14 @@ mod tests {
     #[test]
     fn lines_give_each_key_its_rights_and_others_none() {
         let (a, b, c) = (key("a"), key("b"), key("c"));
-        let text = format!("# friends\n{a} read,write # Ann\n\n{b}\tdrop-only folder=in/b quota=3K rate=2M\n{c} read");
+        let text = format!(
+            "# friends\n{a} read,write # Ann\n\n{b}\tdrop-only folder=in/b quota=3K files=70 rate=2M\n{c} read"
+        );
         let book = Book::parse(&text).unwrap();
         assert_eq!(book.of(&a), Some(&Rights::all()));
         let drops = book.of(&b).unwrap();
         assert_eq!((drops.folder.to_string().as_str(), drops.quota, drops.rate), ("in/b", Some(3072), Some(2_000_000)));
+        assert_eq!(drops.files, Some(70));
         assert_eq!(drops.refuses(Intent::Push), None);
         assert_eq!(drops.refuses(Intent::List), Some("this key may not list or get"));
         assert_eq!(book.of(&c).unwrap().refuses(Intent::Push), Some("this key may not put"));
@@ -170,6 +188,8 @@ mod tests {
             (format!("{a} write quota=-1"), "line 2: quota: expected a size"),
             (format!("{a} write quota=99999999999T"), "line 2: quota: expected a size"),
             (format!("{a} write quota=5é"), "line 2: quota: expected a size"),
+            (format!("{a} write files=1k"), "line 2: files: expected a number"),
+            (format!("{a} write files=-1"), "line 2: files: expected a number"),
             (format!("{a} write rate=fast"), "line 2: rate: expected bytes a second"),
             (format!("{a} write rate=10"), "line 2: rate: less than 1k"),
             ("ftk1x read".into(), "line 2: not the fingerprint of a key"),

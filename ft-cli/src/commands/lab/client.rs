@@ -169,6 +169,7 @@ pub(in crate::commands) async fn get(plan: &Plan, transfer: &Transfer, screen: &
         let policy = Policy {
             overwrite: transfer.overwrite.map_or(ft_core::frame::Overwrite::Never, client::overwrite),
             least: client::level(transfer.durability),
+            names: plan.names,
             ..Policy::default()
         };
         let mut files = DiskFiles::new(root.clone(), policy, true, true);

@@ -121,6 +121,7 @@ impl Shared {
         Policy {
             overwrite: self.args.overwrite.map_or(Overwrite::Default, client::overwrite),
             least: client::level(self.args.durability),
+            names: client::names(self.args.names),
             notes: Some(client::notes(&self.screen)),
             ..Policy::default()
         }

@@ -14,6 +14,7 @@ use ft_core::frame::{Ack2, Kind, Level, Meta, Overwrite, StreamId};
 use ft_core::path::RelPath;
 use ft_core::storage::{LandDone, Step};
 
+use super::super::Names;
 use super::super::fault::{fault, in_the_way, internal};
 use super::super::limits::{FOLDER_RIGHTS, KEEP_BOTH_TRIES, SYNC_EACH};
 use super::super::names;
@@ -33,13 +34,20 @@ pub(super) struct Lander(Sender<Job>);
 
 impl Lander {
     /// Starts the thread; `None` if the system has none left.
-    pub(super) fn start(root: &Arc<Root>, sync: &io::Result<Arc<Dir>>, done: Outbox<LandDone>) -> Option<Self> {
+    pub(super) fn start(
+        root: &Arc<Root>,
+        names: Names,
+        sync: &io::Result<Arc<Dir>>,
+        done: Outbox<LandDone>,
+    ) -> Option<Self> {
         let (jobs, queue) = channel();
         let sync = sync.as_ref().ok().map(Arc::clone);
         let root = Arc::clone(root);
         let working = root.work();
         let run = move || {
-            let folders = Folders::new(Arc::clone(&root));
+            // What other systems join was kept apart when it was offered; what this one joins shows when it lands.
+            let names = if names == Names::Portable { Names::Apart } else { names };
+            let folders = Folders::new(Arc::clone(&root), names);
             let landing = Landing { folders, fresh: Fresh::default(), root, sync, done };
             landing.run(&queue);
             drop(working);
@@ -294,7 +302,7 @@ impl Landing {
         let Some(temp) = entry.stream.temp.take() else {
             return Err(internal("nothing is staged"));
         };
-        let result = rename(&entry.stream, &temp, &parent, name);
+        let result = rename(&entry.stream, &temp, &parent, name, &mut self.folders);
         match result {
             Ok(name) => {
                 temp.landed();
@@ -347,7 +355,13 @@ impl Landing {
 }
 
 /// Gives a staged file or link its name, and tells which it is.
-fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8]) -> Result<Vec<u8>, FileError> {
+fn rename(
+    stream: &Stream,
+    temp: &Temp,
+    parent: &Dir,
+    name: &[u8],
+    folders: &mut Folders,
+) -> Result<Vec<u8>, FileError> {
     let path = &stream.meta.path;
     let replace = stream.replaces();
     let mut candidate = stream.candidate;
@@ -364,11 +378,9 @@ fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8]) -> Result<Vec
         }
         try_new = true;
         let wanted = if stream.meta.kind == Kind::Link { What::Link } else { What::File };
-        let existing = match parent.stat(&this).map_err(|e| fault("look at", path, &e))? {
-            // Gone again.
-            None => continue,
-            Some(st) => st.what,
-        };
+        // Gone again, if there is nothing.
+        let Some(found) = parent.stat(&this).map_err(|e| fault("look at", path, &e))? else { continue };
+        let existing = found.what;
         let same_link = existing == What::Link
             && wanted == What::Link
             && parent.read_link(&this).is_ok_and(|target| target == stream.meta.target);
@@ -383,6 +395,7 @@ fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8]) -> Result<Vec
         if existing != wanted {
             return Err(in_the_way(path, existing));
         }
+        folders.check_spelling(path.components(), parent, true)?;
         if !replace && !same_link {
             return Err(FileError::new(Code::Exists, Retry::Never, format!("{path} exists and is kept")));
         }

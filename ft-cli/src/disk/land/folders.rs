@@ -7,10 +7,12 @@ use std::sync::Arc;
 use ft_core::error::FileError;
 use ft_core::path::RelPath;
 
-use super::super::fault::{fault, in_the_way, other_file_system, through_link};
+use super::super::Names;
+use super::super::fault::{alike, fault, in_the_way, other_file_system, through_link};
 use super::super::limits::{FOLDERS_CACHED, FRESH_BYTES};
 use super::super::root::Root;
 use super::super::sys::{Dir, Through, What, is_through_link};
+use super::alike::Spellings;
 
 type Components = Vec<Vec<u8>>;
 
@@ -53,17 +55,47 @@ fn cost(at: &[Vec<u8>]) -> usize {
 #[derive(Debug)]
 pub(super) struct Folders {
     root: Arc<Root>,
+    names: Names,
+    spellings: Spellings,
     /// `None`: nothing is there, and it could be made.
     known: BTreeMap<Components, Option<Arc<Dir>>>,
 }
 
 impl Folders {
-    pub(super) fn new(root: Arc<Root>) -> Self {
-        Self { root, known: BTreeMap::new() }
+    pub(super) fn new(root: Arc<Root>, names: Names) -> Self {
+        let spellings = Spellings::new(Arc::clone(&root.claims));
+        Self { root, names, spellings, known: BTreeMap::new() }
     }
 
     pub(super) fn clear(&mut self) {
         self.known.clear();
+    }
+
+    /// What landed in the folders has to be looked at again.
+    pub(super) fn forget_names(&mut self) {
+        self.known.clear();
+        self.spellings.clear();
+    }
+
+    /// Whether the last component of `at`, `found` in `parent` or not, may have that name for its own.
+    ///
+    /// # Errors
+    /// It is there in another spelling.
+    pub(super) fn check_spelling(&mut self, at: &[Vec<u8>], parent: &Dir, found: bool) -> Result<(), FileError> {
+        let Some(name) = at.last() else { return Ok(()) };
+        let failed = |e| fault("look at", &show(at), &e);
+        if found
+            && self.names != Names::Any
+            && let Some(other) = self.spellings.respelled(parent, name).map_err(failed)?
+        {
+            return Err(alike(&show(at), Some(&other), "this file system takes"));
+        }
+        if self.names == Names::Portable
+            && let Some(other) = self.spellings.alike(parent, name).map_err(failed)?
+        {
+            return Err(alike(&show(at), Some(&other), "other systems take"));
+        }
+        Ok(())
     }
 
     /// The folder, if it is there.
@@ -77,12 +109,19 @@ impl Folders {
         let found = match self.root.dir.folder(at, Through::NoLinks) {
             Ok(dir) => {
                 self.check_device(at, &dir)?;
+                if let (Some((_, above)), true) = (at.split_last(), self.names != Names::Any)
+                    && let Some(parent) = self.find(above)?
+                {
+                    self.check_spelling(at, &parent, true)?;
+                }
                 Some(Arc::new(dir))
             }
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 // What would be made is made in the nearest one that exists.
-                if let Some((_, parent)) = at.split_last() {
-                    self.find(parent)?;
+                if let Some((_, above)) = at.split_last()
+                    && let Some(parent) = self.find(above)?
+                {
+                    self.check_spelling(at, &parent, false)?;
                 }
                 None
             }
@@ -116,6 +155,9 @@ impl Folders {
         changed.insert(above.to_vec());
         let dir = parent.folder(std::slice::from_ref(name), Through::NoLinks).map_err(|e| self.why(at, &e))?;
         self.check_device(at, &dir)?;
+        if made.last().is_none_or(|last| last != at) {
+            self.check_spelling(at, &parent, true)?;
+        }
         let dir = Arc::new(dir);
         self.remember(at, Some(Arc::clone(&dir)));
         Ok(dir)

@@ -4,6 +4,7 @@
 //! - The *hasher* (see `hashing`) starts with the first large file and hashes beside the writing.
 //! - The *lander* starts with the first commit and syncs and renames, while the next files are being written.
 
+mod alike;
 mod commit;
 mod folders;
 mod prepare;
@@ -108,7 +109,7 @@ struct Worker {
 impl Worker {
     fn new(root: Arc<Root>, policy: Policy, done: Outbox<LandDone>, abandoned: Arc<AtomicBool>) -> Self {
         let sync = root.dir.folder(&[], Through::NoLinks).map(Arc::new);
-        let folders = Folders::new(Arc::clone(&root));
+        let folders = Folders::new(Arc::clone(&root), policy.names);
         Self {
             root,
             policy,
@@ -189,7 +190,7 @@ impl Worker {
         // What is there changes now.
         self.folders.clear();
         if self.lander.is_none() {
-            self.lander = Lander::start(&self.root, &self.sync, self.done.clone());
+            self.lander = Lander::start(&self.root, self.policy.names, &self.sync, self.done.clone());
         }
         self.done.flush();
         match &self.lander {

@@ -12,13 +12,14 @@ use ft_core::limits::MAX_FILE;
 use ft_core::path::RelPath;
 use ft_core::storage::{Prepared, level_for};
 
-use super::super::fault::{fault, in_the_way, internal};
+use super::super::claims::Claim;
+use super::super::fault::{alike, fault, in_the_way, internal};
 use super::super::limits::KEEP_BOTH_TRIES;
 use super::super::root::no_space;
 use super::super::roots::Roots;
 use super::super::staging::is_reserved;
 use super::super::sys::{self, Dir, Stat, Through, What};
-use super::super::{Note, WouldLand, names, sum};
+use super::super::{Names, Note, WouldLand, names, spelling, sum};
 use super::Worker;
 use super::stream::{HashState, Same, Stream};
 
@@ -47,6 +48,7 @@ impl Worker {
             FileError::new(Code::NameBusy, Retry::Later, text)
         };
         let name = self.root.take_name(&meta.path).ok_or_else(busy)?;
+        let claim = self.claim(&meta.path)?;
         let overwrite = match (self.policy.overwrite, offer.overwrite) {
             (Overwrite::Default, Overwrite::Default) => Overwrite::Replace,
             (Overwrite::Default, wish) => wish,
@@ -73,6 +75,7 @@ impl Worker {
             whole: false,
             broken: None,
             _name: name,
+            _claim: claim.map(Box::new),
             promise: None,
         });
         let prepared = match stream.same.as_deref() {
@@ -108,6 +111,13 @@ impl Worker {
             let shown = ft_core::path::escape(bad);
             return refuse(Code::BadName, format!("{path}: this system cannot store a file of the name {shown}"));
         }
+        let unportable =
+            |c: &Vec<u8>| spelling::unportable(c).map(|why| format!("{path}: {} {why}", ft_core::path::escape(c)));
+        if self.policy.names == Names::Portable
+            && let Some(text) = path.components().iter().find_map(unportable)
+        {
+            return refuse(Code::BadName, text);
+        }
         if self.policy.filter.as_ref().is_some_and(|filter| !filter.wants(path)) {
             return refuse(Code::NotWanted, format!("{path} is filtered out by this receiver"));
         }
@@ -115,6 +125,18 @@ impl Worker {
             return refuse(Code::TooLarge, format!("{path} is larger than any file can be"));
         }
         Ok(())
+    }
+
+    /// The spelling of the name, where it has to be apart from all others.
+    fn claim(&mut self, path: &RelPath) -> Result<Option<Claim>, FileError> {
+        if self.policy.names != Names::Portable {
+            return Ok(None);
+        }
+        let claim = self.root.claims.take(path).map_err(|part| alike(&part, None, "other systems take"))?;
+        if claim.contested {
+            self.folders.forget_names();
+        }
+        Ok(Some(claim))
     }
 
     fn look(&mut self, meta: &Meta, overwrite: Overwrite, compare: Compare) -> Result<Found, FileError> {
@@ -125,7 +147,12 @@ impl Worker {
         let Some(parent) = self.folders.find(above)? else {
             return Ok(nothing);
         };
-        let Some(existing) = stat(&parent, name, &meta.path)? else {
+        let existing = stat(&parent, name, &meta.path)?;
+        // With keep-both the other spelling is one more file of that name.
+        if self.policy.names == Names::Portable || overwrite != Overwrite::KeepBoth || meta.kind != Kind::File {
+            self.folders.check_spelling(meta.path.components(), &parent, existing.is_some())?;
+        }
+        let Some(existing) = existing else {
             return Ok(nothing);
         };
         let wanted = match meta.kind {

@@ -163,12 +163,24 @@ impl Dir {
     /// Gives `name` to what is `from` here, unless the name is taken (`AlreadyExists`). Atomic.
     pub(in super::super) fn rename_new(&self, from: &[u8], to: &Self, name: &[u8]) -> io::Result<()> {
         match rustix::fs::renameat_with(&self.0, os(from), &to.0, os(name), RenameFlags::NOREPLACE) {
-            // A file system without the flag: a hard link is as atomic, and fails as well if the name is taken.
-            Err(Errno::INVAL | Errno::NOSYS) => {
-                rustix::fs::linkat(&self.0, os(from), &to.0, os(name), AtFlags::empty())?;
-                Ok(rustix::fs::unlinkat(&self.0, os(from), AtFlags::empty())?)
-            }
+            Err(Errno::INVAL | Errno::NOSYS) => self.rename_new_without_flag(from, to, name),
             other => Ok(other?),
+        }
+    }
+
+    /// The same on a file system that does not know the flag.
+    fn rename_new_without_flag(&self, from: &[u8], to: &Self, name: &[u8]) -> io::Result<()> {
+        // A hard link is as atomic, and fails as well if the name is taken.
+        match rustix::fs::linkat(&self.0, os(from), &to.0, os(name), AtFlags::empty()) {
+            Ok(()) => Ok(rustix::fs::unlinkat(&self.0, os(from), AtFlags::empty())?),
+            // No hard links either (FAT and its like behind FUSE). Other sessions keep off the name; what somebody else puts
+            // there between these two calls is replaced. To take the name with an empty file first would spare it, and leave
+            // that file there if the power fails.
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => match to.stat(name)? {
+                Some(_) => Err(Errno::EXIST.into()),
+                None => self.rename_over(from, to, name),
+            },
+            Err(e) => Err(e.into()),
         }
     }
 

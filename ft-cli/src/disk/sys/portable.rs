@@ -308,19 +308,9 @@ pub(in super::super) fn storable(_component: &[u8]) -> bool {
     true
 }
 
-/// Names that Windows would take for something else: paths, streams, devices, or the name without its last dots.
 #[cfg(not(unix))]
 pub(in super::super) fn storable(component: &[u8]) -> bool {
-    const DEVICES: &[&str] = &["CON", "PRN", "AUX", "NUL"];
-    let Ok(name) = std::str::from_utf8(component) else {
-        return false;
-    };
-    let stem = name.split('.').next().unwrap_or(name).trim_end().to_ascii_uppercase();
-    let numbered = (stem.starts_with("COM") || stem.starts_with("LPT")) && stem.chars().count() == 4;
-    !name.contains(|c: char| c.is_control() || "<>:\"/\\|?*".contains(c))
-        && !name.ends_with(['.', ' '])
-        && !DEVICES.contains(&stem.as_str())
-        && !numbered
+    super::super::spelling::unportable(component).is_none()
 }
 
 #[cfg(unix)]

@@ -1,0 +1,114 @@
+//! Names that some system takes for one, where they must be apart on every system; `tests/faults/images.rs` has a file system that
+//! joins them itself.
+
+use std::fs;
+
+use ft_cli::disk::{Names, Policy, Root};
+use ft_core::error::Code;
+use ft_core::frame::{Kind, Offer, Overwrite};
+use ft_core::storage::Keep;
+
+use crate::harness::{Land, offer, offer_at, path, tree};
+
+fn portable() -> Policy {
+    Policy { names: Names::Portable, ..Policy::default() }
+}
+
+#[test]
+fn name_that_is_there_in_another_spelling_is_refused_by_the_name_that_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("Docs")).unwrap();
+    fs::write(dir.path().join("README"), "old").unwrap();
+    fs::write(dir.path().join("caf\u{e9}"), "old").unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::with(&root, portable());
+    for (name, other) in [
+        ("readme", "README"),
+        ("cafe\u{301}", "caf\u{e9}"),
+        ("CAF\u{c9}", "caf\u{e9}"),
+        ("docs/new", "Docs"),
+        ("docs/deep/new", "Docs"),
+        ("RE\u{200b}ADME/new", "README"),
+    ] {
+        for overwrite in [Overwrite::Replace, Overwrite::Never, Overwrite::KeepBoth] {
+            let error = land.refused(Offer { overwrite, ..offer(name, 3) });
+            assert_eq!(error.code, Code::Exists, "{name}: {error}");
+            let want = format!("{other} is there, and other systems take the two names for one");
+            assert!(error.text.ends_with(&want), "{name}: {error}");
+        }
+    }
+    assert_eq!(land.refused(offer_at(path("DOCS"), Kind::Folder, Some(0))).code, Code::Exists);
+    for name in ["README", "caf\u{e9}", "Docs/new", "Docs/README"] {
+        land.land(offer(name, 3), b"new").unwrap();
+        assert_eq!(fs::read(dir.path().join(name)).unwrap(), b"new");
+    }
+}
+
+#[test]
+fn second_spelling_is_refused_while_the_first_is_on_its_way_and_when_it_has_landed() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let (mut one, mut two) = (Land::with(&root, portable()), Land::with(&root, portable()));
+    let stream = one.fresh(offer("Docs/README", 3));
+    for name in ["Docs/readme", "docs/other", "docs"] {
+        let error = two.refused(offer(name, 3));
+        assert!(error.text.contains("another spelling is being written"), "{name}: {error}");
+    }
+    two.land(offer("Docs/other", 3), b"new").unwrap();
+    one.write(stream, 0, b"new").unwrap();
+    one.finish(stream, 3);
+    one.commit(stream).unwrap();
+    for name in ["Docs/readme", "docs/third"] {
+        assert!(two.refused(offer(name, 3)).text.contains(" is there, and other systems"), "{name}");
+    }
+    assert_eq!(tree(&dir.path().join("Docs")), ["README", "other"]);
+}
+
+#[test]
+fn spelling_that_came_to_nothing_is_free_for_another_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::with(&root, portable());
+    let stream = land.fresh(offer("new/README", 3));
+    land.discard(stream, Keep::Nothing);
+    land.land(offer("New/readme", 3), b"new").unwrap();
+    fs::remove_file(dir.path().join("New/readme")).unwrap();
+    land.land(offer("New/Readme", 3), b"new").unwrap();
+    assert_eq!(tree(&dir.path().join("New")), ["Readme"]);
+}
+
+#[test]
+fn names_that_windows_cannot_store_are_refused_with_the_reason_and_only_where_that_matters() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::with(&root, portable());
+    for (name, why) in
+        [("con/new", "con is the name of a device"), ("a:b", "a:b has a character"), ("new.", "new. ends in a dot")]
+    {
+        let error = land.refused(offer(name, 3));
+        assert_eq!(error.code, Code::BadName);
+        assert!(error.text.contains(why), "{error}");
+    }
+    let mut here = Land::new(&root);
+    for name in ["con/new", "a:b", "new.", "README", "readme"] {
+        here.land(offer(name, 3), b"new").unwrap();
+    }
+    drop((land, here));
+    assert!(root.settle(std::time::Duration::from_secs(60)));
+    drop(root);
+    assert_eq!(tree(dir.path()), ["README", "a:b", "con/", "con/new", "new.", "readme"]);
+}
+
+#[test]
+fn thousands_of_names_land_in_one_folder_and_each_of_their_twins_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::with(&root, portable());
+    let cached = |name: &str| Offer { level: ft_core::frame::Level::Cached, ..offer(name, 1) };
+    for n in 0..3_000 {
+        land.land(cached(&format!("all/Name{n}")), b"x").unwrap();
+    }
+    for n in 0..3_000 {
+        assert_eq!(land.refused(cached(&format!("all/name{n}"))).code, Code::Exists);
+    }
+}
