@@ -11,6 +11,7 @@ mod landing;
 mod reading;
 #[path = "disk/resuming.rs"]
 mod resuming;
+#[cfg(target_os = "linux")]
 #[path = "disk/spelling.rs"]
 mod spelling;
 #[path = "disk/walking.rs"]

@@ -4,11 +4,14 @@
 //!
 //! A thread fences itself and those that it starts afterwards, so it is done before a runtime has any (landlock(7)).
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What may still be opened, besides what is open.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Fence {
+    folder: PathBuf,
+    read_only: bool,
     read: Vec<PathBuf>,
     written: Vec<PathBuf>,
 }
@@ -25,6 +28,12 @@ pub enum Fenced {
 }
 
 impl Fence {
+    /// A folder to serve or to receive into, in which anything may be done unless it is `read_only`.
+    #[must_use]
+    pub fn around(folder: impl Into<PathBuf>, read_only: bool) -> Self {
+        Self { folder: folder.into(), read_only, read: Vec::new(), written: Vec::new() }
+    }
+
     /// A folder, or a file, that may be read, with all beneath it. What is missing when the fence closes stays out of reach.
     #[must_use]
     pub fn reads(mut self, path: impl Into<PathBuf>) -> Self {
@@ -60,15 +69,24 @@ impl Fence {
 
     /// Closes the fence: nothing else can be opened, made, renamed or removed any more, and no TCP connection be made.
     /// Best effort; what was open stays open.
+    ///
+    /// # Errors
+    /// The folder itself cannot be opened: a fence without it would keep every session from it.
     #[cfg(target_os = "linux")]
-    pub fn close(self) -> Fenced {
+    pub fn close(self) -> io::Result<Fenced> {
         use landlock::{
-            ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr,
-            RulesetError, RulesetStatus, path_beneath_rules,
+            ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, PathFdError, Ruleset,
+            RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, path_beneath_rules,
         };
+        // Not among those below: of those, what cannot be opened is left out without a word.
+        let folder = PathFd::new(&self.folder).map_err(|e| match e {
+            PathFdError::OpenCall { source, .. } => source,
+            other => io::Error::other(other),
+        })?;
         // The first kernels let nothing be renamed from one folder to another, and that is how files land.
         const NEEDED: ABI = ABI::V2;
         const WISHED: ABI = ABI::V6;
+        let allowed = if self.read_only { AccessFs::from_read(WISHED) } else { AccessFs::from_all(WISHED) };
         let make = || -> Result<_, RulesetError> {
             Ruleset::default()
                 .set_compatibility(CompatLevel::HardRequirement)
@@ -77,22 +95,27 @@ impl Fence {
                 .handle_access(AccessFs::from_all(WISHED))?
                 .handle_access(AccessNet::from_all(WISHED))?
                 .create()?
+                .add_rule(PathBeneath::new(&folder, allowed))?
                 .add_rules(path_beneath_rules(&self.read, AccessFs::from_read(WISHED)))?
                 .add_rules(path_beneath_rules(&self.written, AccessFs::from_all(WISHED)))?
                 .restrict_self()
         };
-        match make().map(|status| status.ruleset) {
+        Ok(match make().map(|status| status.ruleset) {
             Ok(RulesetStatus::FullyEnforced) => Fenced::Wholly,
             Ok(RulesetStatus::PartiallyEnforced) => Fenced::Mostly,
             Ok(RulesetStatus::NotEnforced) => Fenced::Not("this kernel has no Landlock".into()),
             Err(error) => Fenced::Not(format!("this kernel's Landlock does not do: {error}")),
-        }
+        })
     }
 
     /// Other systems have no such thing.
+    ///
+    /// # Errors
+    /// None.
     #[cfg(not(target_os = "linux"))]
-    pub fn close(self) -> Fenced {
-        Fenced::Not("this system has none".into())
+    #[allow(clippy::unnecessary_wraps, reason = "where there is a fence, it can fail")]
+    pub fn close(self) -> io::Result<Fenced> {
+        Ok(Fenced::Not("this system has none".into()))
     }
 }
 

@@ -2,7 +2,7 @@
 //! TCP), [`trust`] (encryption, keys, rights), [`disk`] (real files), [`carry`] (content that the kernel moves between the two),
 //! [`wishes`] (options that sit between a session and a disk), [`render`] (what is shown), `pages`
 //! (what a browser shows), [`fence`] (what a server can still open), [`loopback`] (the simulator's cases over real TCP), [`jail`] (somebody
-//! else's program, contained), [`commands`] (one file per verb).
+//! else's program, contained), `scenarios` (those that come along), [`commands`] (one file per verb).
 //!
 //! Only this crate reads a clock, opens a socket or a file, and prints.
 
@@ -25,6 +25,7 @@ pub mod net;
 mod pages;
 pub mod proxy;
 pub mod render;
+mod scenarios;
 pub mod trust;
 pub mod wishes;
 

@@ -1,5 +1,5 @@
-//! Names that some system takes for one, where they must be apart on every system; `tests/faults/images.rs` has a file system that
-//! joins them itself.
+//! Names that some system takes for one, where they must be apart on every system, on a file system that keeps them apart;
+//! `tests/faults/images.rs` has one that joins them.
 
 use std::fs;
 
@@ -30,7 +30,7 @@ fn name_that_is_there_in_another_spelling_is_refused_by_the_name_that_is_there()
         ("docs/deep/new", "Docs"),
         ("RE\u{200b}ADME/new", "README"),
     ] {
-        for overwrite in [Overwrite::Replace, Overwrite::Never, Overwrite::KeepBoth] {
+        for overwrite in [Overwrite::Replace, Overwrite::Never] {
             let error = land.refused(Offer { overwrite, ..offer(name, 3) });
             assert_eq!(error.code, Code::Exists, "{name}: {error}");
             let want = format!("{other} is there, and other systems take the two names for one");
@@ -44,28 +44,48 @@ fn name_that_is_there_in_another_spelling_is_refused_by_the_name_that_is_there()
     }
 }
 
+/// Neither is there when both are offered: what lands first wins.
 #[test]
-fn second_spelling_is_refused_while_the_first_is_on_its_way_and_when_it_has_landed() {
+fn of_two_spellings_on_their_way_the_second_to_land_is_refused_whoever_sends_them_and_wherever_they_meet() {
     let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("in")).unwrap();
     let root = Root::open(dir.path()).unwrap();
-    let (mut one, mut two) = (Land::with(&root, portable()), Land::with(&root, portable()));
-    let stream = one.fresh(offer("Docs/README", 3));
-    for name in ["Docs/readme", "docs/other", "docs"] {
-        let error = two.refused(offer(name, 3));
-        assert!(error.text.contains("another spelling is being written"), "{name}: {error}");
+    // The folder of a key lies within that of another.
+    let inner = root.beneath(&path("in")).unwrap();
+    let (mut one, mut two) = (Land::with(&root, portable()), Land::with(&inner, portable()));
+    for (first, second, landed) in
+        [("in/README", "readme", vec!["README"]), ("in/Docs/a", "docs/b", vec!["Docs/", "Docs/a", "README"])]
+    {
+        let streams = (one.fresh(offer(first, 3)), two.fresh(offer(second, 3)));
+        one.write(streams.0, 0, b"one").unwrap();
+        one.finish(streams.0, 3);
+        two.write(streams.1, 0, b"two").unwrap();
+        two.finish(streams.1, 3);
+        one.commit(streams.0).unwrap();
+        let Err(error) = two.commit(streams.1) else { panic!("{second} has landed beside {first}") };
+        assert!(error.text.contains("is there, and other systems take"), "{error}");
+        two.discard(streams.1, Keep::Nothing);
+        let mut there = tree(&dir.path().join("in"));
+        there.retain(|name| !name.starts_with(".ft-staging"));
+        assert_eq!(there, landed);
     }
-    two.land(offer("Docs/other", 3), b"new").unwrap();
-    one.write(stream, 0, b"new").unwrap();
-    one.finish(stream, 3);
-    one.commit(stream).unwrap();
-    for name in ["Docs/readme", "docs/third"] {
-        assert!(two.refused(offer(name, 3)).text.contains(" is there, and other systems"), "{name}");
-    }
-    assert_eq!(tree(&dir.path().join("Docs")), ["README", "other"]);
 }
 
 #[test]
-fn spelling_that_came_to_nothing_is_free_for_another_at_once() {
+fn with_keep_both_another_spelling_gets_a_number_that_no_other_spelling_has() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["NOTES.txt", "Notes (1).TXT", "notes (3).txt"] {
+        fs::write(dir.path().join(name), "old").unwrap();
+    }
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::with(&root, portable());
+    let both = Offer { overwrite: Overwrite::KeepBoth, ..offer("notes.txt", 3) };
+    assert_eq!(land.land(both.clone(), b"new").unwrap().path, path("notes (2).txt"));
+    assert_eq!(land.land(both, b"new").unwrap().path, path("notes (4).txt"));
+}
+
+#[test]
+fn spelling_that_is_gone_is_free_for_another_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let root = Root::open(dir.path()).unwrap();
     let mut land = Land::with(&root, portable());

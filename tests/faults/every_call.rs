@@ -4,7 +4,7 @@
 //! call and every sync, each with one fault. `FT_FAULTS_FULL=1` makes every k-th call fail in every way.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -282,4 +282,22 @@ fn file_of_which_any_sync_failed_is_never_called_durable() {
         .filter_map(|run| run.hit.as_ref())
         .filter(|call| call.path.to_string_lossy().contains(".ft-staging/"));
     assert!(staged.count() >= 4, "content is synced before it has its name");
+}
+
+/// A server opens its folder more than once while it begins: to serve it, and for the fence around it.
+#[test]
+fn server_that_cannot_open_its_folder_while_it_begins_says_so_and_does_not_begin() {
+    let ground = Ground::new(Size::Small);
+    for verb in [Verb::Put, Verb::Get] {
+        let way = Way { verb, side: Side::Server, durable: false };
+        let calls = calls(&ground, way);
+        let folder = Path::new(if verb == Verb::Put { "there" } else { "source" });
+        let opens = |call: &Call| matches!(call.name, "open" | "openat") && call.path == folder;
+        let all: Vec<usize> = (1..).zip(&calls).filter(|(_, call)| opens(call)).map(|(nth, _)| nth).collect();
+        assert_eq!(all.len(), 2, "{}: {calls:#?}", way.shown());
+        for nth in all {
+            let run = run(&ground, way, Plan { nth, act: Act::Fails(Errno::EMFILE) });
+            assert_eq!((run.code, run.wrong), (None, vec![]), "{} {:?}", way.shown(), run.hit);
+        }
+    }
 }

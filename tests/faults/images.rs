@@ -268,7 +268,7 @@ fn disk_that_fills_up_under_way_fails_the_file_and_keeps_the_old_one_on_ext4_xfs
     }
 }
 
-/// What a client says of an offer to a folder where `notes` and `Sub/inner` are, on a file system that folds: exit code and all it said.
+/// What a client says of an offer to a folder where `notes` and `sub/inner` are, on a file system that folds: exit code and all it said.
 fn put_into_folding(options: &[&str], client: &[&str], name: &str) -> (Option<i32>, String, Vec<(String, String)>) {
     let image = Image::new(FOLDING, 32);
     let there = image.mounted().join("there");

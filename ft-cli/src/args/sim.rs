@@ -227,7 +227,7 @@ impl TypedValueParser for CaseNames {
     type Value = String;
 
     fn parse_ref(&self, cmd: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
-        let scenario = value.to_str().filter(|name| crate::commands::sim::built_in(name).is_some());
+        let scenario = value.to_str().filter(|name| crate::scenarios::built_in(name).is_some());
         if let Some(name) = scenario.filter(|name| cases::find(name).is_none()) {
             let text = format!(
                 "{name} is a scenario, not a case\n\n  tip: `ft-cli sim run {name}` plays it, `ft-cli sim trace {name}` \

@@ -78,7 +78,10 @@ pub fn run(cli: Cli) -> Exit {
 fn fenced(fence: Fence, work: impl Future<Output = Result<Exit, Stop>>) -> Result<Exit, Stop> {
     // Counted before: how many processors this process may use is read from files outside.
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    fence.close().log();
+    fence
+        .close()
+        .map_err(|e| Stop::failed(format_args!("cannot open the folder again, for a fence around it: {e}")))?
+        .log();
     let mut builder = Builder::new_multi_thread();
     builder.worker_threads(threads);
     block_on(builder, work)

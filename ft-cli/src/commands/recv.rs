@@ -45,7 +45,7 @@ pub(super) async fn prepare(args: RecvArgs) -> Result<Prepared, Stop> {
 
 /// The fence of a receiver: its folder, and what it remembers about files.
 pub(super) fn fence(prepared: &Prepared) -> Fence {
-    Fence::default().writes(&prepared.args.dir).for_sessions()
+    Fence::around(&prepared.args.dir, false).for_sessions()
 }
 
 fn unheard(e: std::io::Error) -> Stop {

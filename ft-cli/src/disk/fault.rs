@@ -47,11 +47,10 @@ pub(super) fn in_the_way(path: &RelPath, what: sys::What) -> FileError {
     FileError::new(Code::WrongKind, Retry::Never, format!("{path}: {} is in the way", what.name()))
 }
 
-/// A name that is spelled otherwise is there (or on its way, if `other` is not known), and `who` takes both for one.
-pub(super) fn alike(path: &RelPath, other: Option<&[u8]>, who: &str) -> FileError {
-    let there = other
-        .map_or_else(|| "another spelling is being written".to_owned(), |name| format!("{} is there", escape(name)));
-    FileError::new(Code::Exists, Retry::Never, format!("{path}: {there}, and {who} the two names for one"))
+/// A name that is spelled otherwise is there, and `who` takes both for one.
+pub(super) fn alike(path: &RelPath, other: &[u8], who: &str) -> FileError {
+    let text = format!("{path}: {} is there, and {who} the two names for one", escape(other));
+    FileError::new(Code::Exists, Retry::Never, text)
 }
 
 /// A rename cannot carry a file to another file system, and anything else would show it half-written.

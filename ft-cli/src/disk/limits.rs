@@ -85,15 +85,9 @@ pub(super) const MAX_TARGET: usize = 4096;
 /// use again.
 pub(super) const FOLDER_RIGHTS: u16 = 0o500;
 
-/// Time for which a listing of a folder is used again, where it matters how names are spelled: what others put there meanwhile is
-/// not seen.
-pub(super) const LISTING_AGE: Duration = Duration::from_secs(2);
-
-/// Bytes of the listings that a session holds: a hundred thousand names; more only while a larger folder is looked at.
-pub(super) const LISTED_BYTES: usize = 4 * 1024 * 1024;
-
-/// Spellings of names beneath one root that are remembered when nobody writes them any more, some 60 bytes each.
-pub(super) const CLAIMS_MOST: usize = 64 * 1024;
+/// Names in the listings of folders that the process keeps, where it matters how names are spelled: 16 bytes each, 16 MiB. A folder
+/// of more is read anew for each of its names.
+pub(super) const LISTED_NAMES: usize = 1024 * 1024;
 
 /// Bytes of names of the folders that a session has made and that were not offered themselves yet: some ten thousand.
 pub(super) const FRESH_BYTES: usize = 1024 * 1024;

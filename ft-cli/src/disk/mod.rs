@@ -5,12 +5,12 @@
 //! content waits in a staging folder until it is whole, verified and synced, and gets its final name in one step
 //! (PROTOCOL §6.5).
 
-mod claims;
 mod fault;
 mod filter;
 mod hashing;
 mod land;
 mod limits;
+mod listings;
 mod names;
 mod outbox;
 mod root;

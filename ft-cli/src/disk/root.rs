@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use ft_core::frame::Meta;
 use ft_core::path::RelPath;
 
-use super::claims::Claims;
 use super::land::DiskStorage;
 use super::limits::{SPACE_AGE, SPACE_MARGIN};
 use super::source::{DiskSource, WalkOptions};
@@ -28,8 +27,6 @@ pub struct Root {
     staging: Mutex<Option<Arc<Staging>>>,
     /// Hashes of the paths: thousands of streams wait, and each has its path already.
     busy: Mutex<HashSet<[u8; 32]>>,
-    /// How they are spelled, where that matters.
-    pub(super) claims: Arc<Claims>,
     /// What new files do not get of the mode that is asked for.
     umask: u16,
     space: Mutex<Space>,
@@ -68,7 +65,6 @@ impl Root {
             path,
             staging: Mutex::default(),
             busy: Mutex::default(),
-            claims: Arc::default(),
             umask,
             space: Mutex::default(),
             activity: Arc::default(),
@@ -91,6 +87,13 @@ impl Root {
         }
         let shown = path.components().iter().fold(self.path.clone(), |at, name| at.join(sys::to_path(name)));
         Self::of(dir, shown, self.umask)
+    }
+
+    /// Whether anything is there, no link followed; false if that cannot be seen. Blocks.
+    pub fn has(&self, path: &RelPath) -> bool {
+        let Some((name, above)) = path.components().split_last() else { return true };
+        let parent = self.dir.folder(above, Through::NoLinks);
+        parent.and_then(|parent| parent.stat(name)).is_ok_and(|found| found.is_some())
     }
 
     /// The path by which it was opened, for showing.

@@ -171,8 +171,8 @@ impl Door {
         if let Some(ledger) = open(&self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(Some(ledger));
         }
-        let root = root.to_owned();
-        let stored = tokio::task::spawn_blocking(move || measure(&root)).await.map_err(io::Error::other)??;
+        let (root, files) = (root.to_owned(), rights.files.is_some());
+        let stored = tokio::task::spawn_blocking(move || measure(&root, files)).await.map_err(io::Error::other)??;
         let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
         let ledger = Ledger::new(rights.quota, rights.files, stored);
         ledgers.retain(|_, ledger| ledger.strong_count() > 0);

@@ -17,7 +17,8 @@ use std::task::{Context, Poll};
 
 use ft_core::carry::Bulk;
 use ft_core::error::{Code, FileError, Retry};
-use ft_core::frame::{Kind, Meta, StreamId};
+use ft_core::frame::{Kind, Meta, Offer, StreamId};
+use ft_core::limits::RESUME_UNIT;
 use ft_core::storage::{Keep, LandDone, LandOp, Prepared, Storage};
 
 use crate::disk::STAGING;
@@ -91,14 +92,17 @@ fn fits(taken: u64, more: u64, most: Option<u64>, of: &str) -> Result<u64, FileE
 fn folders_of(meta: &Meta) -> Vec<[u8; 16]> {
     let components = meta.path.components();
     let depth = components.len() - usize::from(meta.kind != Kind::Folder && !components.is_empty());
-    let mut hasher = blake3::Hasher::new();
-    components[..depth].iter().map(|component| folder_hash(&mut hasher, component)).collect()
+    let below = |above: &mut [u8; 16], component: &Vec<u8>| {
+        *above = folder_hash(*above, component);
+        Some(*above)
+    };
+    components[..depth].iter().scan([0; 16], below).collect()
 }
 
-/// The hash of a folder, after those above it were put into the hasher.
-fn folder_hash(hasher: &mut blake3::Hasher, component: &[u8]) -> [u8; 16] {
+/// The hash of a folder beneath that of another; the root's is zeros.
+fn folder_hash(above: [u8; 16], component: &[u8]) -> [u8; 16] {
     let mut hash = [0; 16];
-    hasher.update(component).update(b"/").finalize_xof().fill(&mut hash);
+    blake3::Hasher::new().update(&above).update(component).finalize_xof().fill(&mut hash);
     hash
 }
 
@@ -108,9 +112,13 @@ struct Account {
     /// The size that its offer stated.
     size: Option<u64>,
     /// What was offered, until it is decided; only where files are counted.
-    meta: Option<Box<Meta>>,
+    offer: Option<Box<Offer>>,
     /// Files set aside for it: one at most.
     file: u64,
+    /// Its part was here, and counted, before it was offered.
+    adopted: bool,
+    /// It is being landed: whatever becomes of the session, its content is.
+    committed: bool,
     /// Set aside for it.
     taken: u64,
     /// Of that, written; stays if the part is kept.
@@ -125,10 +133,10 @@ struct Account {
 
 impl Account {
     /// Sets bytes aside, and with the first of them the file.
-    fn charge(&mut self, ledger: &Ledger, bytes: u64) -> Result<(), FileError> {
+    fn charge(&mut self, ledger: &Ledger, replaces: &Replaces, bytes: u64) -> Result<(), FileError> {
         ledger.take(bytes)?;
-        if let Some(meta) = self.meta.take() {
-            self.file = ledger.take_file(&meta).inspect_err(|_| ledger.give_back(bytes, 0))?;
+        if let Some(offer) = self.offer.take().filter(|offer| !replaces(offer)) {
+            self.file = ledger.take_file(&offer.meta).inspect_err(|_| ledger.give_back(bytes, 0))?;
         }
         self.taken += bytes;
         Ok(())
@@ -144,10 +152,14 @@ enum Left {
     File,
 }
 
+/// Whether what is offered takes the place of something.
+type Replaces = Box<dyn Fn(&Offer) -> bool + Send>;
+
 /// A storage with a bound.
 pub struct Bounded<D> {
     inner: D,
     ledger: Option<Arc<Ledger>>,
+    replaces: Replaces,
     accounts: BTreeMap<StreamId, Account>,
     /// Streams that are being discarded, of which the written part is kept.
     kept: BTreeSet<StreamId>,
@@ -158,11 +170,13 @@ pub struct Bounded<D> {
 }
 
 impl<D> Bounded<D> {
-    /// Puts `ledger` before `inner`; without one, everything passes.
-    pub fn new(inner: D, ledger: Option<Arc<Ledger>>) -> Self {
+    /// Puts `ledger` before `inner`; without one, everything passes. `replaces` tells whether what is offered would take the place of
+    /// something, so that there is no file more.
+    pub fn new(inner: D, ledger: Option<Arc<Ledger>>, replaces: impl Fn(&Offer) -> bool + Send + 'static) -> Self {
         Self {
             inner,
             ledger,
+            replaces: Box::new(replaces),
             accounts: BTreeMap::new(),
             kept: BTreeSet::new(),
             refused: BTreeSet::new(),
@@ -184,8 +198,10 @@ impl<D> Bounded<D> {
         let Some(account) = self.accounts.remove(&stream) else { return };
         let (bytes, file) = match left {
             Left::Nothing => (0, 0),
-            // A part to go on with is a file, too.
-            Left::Part => (account.written, if account.written > 0 { account.file } else { 0 }),
+            Left::Part if account.committed => (account.written, account.file),
+            // A part to go on with is a file, too; less than a unit is not kept.
+            Left::Part if account.adopted || account.written >= RESUME_UNIT => (account.written, account.file),
+            Left::Part => (0, 0),
             Left::File => (account.written, account.file),
         };
         if let Some(ledger) = &self.ledger {
@@ -207,7 +223,7 @@ impl<D: Storage> Bounded<D> {
     /// Sets aside what a stream needs beyond the `here` bytes that are kept of it.
     fn set_aside(&mut self, ledger: &Ledger, stream: StreamId, here: u64) -> Result<(), FileError> {
         let Some(account) = self.accounts.get_mut(&stream) else { return Ok(()) };
-        account.charge(ledger, account.size.unwrap_or(0).saturating_sub(here))
+        account.charge(ledger, &self.replaces, account.size.unwrap_or(0).saturating_sub(here))
     }
 
     /// A completion from below that must be answered otherwise.
@@ -228,7 +244,12 @@ impl<D: Storage> Bounded<D> {
                         }
                         return Some(done);
                     }
-                    Prepared::Partial { len, .. } => *len,
+                    Prepared::Partial { len, .. } => {
+                        if let Some(account) = self.accounts.get_mut(&stream) {
+                            (account.offer, account.file, account.adopted) = (None, 1, true);
+                        }
+                        *len
+                    }
                     Prepared::Fresh => 0,
                 };
                 if let Err(error) = self.set_aside(ledger, stream, here) {
@@ -263,13 +284,13 @@ impl<D: Storage> Storage for Bounded<D> {
         let Some(ledger) = self.ledger.clone() else { return self.inner.submit(op, content) };
         match &op {
             LandOp::Prepare(stream, offer) => {
-                let meta = ledger.files.map(|_| Box::new(offer.meta.clone()));
-                self.accounts.insert(*stream, Account { size: offer.meta.size, meta, ..Account::default() });
+                let kept = ledger.files.map(|_| Box::new(offer.clone()));
+                self.accounts.insert(*stream, Account { size: offer.meta.size, offer: kept, ..Account::default() });
             }
             LandOp::Write { stream, len, .. } | LandOp::Hole { stream, len, .. } => {
                 let Some(account) = self.accounts.get_mut(stream) else { return self.inner.submit(op, content) };
                 if account.size.is_none() && account.over.is_none() {
-                    account.over = account.charge(&ledger, *len).err();
+                    account.over = account.charge(&ledger, &self.replaces, *len).err();
                 }
                 if let Some(error) = account.over.clone() {
                     let failed = LandDone::Failed(*stream, *len, error);
@@ -292,7 +313,14 @@ impl<D: Storage> Storage for Bounded<D> {
                 }
             }
             LandOp::Discard(stream, Keep::Partial) => drop(self.kept.insert(*stream)),
-            LandOp::Commit(_) | LandOp::Discard(_, Keep::Nothing) => {}
+            LandOp::Commit(streams) => {
+                for stream in streams {
+                    if let Some(account) = self.accounts.get_mut(stream) {
+                        account.committed = true;
+                    }
+                }
+            }
+            LandOp::Discard(_, Keep::Nothing) => {}
         }
         self.inner.submit(op, content);
     }
@@ -318,11 +346,11 @@ impl<D: Storage> Storage for Bounded<D> {
 }
 
 /// What is beneath a folder, links not followed; parts of files that are kept count as files, the folders that hold them do not.
-/// Blocks.
-pub(super) fn measure(folder: &Path) -> io::Result<Stored> {
+/// Remembers the folders if `files` are to be counted. Blocks.
+pub(super) fn measure(folder: &Path, files: bool) -> io::Result<Stored> {
     let mut stored = Stored::default();
     let staging = folder.join(STAGING);
-    let mut open = vec![(folder.to_owned(), blake3::Hasher::new())];
+    let mut open = vec![(folder.to_owned(), [0; 16])];
     while let Some((folder, above)) = open.pop() {
         // What goes away in between is not stored any more.
         let entries = match fs::read_dir(folder) {
@@ -334,13 +362,12 @@ pub(super) fn measure(folder: &Path) -> io::Result<Stored> {
             // Of the entry itself.
             let Ok(meta) = entry.metadata() else { continue };
             if meta.is_dir() {
-                let mut hasher = above.clone();
-                let hash = folder_hash(&mut hasher, entry.file_name().as_encoded_bytes());
-                if !entry.path().starts_with(&staging) {
+                let hash = folder_hash(above, entry.file_name().as_encoded_bytes());
+                if files && !entry.path().starts_with(&staging) {
                     stored.folders.insert(hash);
                     stored.files = stored.files.saturating_add(1);
                 }
-                open.push((entry.path(), hasher));
+                open.push((entry.path(), hash));
                 continue;
             }
             stored.files = stored.files.saturating_add(1);

@@ -30,7 +30,9 @@ async fn push_as(
     let (near, far) = tokio::io::duplex(64 * 1024);
     let from = Memory::new();
     files.iter().for_each(|(name, len)| from.put(Entry::file(name, &vec![7; *len])));
-    let storage = Bounded::new(to.storage(), Some(Arc::clone(ledger)));
+    let there = to.clone();
+    let replaces = move |offer: &Offer| there.content(&offer.meta.path.to_string()).is_some();
+    let storage = Bounded::new(to.storage(), Some(Arc::clone(ledger)), replaces);
     let serve = async {
         let accepted = session::accept(far, &[]).await.unwrap();
         accepted.receive(storage, options, NoPulse, |_| ()).await
@@ -95,6 +97,16 @@ async fn what_is_there_already_passes_when_everything_is_taken() {
 }
 
 #[tokio::test]
+async fn file_that_takes_the_place_of_another_is_no_file_more() {
+    let (to, ledger) = (Memory::new(), Ledger::new(None, Some(1), Stored::default()));
+    push(&[("a", 300)], &to, &ledger).await;
+    let (report, refused, _) = push(&[("a", 400)], &to, &ledger).await;
+    assert_eq!((report.completed, refused.len(), ledger.taken().files), (1, 0, 1));
+    let (report, ..) = push(&[("b", 1)], &to, &ledger).await;
+    assert_eq!((report.failed, ledger.taken().files), (1, 1));
+}
+
+#[tokio::test]
 async fn content_that_differs_after_all_is_charged_as_it_comes() {
     let (to, ledger) = (Memory::new(), Ledger::new(Some(500), None, Stored::default()));
     to.put(Entry::file("a", &[9; 300]));
@@ -121,7 +133,7 @@ fn what_a_folder_holds_is_counted_without_following_links() {
         #[cfg(unix)]
         std::os::unix::fs::symlink(elsewhere.path(), folder.path().join("link")).unwrap();
     }
-    let stored = measure(folder.path()).unwrap();
+    let stored = measure(folder.path(), true).unwrap();
     assert_eq!((stored.bytes, stored.files, stored.folders.len()), (327, 5 + links, 2));
     // The folders are known by the same hashes as those of an offer.
     let meta = Entry::file("in/deep/new", b"").meta;

@@ -30,6 +30,7 @@ use crate::args::DemoArgs;
 use crate::exit::{Exit, Stop};
 use crate::pages::course_page;
 use crate::render::{Mode, Screen};
+use crate::scenarios::built_in;
 use draw::Paint;
 use lesson::Lesson;
 use page::Page;
@@ -112,7 +113,7 @@ fn colour() -> bool {
 
 /// Scenarios that are built in.
 fn library(name: &str) -> Option<Scenario> {
-    sim::built_in(name).and_then(|text| scenario::load(text).ok()).map(|scenario| scenario.named(name))
+    built_in(name).and_then(|text| scenario::load(text).ok()).map(|scenario| scenario.named(name))
 }
 
 fn play(lesson: &Lesson, real: bool) -> Result<Shown, Stop> {

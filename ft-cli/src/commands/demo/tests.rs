@@ -7,7 +7,8 @@ use ft_sim::scenario::{self, Scenario};
 use super::draw::{HEIGHT, Paint, WIDTH};
 use super::lesson::{self, Lesson};
 use super::real::Twin;
-use super::{Look, library, page, plain, sim, stage, tell};
+use super::{Look, library, page, plain, stage, tell};
+use crate::scenarios::built_in;
 
 const DRAWN: Look = Look::Drawn(Paint { colour: false });
 
@@ -18,7 +19,7 @@ fn lesson(number: usize) -> Lesson {
 /// The whole lesson as text, with scenarios changed on their way.
 fn text_with(lesson: &Lesson, change: impl Fn(&str) -> String) -> String {
     let library = |name: &str| -> Option<Scenario> {
-        let text = change(sim::built_in(name)?);
+        let text = change(built_in(name)?);
         Some(scenario::load(&text).unwrap_or_else(|error| panic!("{name}: {error}\n{text}")).named(name))
     };
     let shown = stage::play(lesson, &library).expect("a lesson that can be played");

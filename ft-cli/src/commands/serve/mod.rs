@@ -94,9 +94,7 @@ pub(super) async fn prepare(args: ServeArgs) -> Result<Prepared, Stop> {
 
 /// The fence of a server: its folder, and what it remembers about files. Its keys are read outside, by a thread that does only that.
 pub(super) fn fence(prepared: &Prepared) -> Fence {
-    let dir = &prepared.args.dir;
-    let fence = if prepared.args.read_only { Fence::default().reads(dir) } else { Fence::default().writes(dir) };
-    fence.for_sessions()
+    Fence::around(&prepared.args.dir, prepared.args.read_only).for_sessions()
 }
 
 fn unheard(e: io::Error) -> Stop {

@@ -8,7 +8,7 @@ use ft_core::bundle::Bundle;
 use ft_core::dialect::{Detected, detect, detect_after_quiet};
 use ft_core::error::{Code, FileError, Retry, SessionError};
 use ft_core::event::{Direction, Event};
-use ft_core::frame::{Compare, Frame, Intent, Level, Overwrite};
+use ft_core::frame::{Compare, Frame, Intent, Level, Offer, Overwrite};
 use ft_core::join::Lane;
 use ft_core::path::escape;
 use ft_core::session::{self, Accepted, Call, Joining, Options};
@@ -332,7 +332,13 @@ async fn transfer(
     };
     let report = match intent {
         Intent::Push => {
-            let storage = Bounded::new(home.root.storage(home.policy), home.ledger);
+            let (there, policy) = (Arc::clone(&home.root), home.policy.overwrite);
+            let replaces = move |offer: &Offer| {
+                let keeps_both = [policy, offer.overwrite].into_iter().find(|wish| *wish != Overwrite::Default)
+                    == Some(Overwrite::KeepBoth);
+                !keeps_both && there.has(&offer.meta.path)
+            };
+            let storage = Bounded::new(home.root.storage(home.policy), home.ledger, replaces);
             accepted.receive(storage, &options, pulse, heard).await
         }
         Intent::Pull | Intent::List => accepted.send(home.root.source(walk), &options, pulse, heard).await,

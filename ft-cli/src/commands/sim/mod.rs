@@ -15,7 +15,6 @@ use ft_sim::cases;
 use serde::Serialize;
 
 pub(super) use quiet::quietly;
-pub(crate) use scenarios::built_in;
 pub(super) use scenarios::find;
 
 use crate::args::SimVerb;

@@ -13,6 +13,7 @@ use super::{count, print_json, scenarios};
 use crate::args::ReplayArgs;
 use crate::exit::{Exit, Stop};
 use crate::render::{Mode, Screen};
+use crate::scenarios::built_in;
 
 /// What `--json` says.
 #[derive(Serialize)]
@@ -54,7 +55,7 @@ impl Named {
                 }
             };
         }
-        if scenarios::built_in(name).is_some() {
+        if built_in(name).is_some() {
             return Err(Stop::usage(format_args!("{name} is a scenario, not a case"))
                 .hint(format!("`{name}/1: SCHEDULE` plays its first play, `ft-cli sim run {name}` all of them")));
         }

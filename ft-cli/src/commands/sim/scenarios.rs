@@ -17,9 +17,7 @@ use crate::exit::{Exit, Stop};
 use crate::limits::SCENARIO_FILE;
 use crate::pages::trace_page;
 use crate::render::{Mode, Screen};
-
-/// Name and text of every file in `scenarios/` when this was compiled, by name.
-const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
+use crate::scenarios::BUILT_IN;
 
 /// What is built in.
 ///
@@ -34,11 +32,6 @@ pub(super) fn all() -> Vec<(&'static str, Scenario)> {
             Err(error) => unreachable!("scenario {name}: {error}"),
         })
         .collect()
-}
-
-/// The text of a scenario that is built in.
-pub(crate) fn built_in(name: &str) -> Option<&'static str> {
-    BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
 /// A name of a built-in scenario, or else a file.

@@ -15,8 +15,9 @@ use ft_core::path::RelPath;
 use ft_core::storage::{LandDone, Step};
 
 use super::super::Names;
-use super::super::fault::{fault, in_the_way, internal};
+use super::super::fault::{alike, fault, in_the_way, internal};
 use super::super::limits::{FOLDER_RIGHTS, KEEP_BOTH_TRIES, SYNC_EACH};
+use super::super::listings::{Listings, folds};
 use super::super::names;
 use super::super::outbox::Outbox;
 use super::super::root::Root;
@@ -45,10 +46,8 @@ impl Lander {
         let root = Arc::clone(root);
         let working = root.work();
         let run = move || {
-            // What other systems join was kept apart when it was offered; what this one joins shows when it lands.
-            let names = if names == Names::Portable { Names::Apart } else { names };
             let folders = Folders::new(Arc::clone(&root), names);
-            let landing = Landing { folders, fresh: Fresh::default(), root, sync, done };
+            let landing = Landing { folders, names, fresh: Fresh::default(), root, sync, done };
             landing.run(&queue);
             drop(working);
         };
@@ -69,6 +68,7 @@ impl Lander {
 struct Landing {
     root: Arc<Root>,
     folders: Folders,
+    names: Names,
     fresh: Fresh,
     sync: Option<Arc<Dir>>,
     done: Outbox<LandDone>,
@@ -302,7 +302,7 @@ impl Landing {
         let Some(temp) = entry.stream.temp.take() else {
             return Err(internal("nothing is staged"));
         };
-        let result = rename(&entry.stream, &temp, &parent, name, &mut self.folders);
+        let result = rename(&entry.stream, &temp, &parent, name, self.names);
         match result {
             Ok(name) => {
                 temp.landed();
@@ -355,36 +355,45 @@ impl Landing {
 }
 
 /// Gives a staged file or link its name, and tells which it is.
-fn rename(
-    stream: &Stream,
-    temp: &Temp,
-    parent: &Dir,
-    name: &[u8],
-    folders: &mut Folders,
-) -> Result<Vec<u8>, FileError> {
+fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8], policy: Names) -> Result<Vec<u8>, FileError> {
     let path = &stream.meta.path;
     let replace = stream.replaces();
     let mut candidate = stream.candidate;
     // What was there at the offer is most likely still there.
     let mut try_new = !(stream.exists && replace);
+    let look = |e: &io::Error| fault("look at", path, e);
+    // Where names must be apart on every system, nobody else lands one between our look and our rename.
+    let mut listings = (policy == Names::Portable).then(Listings::lock);
     loop {
         let this = names::candidate(name, candidate);
-        if try_new {
+        let beside = match &mut listings {
+            Some(listings) => listings.beside(parent, &this).map_err(|e| look(&e))?,
+            None => None,
+        };
+        if try_new && beside.is_none() {
             match temp.dir().rename_new(&temp.name, parent, &this) {
-                Ok(()) => return Ok(this),
+                Ok(()) => {
+                    if let Some(listings) = &mut listings {
+                        listings.added(parent, &this);
+                    }
+                    return Ok(this);
+                }
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(fault("rename to", path, &e)),
             }
         }
         try_new = true;
         let wanted = if stream.meta.kind == Kind::Link { What::Link } else { What::File };
-        // Gone again, if there is nothing.
-        let Some(found) = parent.stat(&this).map_err(|e| fault("look at", path, &e))? else { continue };
-        let existing = found.what;
-        let same_link = existing == What::Link
+        let existing = match (parent.stat(&this).map_err(|e| look(&e))?, &beside) {
+            (Some(found), _) => Some(found.what),
+            (None, Some(_)) => None,
+            // Gone again.
+            (None, None) => continue,
+        };
+        let same_link = existing == Some(What::Link)
             && wanted == What::Link
             && parent.read_link(&this).is_ok_and(|target| target == stream.meta.target);
-        if stream.overwrite == Overwrite::KeepBoth && !same_link {
+        if stream.overwrite == Overwrite::KeepBoth && (!same_link || beside.is_some()) {
             candidate += 1;
             if candidate > KEEP_BOTH_TRIES {
                 let text = format!("{path} and {KEEP_BOTH_TRIES} names like it are taken");
@@ -392,14 +401,25 @@ fn rename(
             }
             continue;
         }
-        if existing != wanted {
+        if let Some(other) = beside {
+            return Err(alike(path, &other, "other systems take"));
+        }
+        if let Some(existing) = existing.filter(|existing| *existing != wanted) {
             return Err(in_the_way(path, existing));
         }
-        folders.check_spelling(path.components(), parent, true)?;
+        if policy != Names::Any && folds(parent, &this).map_err(|e| look(&e))? {
+            let listings = listings.get_or_insert_with(Listings::lock);
+            if let Some(other) = listings.instead(parent, &this).map_err(|e| look(&e))? {
+                return Err(alike(path, &other, "this file system takes"));
+            }
+        }
         if !replace && !same_link {
             return Err(FileError::new(Code::Exists, Retry::Never, format!("{path} exists and is kept")));
         }
         temp.dir().rename_over(&temp.name, parent, &this).map_err(|e| fault("rename to", path, &e))?;
+        if let Some(listings) = &mut listings {
+            listings.added(parent, &this);
+        }
         return Ok(this);
     }
 }

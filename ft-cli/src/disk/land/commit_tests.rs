@@ -41,12 +41,12 @@ fn failed_sync_is_final_for_the_file_and_leaves_neither_name_nor_partial() {
         whole: false,
         broken: None,
         _name: root.take_name(&path).unwrap(),
-        _claim: None,
         promise: None,
     };
     let (done, mut told) = outbox::pair();
     let mut landing = Landing {
         folders: Folders::new(Arc::clone(&root), Names::Apart),
+        names: Names::Apart,
         fresh: Fresh::default(),
         root: Arc::clone(&root),
         sync: None,

@@ -10,9 +10,9 @@ use ft_core::path::RelPath;
 use super::super::Names;
 use super::super::fault::{alike, fault, in_the_way, other_file_system, through_link};
 use super::super::limits::{FOLDERS_CACHED, FRESH_BYTES};
+use super::super::listings::{Listings, folds};
 use super::super::root::Root;
 use super::super::sys::{Dir, Through, What, is_through_link};
-use super::alike::Spellings;
 
 type Components = Vec<Vec<u8>>;
 
@@ -56,44 +56,38 @@ fn cost(at: &[Vec<u8>]) -> usize {
 pub(super) struct Folders {
     root: Arc<Root>,
     names: Names,
-    spellings: Spellings,
     /// `None`: nothing is there, and it could be made.
     known: BTreeMap<Components, Option<Arc<Dir>>>,
 }
 
 impl Folders {
     pub(super) fn new(root: Arc<Root>, names: Names) -> Self {
-        let spellings = Spellings::new(Arc::clone(&root.claims));
-        Self { root, names, spellings, known: BTreeMap::new() }
+        Self { root, names, known: BTreeMap::new() }
     }
 
     pub(super) fn clear(&mut self) {
         self.known.clear();
     }
 
-    /// What landed in the folders has to be looked at again.
-    pub(super) fn forget_names(&mut self) {
-        self.known.clear();
-        self.spellings.clear();
-    }
-
-    /// Whether the last component of `at`, `found` in `parent` or not, may have that name for its own.
+    /// Whether the last component of `at`, found in `parent` or not, may have that name for its own.
     ///
     /// # Errors
     /// It is there in another spelling.
-    pub(super) fn check_spelling(&mut self, at: &[Vec<u8>], parent: &Dir, found: bool) -> Result<(), FileError> {
+    pub(super) fn check_spelling(&self, at: &[Vec<u8>], parent: &Dir, found: bool) -> Result<(), FileError> {
         let Some(name) = at.last() else { return Ok(()) };
         let failed = |e| fault("look at", &show(at), &e);
-        if found
-            && self.names != Names::Any
-            && let Some(other) = self.spellings.respelled(parent, name).map_err(failed)?
-        {
-            return Err(alike(&show(at), Some(&other), "this file system takes"));
+        let mut listings = None;
+        if found && self.names != Names::Any && folds(parent, name).map_err(failed)? {
+            let listings = listings.get_or_insert_with(Listings::lock);
+            if let Some(other) = listings.instead(parent, name).map_err(failed)? {
+                return Err(alike(&show(at), &other, "this file system takes"));
+            }
         }
-        if self.names == Names::Portable
-            && let Some(other) = self.spellings.alike(parent, name).map_err(failed)?
-        {
-            return Err(alike(&show(at), Some(&other), "other systems take"));
+        if self.names == Names::Portable {
+            let listings = listings.get_or_insert_with(Listings::lock);
+            if let Some(other) = listings.beside(parent, name).map_err(failed)? {
+                return Err(alike(&show(at), &other, "other systems take"));
+            }
         }
         Ok(())
     }
@@ -146,11 +140,24 @@ impl Folders {
             return Err(fault("open", &path, &ErrorKind::NotFound.into()));
         };
         let parent = self.make(above, changed, made)?;
+        // Held from the look to the making.
+        let mut listings = (self.names == Names::Portable).then(Listings::lock);
+        if let Some(listings) = &mut listings
+            && let Some(other) = listings.beside(&parent, name).map_err(|e| fault("look at", &path, &e))?
+        {
+            return Err(alike(&path, &other, "other systems take"));
+        }
         match parent.make_folder(name, false) {
-            Ok(()) => made.push(at.to_vec()),
+            Ok(()) => {
+                made.push(at.to_vec());
+                if let Some(listings) = &mut listings {
+                    listings.added(&parent, name);
+                }
+            }
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
             Err(e) => return Err(fault("create folder", &path, &e)),
         }
+        drop(listings);
         // Also when another session made it: its entry may not be on disk yet.
         changed.insert(above.to_vec());
         let dir = parent.folder(std::slice::from_ref(name), Through::NoLinks).map_err(|e| self.why(at, &e))?;

@@ -4,7 +4,6 @@
 //! - The *hasher* (see `hashing`) starts with the first large file and hashes beside the writing.
 //! - The *lander* starts with the first commit and syncs and renames, while the next files are being written.
 
-mod alike;
 mod commit;
 mod folders;
 mod prepare;

@@ -12,8 +12,7 @@ use ft_core::limits::MAX_FILE;
 use ft_core::path::RelPath;
 use ft_core::storage::{Prepared, level_for};
 
-use super::super::claims::Claim;
-use super::super::fault::{alike, fault, in_the_way, internal};
+use super::super::fault::{fault, in_the_way, internal};
 use super::super::limits::KEEP_BOTH_TRIES;
 use super::super::root::no_space;
 use super::super::roots::Roots;
@@ -48,7 +47,6 @@ impl Worker {
             FileError::new(Code::NameBusy, Retry::Later, text)
         };
         let name = self.root.take_name(&meta.path).ok_or_else(busy)?;
-        let claim = self.claim(&meta.path)?;
         let overwrite = match (self.policy.overwrite, offer.overwrite) {
             (Overwrite::Default, Overwrite::Default) => Overwrite::Replace,
             (Overwrite::Default, wish) => wish,
@@ -75,7 +73,6 @@ impl Worker {
             whole: false,
             broken: None,
             _name: name,
-            _claim: claim.map(Box::new),
             promise: None,
         });
         let prepared = match stream.same.as_deref() {
@@ -127,18 +124,6 @@ impl Worker {
         Ok(())
     }
 
-    /// The spelling of the name, where it has to be apart from all others.
-    fn claim(&mut self, path: &RelPath) -> Result<Option<Claim>, FileError> {
-        if self.policy.names != Names::Portable {
-            return Ok(None);
-        }
-        let claim = self.root.claims.take(path).map_err(|part| alike(&part, None, "other systems take"))?;
-        if claim.contested {
-            self.folders.forget_names();
-        }
-        Ok(Some(claim))
-    }
-
     fn look(&mut self, meta: &Meta, overwrite: Overwrite, compare: Compare) -> Result<Found, FileError> {
         let nothing = Found { exists: false, candidate: 0, same: None };
         let Some((name, above)) = meta.path.components().split_last() else {
@@ -148,8 +133,8 @@ impl Worker {
             return Ok(nothing);
         };
         let existing = stat(&parent, name, &meta.path)?;
-        // With keep-both the other spelling is one more file of that name.
-        if self.policy.names == Names::Portable || overwrite != Overwrite::KeepBoth || meta.kind != Kind::File {
+        // With keep-both a name is found when it lands.
+        if overwrite != Overwrite::KeepBoth || meta.kind == Kind::Folder {
             self.folders.check_spelling(meta.path.components(), &parent, existing.is_some())?;
         }
         let Some(existing) = existing else {

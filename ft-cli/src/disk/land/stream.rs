@@ -12,7 +12,6 @@ use ft_core::limits::RESUME_UNIT;
 use ft_core::path::RelPath;
 use ft_core::storage::Keep;
 
-use super::super::claims::Claim;
 use super::super::root::{Busy, Promise};
 use super::super::staging::Staging;
 use super::super::sys::{Dir, Stat, stat_file, try_lock_file};
@@ -45,7 +44,6 @@ pub(super) struct Stream {
     pub(super) flushed: u64,
     pub(super) broken: Option<FileError>,
     pub(super) _name: Busy,
-    pub(super) _claim: Option<Box<Claim>>,
     pub(super) promise: Option<Promise>,
 }
 

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use ft_core::frame::Mtime;
 use rustix::fs::{
@@ -24,6 +25,9 @@ pub(in super::super) const SYNCS_FILE_SYSTEM: bool = true;
 
 /// Set when this kernel (or its sandbox) has no `openat2`: then paths are walked one component at a time.
 static NO_OPENAT2: AtomicBool = AtomicBool::new(false);
+
+/// Held by who looks whether a name is free and takes it, where the file system cannot do both at once.
+static UNFLAGGED: Mutex<()> = Mutex::new(());
 
 /// An open folder.
 #[derive(Debug)]
@@ -128,6 +132,12 @@ impl Dir {
         Ok(convert(&rustix::fs::fstat(&self.0)?))
     }
 
+    /// Which folder it is.
+    pub(in super::super) fn identity(&self) -> io::Result<(u64, u64)> {
+        let st = self.stat_self()?;
+        Ok((st.device, st.inode))
+    }
+
     /// Names in the folder, unordered, with what they are where the system says so at no cost.
     pub(in super::super) fn names(&self) -> io::Result<Vec<(Vec<u8>, Option<What>)>> {
         let mut all = Vec::new();
@@ -173,13 +183,16 @@ impl Dir {
         // A hard link is as atomic, and fails as well if the name is taken.
         match rustix::fs::linkat(&self.0, os(from), &to.0, os(name), AtFlags::empty()) {
             Ok(()) => Ok(rustix::fs::unlinkat(&self.0, os(from), AtFlags::empty())?),
-            // No hard links either (FAT and its like behind FUSE). Other sessions keep off the name; what somebody else puts
+            // No hard links either (FAT and its like behind FUSE). This process renames one at a time then; what another puts
             // there between these two calls is replaced. To take the name with an empty file first would spare it, and leave
             // that file there if the power fails.
-            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => match to.stat(name)? {
-                Some(_) => Err(Errno::EXIST.into()),
-                None => self.rename_over(from, to, name),
-            },
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {
+                let _one_at_a_time = UNFLAGGED.lock().unwrap_or_else(PoisonError::into_inner);
+                match to.stat(name)? {
+                    Some(_) => Err(Errno::EXIST.into()),
+                    None => self.rename_over(from, to, name),
+                }
+            }
             Err(e) => Err(e.into()),
         }
     }

@@ -18,6 +18,9 @@ use super::{Extent, PRIVATE, Stat, Through, What, through_link};
 /// Whether one call can sync everything.
 pub(in super::super) const SYNCS_FILE_SYSTEM: bool = false;
 
+/// Held by who looks whether a name is free and takes it.
+static UNFLAGGED: Mutex<()> = Mutex::new(());
+
 /// A folder, by its path.
 #[derive(Debug)]
 pub(in super::super) struct Dir {
@@ -127,10 +130,23 @@ impl Dir {
         match fs::hard_link(&from, &to) {
             Ok(()) => fs::remove_file(from),
             Err(e) if e.kind() == ErrorKind::AlreadyExists || e.kind() == ErrorKind::CrossesDevices => Err(e),
-            // No hard links here: look first, then rename.
-            Err(_) if fs::symlink_metadata(&to).is_ok() => Err(ErrorKind::AlreadyExists.into()),
-            Err(_) => fs::rename(from, to),
+            // No hard links here: look first, then rename, one at a time.
+            Err(_) => {
+                let _one_at_a_time = UNFLAGGED.lock().unwrap_or_else(PoisonError::into_inner);
+                match fs::symlink_metadata(&to) {
+                    Ok(_) => Err(ErrorKind::AlreadyExists.into()),
+                    Err(_) => fs::rename(from, to),
+                }
+            }
         }
+    }
+
+    /// Which folder it is.
+    pub(in super::super) fn identity(&self) -> io::Result<(u64, u64)> {
+        let mut halves = [0; 16];
+        blake3::Hasher::new().update(self.path.as_os_str().as_encoded_bytes()).finalize_xof().fill(&mut halves);
+        let hash = u128::from_le_bytes(halves);
+        Ok(((hash >> 64) as u64, hash as u64))
     }
 
     pub(in super::super) fn rename_over(&self, from: &[u8], to: &Self, name: &[u8]) -> io::Result<()> {
