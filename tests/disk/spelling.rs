@@ -6,7 +6,7 @@ use std::fs;
 use ft_cli::disk::{Names, Policy, Root};
 use ft_core::error::Code;
 use ft_core::frame::{Kind, Offer, Overwrite};
-use ft_core::storage::Keep;
+use ft_core::storage::{Keep, Prepared};
 
 use crate::harness::{Land, offer, offer_at, path, tree};
 
@@ -68,6 +68,49 @@ fn of_two_spellings_on_their_way_the_second_to_land_is_refused_whoever_sends_the
         let mut there = tree(&dir.path().join("in"));
         there.retain(|name| !name.starts_with(".ft-staging"));
         assert_eq!(there, landed);
+    }
+}
+
+/// Each of two sessions lands its own spelling of each name as fast as it can.
+#[test]
+fn of_two_spellings_that_land_at_the_same_moment_exactly_one_is_there() {
+    const NAMES: usize = 400;
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let start = std::sync::Barrier::new(2);
+    let landed: usize = std::thread::scope(|scope| {
+        let session = |spelled: fn(usize) -> String| {
+            let (root, start) = (&root, &start);
+            move || {
+                let mut land = Land::with(root, portable());
+                let mut landed = 0;
+                for n in 0..NAMES {
+                    let cached = Offer { level: ft_core::frame::Level::Cached, ..offer(&spelled(n), 1) };
+                    let (stream, prepared) = land.prepare(cached);
+                    start.wait();
+                    if prepared != Prepared::Fresh {
+                        continue;
+                    }
+                    land.write(stream, 0, b"x").unwrap();
+                    land.finish(stream, 1);
+                    match land.commit(stream) {
+                        Ok(_) => landed += 1,
+                        Err(_) => land.discard(stream, Keep::Nothing),
+                    }
+                }
+                landed
+            }
+        };
+        let small = scope.spawn(session(|n| format!("d{n}/name")));
+        // In turn the folder and the file are spelled otherwise.
+        let large = scope.spawn(session(|n| if n % 2 == 0 { format!("D{n}/name") } else { format!("d{n}/NAME") }));
+        small.join().unwrap() + large.join().unwrap()
+    });
+    assert_eq!(landed, NAMES);
+    for n in 0..NAMES {
+        let names: Vec<_> = ["d", "D"].into_iter().filter(|d| dir.path().join(format!("{d}{n}")).exists()).collect();
+        assert_eq!(names.len(), 1, "{n}");
+        assert_eq!(fs::read_dir(dir.path().join(format!("{}{n}", names[0]))).unwrap().count(), 1, "{n}");
     }
 }
 

@@ -85,9 +85,9 @@ pub(super) const MAX_TARGET: usize = 4096;
 /// use again.
 pub(super) const FOLDER_RIGHTS: u16 = 0o500;
 
-/// Names in the listings of folders that the process keeps, where it matters how names are spelled: 16 bytes each, 16 MiB. A folder
+/// Bytes of the listings of folders that the process keeps, where it matters how names are spelled: some 400,000 names. A folder
 /// of more is read anew for each of its names.
-pub(super) const LISTED_NAMES: usize = 1024 * 1024;
+pub(super) const LISTED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Bytes of names of the folders that a session has made and that were not offered themselves yet: some ten thousand.
 pub(super) const FRESH_BYTES: usize = 1024 * 1024;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ft_core::frame::Mtime;
 
-use super::limits::{LISTED_NAMES, ROOTS_GRAIN};
+use super::limits::{LISTED_BYTES, ROOTS_GRAIN};
 use super::root::lock;
 use super::spelling::{fold, twins};
 use super::sys::Dir;
@@ -23,7 +23,7 @@ static LISTINGS: Mutex<Listings> = Mutex::new(Listings { folders: BTreeMap::new(
 #[derive(Debug)]
 pub(super) struct Listings {
     folders: BTreeMap<(u64, u64), Listing>,
-    /// Names in all of them.
+    /// Bytes of all of them.
     held: usize,
 }
 
@@ -36,20 +36,30 @@ struct Listing {
     read: Instant,
     /// The last change was long enough before: a further one shows in the stamp.
     settled: bool,
-    /// Hashes of the folded name and of the name, sorted.
-    names: Vec<(u64, u64)>,
+    /// By the hash of the folded name.
+    names: Vec<(u64, Box<[u8]>)>,
 }
 
 impl Listing {
-    fn has(&self, name: &[u8]) -> bool {
-        self.names.binary_search(&hashes(name)).is_ok()
+    /// The names that fold to the same.
+    fn like(&self, name: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let folded = hash(name);
+        let from = self.names.partition_point(|(f, _)| *f < folded);
+        self.names[from..].iter().take_while(move |(f, _)| *f == folded).map(|(_, name)| &**name)
     }
 
-    fn has_other(&self, name: &[u8]) -> bool {
-        let (folded, exact) = hashes(name);
-        let from = self.names.partition_point(|(f, _)| *f < folded);
-        self.names[from..].iter().take_while(|(f, _)| *f == folded).any(|(_, e)| *e != exact)
+    fn has(&self, name: &[u8]) -> bool {
+        self.like(name).any(|other| other == name)
     }
+
+    fn bytes(&self) -> usize {
+        self.names.iter().map(|(_, name)| bytes(name)).sum::<usize>() + size_of::<Self>() + size_of::<(u64, u64)>()
+    }
+}
+
+/// What a name takes in a listing.
+fn bytes(name: &[u8]) -> usize {
+    name.len() + size_of::<(u64, Box<[u8]>)>()
 }
 
 /// Whether a folder in which something was found by this name finds it by other spellings too. It may also have several.
@@ -57,6 +67,10 @@ impl Listing {
 /// # Errors
 /// As the system says.
 pub(super) fn folds(dir: &Dir, name: &[u8]) -> io::Result<bool> {
+    // A name that FAT has made of a longer one has no twin of its own.
+    if name.contains(&b'~') && !name.iter().any(u8::is_ascii_alphabetic) {
+        return Ok(true);
+    }
     for twin in twins(name) {
         // Not by its number: there are file systems that give each spelling a number of its own.
         match dir.stat(&twin) {
@@ -79,19 +93,16 @@ impl Listings {
     /// # Errors
     /// As the system says.
     pub(super) fn instead(&mut self, dir: &Dir, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        let has = self.listing(dir)?.has(name);
-        self.trim();
-        if has {
+        // Who lands a new name in such a folder does not tell: one that is missing may have come since.
+        if self.listing(dir, |listing| listing.has(name))? {
             return Ok(None);
         }
-        let names = self.read(dir)?;
-        if names.iter().any(|other| other == name) {
-            return Ok(None);
-        }
-        let folded = fold(name);
-        let found = names.into_iter().find(|other| fold(other) == folded);
-        // A file system that joins what we do not: it is there all the same.
-        Ok(Some(found.unwrap_or_else(|| b"another spelling".to_vec())))
+        let other = self.read(dir, |listing| match listing.has(name) {
+            true => None,
+            // A file system that joins what we do not: it is there all the same.
+            false => Some(listing.like(name).next().unwrap_or(b"another spelling").to_vec()),
+        })?;
+        Ok(other)
     }
 
     /// Another name in `dir` that some system takes for `name`.
@@ -99,78 +110,69 @@ impl Listings {
     /// # Errors
     /// As the system says.
     pub(super) fn beside(&mut self, dir: &Dir, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        let has = self.listing(dir)?.has_other(name);
-        self.trim();
-        if !has {
-            return Ok(None);
+        let other = |listing: &Listing| listing.like(name).find(|other| *other != name).map(<[u8]>::to_vec);
+        match self.listing(dir, other)? {
+            // Gone since.
+            Some(there) if dir.stat(&there)?.is_none() => self.read(dir, other),
+            there => Ok(there),
         }
-        // It may be gone since, and whoever is refused wants to know what it is.
-        let folded = fold(name);
-        Ok(self.read(dir)?.into_iter().find(|other| other != name && fold(other) == folded))
     }
 
     /// `name` was put into `dir`, since that was looked at, by whoever holds the index: its listing holds good.
     pub(super) fn added(&mut self, dir: &Dir, name: &[u8]) {
         let Ok(st) = dir.stat_self() else { return };
         if let Some(listing) = dir.identity().ok().and_then(|id| self.folders.get_mut(&id)) {
-            let entry = hashes(name);
-            if let Err(at) = listing.names.binary_search(&entry) {
-                listing.names.insert(at, entry);
-                self.held += 1;
+            if !listing.has(name) {
+                let folded = hash(name);
+                let at = listing.names.partition_point(|(f, _)| *f < folded);
+                listing.names.insert(at, (folded, name.into()));
+                self.held += bytes(name);
             }
             (listing.stamp, listing.settled) = ((st.mtime, st.changed), false);
         }
     }
 
-    fn listing(&mut self, dir: &Dir) -> io::Result<&Listing> {
+    /// Looks at what is known of a folder, if that holds good, or else at the folder.
+    fn listing<T>(&mut self, dir: &Dir, look: impl Fn(&Listing) -> T) -> io::Result<T> {
         let st = dir.stat_self()?;
-        let id = dir.identity()?;
-        let good = |known: &&Listing| {
+        let known = self.folders.get(&dir.identity()?).filter(|known| {
             known.stamp == (st.mtime, st.changed) && (known.settled || known.read.elapsed() < ROOTS_GRAIN)
-        };
-        if self.folders.get(&id).filter(good).is_none() {
-            self.read(dir)?;
-        }
-        self.folders.get(&id).ok_or_else(|| ErrorKind::NotFound.into())
-    }
-
-    /// Nothing is kept beyond the bound.
-    fn trim(&mut self) {
-        if self.held > LISTED_NAMES {
-            self.folders.clear();
-            self.held = 0;
+        });
+        match known {
+            Some(listing) => Ok(look(listing)),
+            None => self.read(dir, look),
         }
     }
 
-    /// Reads a folder, and keeps the listing.
-    fn read(&mut self, dir: &Dir) -> io::Result<Vec<Vec<u8>>> {
+    /// Reads a folder, and keeps its listing unless that is beyond all bounds.
+    fn read<T>(&mut self, dir: &Dir, look: impl Fn(&Listing) -> T) -> io::Result<T> {
         // Before the names, so that what comes meanwhile makes a difference.
         let (st, read, now) = (dir.stat_self()?, Instant::now(), SystemTime::now());
-        let all: Vec<_> = dir.names()?.into_iter().map(|(name, _)| name).collect();
-        let mut names: Vec<_> = all.iter().map(|name| hashes(name)).collect();
+        let mut names: Vec<_> = dir.names()?.into_iter().map(|(name, _)| (hash(&name), name.into())).collect();
         names.sort_unstable();
+        let secs = u64::try_from(st.mtime.secs).unwrap_or(0);
+        let changed = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(secs));
+        let settled = changed.is_some_and(|at| now.duration_since(at).is_ok_and(|since| since > ROOTS_GRAIN));
+        let listing = Listing { stamp: (st.mtime, st.changed), read, settled, names };
+        let seen = look(&listing);
         let id = dir.identity()?;
         if let Some(old) = self.folders.remove(&id) {
-            self.held -= old.names.len();
+            self.held -= old.bytes();
         }
-        if self.held + names.len() > LISTED_NAMES {
+        if self.held + listing.bytes() > LISTED_BYTES {
             self.folders.clear();
             self.held = 0;
         }
-        self.held += names.len();
-        let changed =
-            u64::try_from(st.mtime.secs).ok().and_then(|s| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(s)));
-        let settled = changed.is_some_and(|at| now.duration_since(at).is_ok_and(|since| since > ROOTS_GRAIN));
-        self.folders.insert(id, Listing { stamp: (st.mtime, st.changed), read, settled, names });
-        Ok(all)
+        if listing.bytes() <= LISTED_BYTES {
+            self.held += listing.bytes();
+            self.folders.insert(id, listing);
+        }
+        Ok(seen)
     }
 }
 
-fn hashes(name: &[u8]) -> (u64, u64) {
-    let short = |bytes: &[u8]| {
-        let mut first = [0; 8];
-        blake3::Hasher::new().update(bytes).finalize_xof().fill(&mut first);
-        u64::from_le_bytes(first)
-    };
-    (short(&fold(name)), short(name))
+fn hash(name: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    blake3::Hasher::new().update(&fold(name)).finalize_xof().fill(&mut first);
+    u64::from_le_bytes(first)
 }

@@ -31,7 +31,7 @@ use ft_core::path::RelPath;
 pub use filter::Filter;
 pub use land::DiskStorage;
 pub use limits::STAGING;
-pub use root::Root;
+pub use root::{Listed, Root};
 pub use source::{DiskSource, WalkOptions};
 
 /// What a receiver does whatever the sender wishes.
@@ -151,6 +151,11 @@ impl fmt::Display for WouldLand {
 /// receive do so at their end; a program that only sends calls this at its own.
 pub fn save_roots() {
     roots::Roots::of_user().save();
+}
+
+/// The name in the staging folder of what is kept of an unfinished file.
+pub fn part_name(path: &RelPath) -> Vec<u8> {
+    staging::partial_name(path)
 }
 
 /// Hears notes; called from the threads of storages and sources.

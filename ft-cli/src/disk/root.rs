@@ -13,7 +13,7 @@ use super::land::DiskStorage;
 use super::limits::{SPACE_AGE, SPACE_MARGIN};
 use super::source::{DiskSource, WalkOptions};
 use super::staging::Staging;
-use super::sys::{self, Dir, Through};
+use super::sys::{self, Dir, Through, What};
 use super::{Policy, fault};
 
 /// An opened destination or served folder. Held by descriptor: renaming or replacing it while it is open leads nobody
@@ -31,6 +31,17 @@ pub struct Root {
     umask: u16,
     space: Mutex<Space>,
     activity: Arc<Activity>,
+}
+
+/// One thing in a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// It is a folder, not a link to one.
+    pub is_folder: bool,
+    /// Length of its content, if it is a file.
+    pub bytes: u64,
 }
 
 /// Counts threads. Apart from the root, so that a thread can say that it has ended when it holds nothing of it any more.
@@ -87,6 +98,22 @@ impl Root {
         }
         let shown = path.components().iter().fold(self.path.clone(), |at, name| at.join(sys::to_path(name)));
         Self::of(dir, shown, self.umask)
+    }
+
+    /// What is in the folder at `at`, no link followed; what goes away meanwhile is left out. Blocks.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn list(&self, at: &[Vec<u8>]) -> io::Result<Vec<Listed>> {
+        let dir = self.dir.folder(at, Through::NoLinks)?;
+        let mut all = Vec::new();
+        for (name, _) in dir.names()? {
+            if let Some(st) = dir.stat(&name)? {
+                let bytes = if st.what == What::File { st.size } else { 0 };
+                all.push(Listed { name, is_folder: st.what == What::Folder, bytes });
+            }
+        }
+        Ok(all)
     }
 
     /// Whether anything is there, no link followed; false if that cannot be seen. Blocks.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use super::quota::{Ledger, measure};
 use super::rights::{Book, Rights};
 use super::tls::{self, ALPN};
 use super::{folder, is_local, warn};
+use crate::disk::Root;
 use crate::limits::HELLO_TIMEOUT;
 use crate::net::Meter;
 use crate::render::{Fact, Screen};
@@ -162,7 +162,7 @@ impl Door {
         &self,
         key: Option<Fingerprint>,
         rights: &Rights,
-        root: &Path,
+        root: &Arc<Root>,
     ) -> io::Result<Option<Arc<Ledger>>> {
         let Some(key) = key.filter(|_| rights.quota.is_some() || rights.files.is_some()) else { return Ok(None) };
         let open = |ledgers: &BTreeMap<Fingerprint, Weak<Ledger>>| ledgers.get(&key).and_then(Weak::upgrade);
@@ -171,7 +171,7 @@ impl Door {
         if let Some(ledger) = open(&self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(Some(ledger));
         }
-        let (root, files) = (root.to_owned(), rights.files.is_some());
+        let (root, files) = (Arc::clone(root), rights.files.is_some());
         let stored = tokio::task::spawn_blocking(move || measure(&root, files)).await.map_err(io::Error::other)??;
         let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
         let ledger = Ledger::new(rights.quota, rights.files, stored);

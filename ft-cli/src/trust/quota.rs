@@ -8,10 +8,8 @@
 //! Files, folders and links are counted the same way. Folders that a path leads through are charged to the first offer beneath them,
 //! and stay counted even if it fails.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -21,7 +19,7 @@ use ft_core::frame::{Kind, Meta, Offer, StreamId};
 use ft_core::limits::RESUME_UNIT;
 use ft_core::storage::{Keep, LandDone, LandOp, Prepared, Storage};
 
-use crate::disk::STAGING;
+use crate::disk::{Listed, Root, STAGING};
 
 /// What the sessions of one key share.
 #[derive(Debug)]
@@ -40,6 +38,8 @@ pub(super) struct Stored {
     files: u64,
     /// Hashes of the folders among them, where files are counted.
     folders: HashSet<[u8; 16]>,
+    /// Parts of files that are kept, by name, and what each is counted at.
+    parts: HashMap<Vec<u8>, u64>,
 }
 
 impl Ledger {
@@ -58,16 +58,17 @@ impl Ledger {
         Ok(())
     }
 
-    /// Room for one file, folder or link, and for the folders above it that nobody was charged for yet. How many of them can be given
-    /// back.
-    fn take_file(&self, meta: &Meta) -> Result<u64, FileError> {
+    /// Room for one file, folder or link, unless it is `counted` already, and for the folders above it that nobody was charged for
+    /// yet. How many of them can be given back.
+    fn take_file(&self, meta: &Meta, counted: bool) -> Result<u64, FileError> {
         let Some(most) = self.files else { return Ok(0) };
         let mut taken = self.taken();
         let mut folders = folders_of(meta);
         folders.retain(|folder| !taken.folders.contains(folder));
         // An offered folder is among its folders; one that is known is there.
         let own = u64::from(meta.kind != Kind::Folder);
-        taken.files = fits(taken.files, folders.len() as u64 + own, Some(most), "files and folders")?;
+        let more = folders.len() as u64 + if counted { 0 } else { own };
+        taken.files = fits(taken.files, more, Some(most), "files and folders")?;
         taken.folders.extend(folders);
         Ok(own)
     }
@@ -82,6 +83,10 @@ impl Ledger {
 /// The sum, if it is within the bound.
 fn fits(taken: u64, more: u64, most: Option<u64>, of: &str) -> Result<u64, FileError> {
     let bound = most.unwrap_or(u64::MAX);
+    if more == 0 {
+        // Whoever asks for nothing may have it, even where the bound is lower than it was.
+        return Ok(taken);
+    }
     taken.checked_add(more).filter(|sum| *sum <= bound).ok_or_else(|| {
         let text = format!("this key may store {bound} {of}, and {taken} are taken; this needs {more} more");
         FileError::new(Code::NoSpace, Retry::Later, text)
@@ -113,6 +118,8 @@ struct Account {
     size: Option<u64>,
     /// What was offered, until it is decided; only where files are counted.
     offer: Option<Box<Offer>>,
+    /// The name of its part, if it is long enough to have one.
+    part: Option<Vec<u8>>,
     /// Files set aside for it: one at most.
     file: u64,
     /// Its part was here, and counted, before it was offered.
@@ -135,8 +142,9 @@ impl Account {
     /// Sets bytes aside, and with the first of them the file.
     fn charge(&mut self, ledger: &Ledger, replaces: &Replaces, bytes: u64) -> Result<(), FileError> {
         ledger.take(bytes)?;
-        if let Some(offer) = self.offer.take().filter(|offer| !replaces(offer)) {
-            self.file = ledger.take_file(&offer.meta).inspect_err(|_| ledger.give_back(bytes, 0))?;
+        if let Some(offer) = self.offer.take().filter(|offer| self.adopted || !replaces(offer)) {
+            let taken = ledger.take_file(&offer.meta, self.adopted);
+            self.file = taken.inspect_err(|_| ledger.give_back(bytes, 0))?;
         }
         self.taken += bytes;
         Ok(())
@@ -198,10 +206,14 @@ impl<D> Bounded<D> {
         let Some(account) = self.accounts.remove(&stream) else { return };
         let (bytes, file) = match left {
             Left::Nothing => (0, 0),
-            Left::Part if account.committed => (account.written, account.file),
-            // A part to go on with is a file, too; less than a unit is not kept.
-            Left::Part if account.adopted || account.written >= RESUME_UNIT => (account.written, account.file),
-            Left::Part => (0, 0),
+            Left::Part => match (&account.part, &self.ledger) {
+                // It is a file, too; less than a unit is not kept.
+                (Some(part), Some(ledger)) if account.adopted || account.written >= RESUME_UNIT => {
+                    ledger.taken().parts.insert(part.clone(), account.written);
+                    (account.written, account.file)
+                }
+                _ => (0, 0),
+            },
             Left::File => (account.written, account.file),
         };
         if let Some(ledger) = &self.ledger {
@@ -213,17 +225,28 @@ impl<D> Bounded<D> {
 impl<D> Drop for Bounded<D> {
     fn drop(&mut self) {
         for stream in self.accounts.keys().copied().collect::<Vec<_>>() {
-            // What was written stays as a part to go on with.
-            self.close(stream, Left::Part);
+            // What is being landed lands; of the others, what was written stays as a part to go on with.
+            let landing = self.accounts.get(&stream).is_some_and(|account| account.committed);
+            self.close(stream, if landing { Left::File } else { Left::Part });
         }
     }
 }
 
 impl<D: Storage> Bounded<D> {
-    /// Sets aside what a stream needs beyond the `here` bytes that are kept of it.
-    fn set_aside(&mut self, ledger: &Ledger, stream: StreamId, here: u64) -> Result<(), FileError> {
+    /// Sets aside what a stream needs, beyond a part of `here` bytes that is kept of it.
+    fn set_aside(&mut self, ledger: &Ledger, stream: StreamId, here: Option<u64>) -> Result<(), FileError> {
         let Some(account) = self.accounts.get_mut(&stream) else { return Ok(()) };
-        account.charge(ledger, &self.replaces, account.size.unwrap_or(0).saturating_sub(here))
+        if let Some(len) = here {
+            // The part is counted already, with what was behind its last whole unit. From here on it is this stream's.
+            let counted = account.part.as_ref().and_then(|part| ledger.taken().parts.remove(part)).unwrap_or(len);
+            (account.adopted, account.taken, account.written) = (true, counted, len);
+        }
+        let needed = account.size.unwrap_or(0).saturating_sub(account.taken);
+        account.charge(ledger, &self.replaces, needed).inspect_err(|_| {
+            if let Some(part) = account.part.take().filter(|_| account.adopted) {
+                ledger.taken().parts.insert(part, account.taken);
+            }
+        })
     }
 
     /// A completion from below that must be answered otherwise.
@@ -244,13 +267,8 @@ impl<D: Storage> Bounded<D> {
                         }
                         return Some(done);
                     }
-                    Prepared::Partial { len, .. } => {
-                        if let Some(account) = self.accounts.get_mut(&stream) {
-                            (account.offer, account.file, account.adopted) = (None, 1, true);
-                        }
-                        *len
-                    }
-                    Prepared::Fresh => 0,
+                    Prepared::Partial { len, .. } => Some(*len),
+                    Prepared::Fresh => None,
                 };
                 if let Err(error) = self.set_aside(ledger, stream, here) {
                     self.accounts.remove(&stream);
@@ -270,7 +288,9 @@ impl<D: Storage> Bounded<D> {
             LandDone::Discarded(stream) if self.refused.remove(stream) => return None,
             LandDone::Discarded(stream) => {
                 let kept = self.kept.remove(stream);
-                self.close(*stream, if kept { Left::Part } else { Left::Nothing });
+                // What could not be landed stays as a part as well.
+                let landing = self.accounts.get(stream).is_some_and(|account| account.committed);
+                self.close(*stream, if kept || landing { Left::Part } else { Left::Nothing });
             }
             LandDone::Landed(stream, _) => self.close(*stream, Left::File),
             LandDone::Finished(..) | LandDone::Step(..) | LandDone::Failed(..) => {}
@@ -284,8 +304,11 @@ impl<D: Storage> Storage for Bounded<D> {
         let Some(ledger) = self.ledger.clone() else { return self.inner.submit(op, content) };
         match &op {
             LandOp::Prepare(stream, offer) => {
+                let long = offer.meta.size.is_some_and(|size| size > RESUME_UNIT);
+                let part = long.then(|| crate::disk::part_name(&offer.meta.path));
                 let kept = ledger.files.map(|_| Box::new(offer.clone()));
-                self.accounts.insert(*stream, Account { size: offer.meta.size, offer: kept, ..Account::default() });
+                self.accounts
+                    .insert(*stream, Account { size: offer.meta.size, offer: kept, part, ..Account::default() });
             }
             LandOp::Write { stream, len, .. } | LandOp::Hole { stream, len, .. } => {
                 let Some(account) = self.accounts.get_mut(stream) else { return self.inner.submit(op, content) };
@@ -347,32 +370,36 @@ impl<D: Storage> Storage for Bounded<D> {
 
 /// What is beneath a folder, links not followed; parts of files that are kept count as files, the folders that hold them do not.
 /// Remembers the folders if `files` are to be counted. Blocks.
-pub(super) fn measure(folder: &Path, files: bool) -> io::Result<Stored> {
+pub(super) fn measure(root: &Root, files: bool) -> io::Result<Stored> {
     let mut stored = Stored::default();
-    let staging = folder.join(STAGING);
-    let mut open = vec![(folder.to_owned(), [0; 16])];
-    while let Some((folder, above)) = open.pop() {
+    let staging = vec![STAGING.as_bytes().to_vec()];
+    // Staging first: what lands meanwhile is counted twice and not left out.
+    let mut open = vec![(Vec::new(), [0; 16]), (staging.clone(), [0; 16])];
+    while let Some((at, above)) = open.pop() {
         // What goes away in between is not stored any more.
-        let entries = match fs::read_dir(folder) {
+        let entries = match root.list(&at) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
             entries => entries?,
         };
-        for entry in entries {
-            let entry = entry?;
-            // Of the entry itself.
-            let Ok(meta) = entry.metadata() else { continue };
-            if meta.is_dir() {
-                let hash = folder_hash(above, entry.file_name().as_encoded_bytes());
-                if files && !entry.path().starts_with(&staging) {
+        for Listed { name, is_folder, bytes } in entries {
+            let here = [&at[..], std::slice::from_ref(&name)].concat();
+            if here == staging {
+                continue;
+            }
+            let is_staged = here.starts_with(&staging);
+            if is_folder {
+                let hash = folder_hash(above, &name);
+                if files && !is_staged {
                     stored.folders.insert(hash);
                     stored.files = stored.files.saturating_add(1);
                 }
-                open.push((entry.path(), hash));
+                open.push((here, hash));
                 continue;
             }
             stored.files = stored.files.saturating_add(1);
-            if meta.is_file() {
-                stored.bytes = stored.bytes.saturating_add(meta.len());
+            stored.bytes = stored.bytes.saturating_add(bytes);
+            if is_staged && at.len() == 1 {
+                stored.parts.insert(name, bytes);
             }
         }
     }

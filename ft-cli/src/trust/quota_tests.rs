@@ -1,5 +1,7 @@
 //! The bound over files in memory: what passes, what does not, and that the books are right afterwards.
 
+use std::fs;
+
 use super::*;
 use ft_core::event::{Event, Report};
 use ft_core::memory::{Entry, Memory};
@@ -117,6 +119,122 @@ async fn content_that_differs_after_all_is_charged_as_it_comes() {
     assert_eq!((report.failed, refused.len(), taken), (1, 1, 300));
 }
 
+/// A storage that answers as it is told: offers with `prepared`, commits with a failure if `fails`.
+struct Scripted {
+    prepared: Prepared,
+    fails: bool,
+    ready: VecDeque<LandDone>,
+}
+
+impl Storage for Scripted {
+    fn submit(&mut self, op: LandOp, _: Option<Bulk>) {
+        match op {
+            LandOp::Prepare(stream, _) => self.ready.push_back(LandDone::Prepared(stream, self.prepared.clone())),
+            LandOp::Write { stream, len, .. } | LandOp::Hole { stream, len, .. } => {
+                self.ready.push_back(LandDone::Wrote(stream, len));
+            }
+            LandOp::Discard(stream, _) => self.ready.push_back(LandDone::Discarded(stream)),
+            LandOp::Commit(streams) if self.fails => {
+                let failed = FileError::new(Code::Exists, Retry::Never, "in the way");
+                self.ready.extend(streams.into_iter().map(|stream| LandDone::Failed(stream, 0, failed.clone())));
+            }
+            LandOp::Commit(_) | LandOp::Finish(..) => {}
+        }
+    }
+
+    fn poll_done(&mut self, _: &mut Context<'_>) -> Poll<(LandDone, Option<Bulk>)> {
+        self.ready.pop_front().map_or(Poll::Pending, |done| Poll::Ready((done, None)))
+    }
+}
+
+const MIB: u64 = 1 << 20;
+
+/// One stream of `d/a`, of which a bounded storage is told `ops`; whether it was refused.
+fn stream(ledger: &Arc<Ledger>, size: Option<u64>, prepared: Prepared, fails: bool, ops: Vec<LandOp>) -> bool {
+    let inner = Scripted { prepared, fails, ready: VecDeque::new() };
+    let mut bounded = Bounded::new(inner, Some(Arc::clone(ledger)), |_| false);
+    let mut meta = Entry::file("d/a", b"").meta;
+    meta.size = size;
+    let offer = Offer {
+        want: 0,
+        meta,
+        overwrite: ft_core::frame::Overwrite::Replace,
+        compare: ft_core::frame::Compare::None,
+        level: ft_core::frame::Level::Cached,
+    };
+    let mut refused = false;
+    for op in std::iter::once(LandOp::Prepare(1, offer)).chain(ops) {
+        bounded.submit(op, None);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        while let Poll::Ready((done, _)) = bounded.poll_done(&mut cx) {
+            refused |= matches!(done, LandDone::Prepared(_, Prepared::Refused(_)) | LandDone::Failed(_, 1.., _));
+        }
+        if refused {
+            break;
+        }
+    }
+    refused
+}
+
+fn write(len: u64) -> LandOp {
+    LandOp::Write { stream: 1, offset: 0, len }
+}
+
+fn part(len: u64) -> Prepared {
+    Prepared::Partial { len, subtrees: Vec::new() }
+}
+
+#[test]
+fn interrupted_file_that_fills_its_bounds_is_resumed_and_counted_once_however_often() {
+    // The folder and the file.
+    let ledger = Ledger::new(Some(4 * MIB), Some(2), Stored::default());
+    assert!(!stream(&ledger, Some(4 * MIB), Prepared::Fresh, false, vec![write(2 * MIB + 7)]));
+    assert_eq!(counted(&ledger), (2 * MIB + 7, 2));
+    for _ in 0..3 {
+        assert!(!stream(&ledger, Some(4 * MIB), part(2 * MIB), false, vec![write(MIB + 9)]));
+        assert_eq!(counted(&ledger), (3 * MIB + 9, 2));
+    }
+    assert!(!stream(&ledger, Some(4 * MIB), part(3 * MIB), false, vec![write(MIB), LandOp::Commit(vec![1])]));
+    assert_eq!(counted(&ledger), (4 * MIB, 2));
+}
+
+#[test]
+fn part_that_was_here_before_is_counted_as_long_as_it_is_and_so_are_the_folders_above_it() {
+    let name = crate::disk::part_name(&Entry::file("d/a", b"").meta.path);
+    let stored = || Stored { bytes: MIB + 5, files: 1, parts: [(name.clone(), MIB + 5)].into(), ..Stored::default() };
+    let ledger = Ledger::new(Some(2 * MIB), Some(2), stored());
+    assert!(!stream(&ledger, Some(2 * MIB), part(MIB), false, vec![write(MIB), LandOp::Commit(vec![1])]));
+    assert_eq!(counted(&ledger), (2 * MIB, 2));
+    let ledger = Ledger::new(None, Some(1), stored());
+    assert!(stream(&ledger, Some(2 * MIB), part(MIB), false, vec![]), "there is no room for its folder");
+    assert_eq!(counted(&ledger), (MIB + 5, 1));
+    assert_eq!(ledger.taken().parts.get(&name), Some(&(MIB + 5)), "it stays and is counted");
+}
+
+#[test]
+fn what_could_not_be_landed_stays_counted_if_it_stays_as_a_part() {
+    let ops = || vec![write(3 * MIB), LandOp::Commit(vec![1]), LandOp::Discard(1, Keep::Nothing)];
+    let ledger = Ledger::new(Some(9 * MIB), Some(9), Stored::default());
+    assert!(!stream(&ledger, Some(3 * MIB), Prepared::Fresh, true, ops()));
+    assert_eq!(counted(&ledger), (3 * MIB, 2));
+    // Too short for a part: nothing of it stays but the folder, which is not asked for again.
+    let ledger = Ledger::new(Some(9 * MIB), Some(9), Stored::default());
+    let short = vec![write(MIB), LandOp::Commit(vec![1]), LandOp::Discard(1, Keep::Nothing)];
+    assert!(!stream(&ledger, Some(MIB), Prepared::Fresh, true, short));
+    assert_eq!(counted(&ledger), (0, 1));
+}
+
+#[test]
+fn file_of_unknown_size_that_is_cut_off_leaves_nothing_in_the_books_and_one_that_is_landing_stays() {
+    let ledger = Ledger::new(Some(9 * MIB), Some(9), Stored::default());
+    assert!(!stream(&ledger, None, Prepared::Fresh, false, vec![write(8 * MIB)]));
+    assert_eq!(counted(&ledger), (0, 1));
+    assert!(!stream(&ledger, None, Prepared::Fresh, false, vec![write(8 * MIB), LandOp::Commit(vec![1])]));
+    assert_eq!(counted(&ledger), (8 * MIB, 2));
+    assert!(!stream(&ledger, Some(0), Prepared::Fresh, false, vec![LandOp::Commit(vec![1])]));
+    assert_eq!(counted(&ledger), (8 * MIB, 3));
+}
+
 #[test]
 fn what_a_folder_holds_is_counted_without_following_links() {
     let folder = tempfile::tempdir().unwrap();
@@ -133,7 +251,7 @@ fn what_a_folder_holds_is_counted_without_following_links() {
         #[cfg(unix)]
         std::os::unix::fs::symlink(elsewhere.path(), folder.path().join("link")).unwrap();
     }
-    let stored = measure(folder.path(), true).unwrap();
+    let stored = measure(&Root::open(folder.path()).unwrap(), true).unwrap();
     assert_eq!((stored.bytes, stored.files, stored.folders.len()), (327, 5 + links, 2));
     // The folders are known by the same hashes as those of an offer.
     let meta = Entry::file("in/deep/new", b"").meta;

@@ -287,7 +287,7 @@ async fn home(shared: &Shared, who: &Who) -> Result<Home, FileError> {
         // What others dropped is not theirs to replace.
         policy.overwrite = Overwrite::KeepBoth;
     }
-    let ledger = shared.door.ledger(who.key, rights, root.path()).await.map_err(failed)?;
+    let ledger = shared.door.ledger(who.key, rights, &root).await.map_err(failed)?;
     Ok(Home { root, policy, ledger })
 }
 

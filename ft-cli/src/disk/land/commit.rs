@@ -25,6 +25,9 @@ use super::super::sys::{self, Dir, Through, What};
 use super::folders::{Folders, Fresh};
 use super::stream::{HashState, Same, Stream, Temp};
 
+/// How often something may be in the way and be gone when it is looked at.
+const GONE_TRIES: u32 = 100;
+
 enum Job {
     Commit(Vec<(StreamId, Box<Stream>)>),
     Discarded(StreamId),
@@ -364,6 +367,7 @@ fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8], policy: Names
     let look = |e: &io::Error| fault("look at", path, e);
     // Where names must be apart on every system, nobody else lands one between our look and our rename.
     let mut listings = (policy == Names::Portable).then(Listings::lock);
+    let mut gone = 0;
     loop {
         let this = names::candidate(name, candidate);
         let beside = match &mut listings {
@@ -388,7 +392,11 @@ fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8], policy: Names
             (Some(found), _) => Some(found.what),
             (None, Some(_)) => None,
             // Gone again.
-            (None, None) => continue,
+            (None, None) if gone < GONE_TRIES => {
+                gone += 1;
+                continue;
+            }
+            (None, None) => return Err(fault("rename to", path, &ErrorKind::ResourceBusy.into())),
         };
         let same_link = existing == Some(What::Link)
             && wanted == What::Link

@@ -103,9 +103,14 @@ impl Folders {
         let found = match self.root.dir.folder(at, Through::NoLinks) {
             Ok(dir) => {
                 self.check_device(at, &dir)?;
-                if let (Some((_, above)), true) = (at.split_last(), self.names != Names::Any)
-                    && let Some(parent) = self.find(above)?
-                {
+                if let (Some((_, above)), true) = (at.split_last(), self.names != Names::Any) {
+                    if matches!(self.known.get(above), Some(None)) {
+                        // It was made since: to be looked at as well.
+                        self.known.remove(above);
+                    }
+                    let parent = self
+                        .find(above)?
+                        .ok_or_else(|| fault("open folder", &show(at), &ErrorKind::NotFound.into()))?;
                     self.check_spelling(at, &parent, true)?;
                 }
                 Some(Arc::new(dir))
