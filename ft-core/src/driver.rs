@@ -340,7 +340,10 @@ where
             return true;
         }
         let left = self.decoder.content_left();
-        let result = if u64::from(left) >= self.transport.least_carried() || self.incoming.carried > 0 {
+        let least = self.transport.least_carried();
+        // What is left of content that was carried so far, too: through memory it would be a buffer of any size.
+        let goes_on = left > 0 && self.incoming.expects_bulk && least < u64::MAX;
+        let result = if u64::from(left) >= least || self.incoming.carried > 0 || goes_on {
             self.carry_content(cx, left.into())
         } else if left as usize >= READ_AHEAD / 2 {
             self.read_content(cx)
