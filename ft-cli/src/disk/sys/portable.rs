@@ -143,10 +143,13 @@ impl Dir {
 
     /// Which folder it is.
     pub(in super::super) fn identity(&self) -> io::Result<(u64, u64)> {
-        let mut halves = [0; 16];
-        blake3::Hasher::new().update(self.path.as_os_str().as_encoded_bytes()).finalize_xof().fill(&mut halves);
-        let hash = u128::from_le_bytes(halves);
-        Ok(((hash >> 64) as u64, hash as u64))
+        let mut reader = blake3::Hasher::new().update(self.path.as_os_str().as_encoded_bytes()).finalize_xof();
+        let mut next = || {
+            let mut bytes = [0; 8];
+            reader.fill(&mut bytes);
+            u64::from_le_bytes(bytes)
+        };
+        Ok((next(), next()))
     }
 
     pub(in super::super) fn rename_over(&self, from: &[u8], to: &Self, name: &[u8]) -> io::Result<()> {
