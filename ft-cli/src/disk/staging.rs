@@ -45,7 +45,10 @@ pub(super) struct Staging {
 
 /// True for a name that nobody may see or use; however it is spelled, because some file systems do not tell.
 pub(super) fn is_reserved(component: &[u8]) -> bool {
-    fold(component) == STAGING.as_bytes()
+    match component.is_ascii() {
+        true => component.eq_ignore_ascii_case(STAGING.as_bytes()),
+        false => fold(component) == STAGING.as_bytes(),
+    }
 }
 
 /// Name of the partial for a final path: the same at the next try.
