@@ -66,7 +66,7 @@ fn bytes(name: &[u8]) -> usize {
 ///
 /// # Errors
 /// As the system says.
-pub(super) fn folds(dir: &Dir, name: &[u8]) -> io::Result<bool> {
+fn folds(dir: &Dir, name: &[u8]) -> io::Result<bool> {
     // A name that FAT has made of a longer one has no twin of its own.
     if name.contains(&b'~') && !name.iter().any(u8::is_ascii_alphabetic) {
         return Ok(true);
@@ -83,6 +83,20 @@ pub(super) fn folds(dir: &Dir, name: &[u8]) -> io::Result<bool> {
     Ok(false)
 }
 
+/// The index, from when it is needed.
+pub(super) type Held = Option<MutexGuard<'static, Listings>>;
+
+/// What is in `dir` instead of `name`, where something was found by that name: the file system takes both for one.
+///
+/// # Errors
+/// As the system says.
+pub(super) fn respelled(held: &mut Held, dir: &Dir, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    if !folds(dir, name)? {
+        return Ok(None);
+    }
+    held.get_or_insert_with(Listings::lock).instead(dir, name)
+}
+
 impl Listings {
     pub(super) fn lock() -> MutexGuard<'static, Self> {
         lock(&LISTINGS)
@@ -92,17 +106,16 @@ impl Listings {
     ///
     /// # Errors
     /// As the system says.
-    pub(super) fn instead(&mut self, dir: &Dir, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    fn instead(&mut self, dir: &Dir, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
         // Who lands a new name in such a folder does not tell: one that is missing may have come since.
         if self.listing(dir, |listing| listing.has(name))? {
             return Ok(None);
         }
-        let other = self.read(dir, |listing| match listing.has(name) {
+        self.read(dir, |listing| match listing.has(name) {
             true => None,
             // A file system that joins what we do not: it is there all the same.
             false => Some(listing.like(name).next().unwrap_or(b"another spelling").to_vec()),
-        })?;
-        Ok(other)
+        })
     }
 
     /// Another name in `dir` that some system takes for `name`.

@@ -17,7 +17,7 @@ use ft_core::storage::{LandDone, Step};
 use super::super::Names;
 use super::super::fault::{alike, fault, in_the_way, internal};
 use super::super::limits::{FOLDER_RIGHTS, KEEP_BOTH_TRIES, SYNC_EACH};
-use super::super::listings::{Listings, folds};
+use super::super::listings::{Listings, respelled};
 use super::super::names;
 use super::super::outbox::Outbox;
 use super::super::root::Root;
@@ -415,11 +415,10 @@ fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8], policy: Names
         if let Some(existing) = existing.filter(|existing| *existing != wanted) {
             return Err(in_the_way(path, existing));
         }
-        if policy != Names::Any && folds(parent, &this).map_err(|e| look(&e))? {
-            let listings = listings.get_or_insert_with(Listings::lock);
-            if let Some(other) = listings.instead(parent, &this).map_err(|e| look(&e))? {
-                return Err(alike(path, &other, "this file system takes"));
-            }
+        if policy != Names::Any
+            && let Some(other) = respelled(&mut listings, parent, &this).map_err(|e| look(&e))?
+        {
+            return Err(alike(path, &other, "this file system takes"));
         }
         if !replace && !same_link {
             return Err(FileError::new(Code::Exists, Retry::Never, format!("{path} exists and is kept")));

@@ -10,7 +10,7 @@ use ft_core::path::RelPath;
 use super::super::Names;
 use super::super::fault::{alike, fault, in_the_way, other_file_system, through_link};
 use super::super::limits::{FOLDERS_CACHED, FRESH_BYTES};
-use super::super::listings::{Listings, folds};
+use super::super::listings::{Listings, respelled};
 use super::super::root::Root;
 use super::super::sys::{Dir, Through, What, is_through_link};
 
@@ -76,18 +76,17 @@ impl Folders {
     pub(super) fn check_spelling(&self, at: &[Vec<u8>], parent: &Dir, found: bool) -> Result<(), FileError> {
         let Some(name) = at.last() else { return Ok(()) };
         let failed = |e| fault("look at", &show(at), &e);
-        let mut listings = None;
-        if found && self.names != Names::Any && folds(parent, name).map_err(failed)? {
-            let listings = listings.get_or_insert_with(Listings::lock);
-            if let Some(other) = listings.instead(parent, name).map_err(failed)? {
-                return Err(alike(&show(at), &other, "this file system takes"));
-            }
+        let mut held = None;
+        if found
+            && self.names != Names::Any
+            && let Some(other) = respelled(&mut held, parent, name).map_err(failed)?
+        {
+            return Err(alike(&show(at), &other, "this file system takes"));
         }
-        if self.names == Names::Portable {
-            let listings = listings.get_or_insert_with(Listings::lock);
-            if let Some(other) = listings.beside(parent, name).map_err(failed)? {
-                return Err(alike(&show(at), &other, "other systems take"));
-            }
+        if self.names == Names::Portable
+            && let Some(other) = held.get_or_insert_with(Listings::lock).beside(parent, name).map_err(failed)?
+        {
+            return Err(alike(&show(at), &other, "other systems take"));
         }
         Ok(())
     }
