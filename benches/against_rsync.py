@@ -18,6 +18,8 @@ started.
 """
 import argparse, filecmp, os, random, re, resource, shlex, shutil, socket, statistics, subprocess, sys, tempfile, threading, time
 
+import memory
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -207,6 +209,7 @@ def main():
         if args.image:
             mounted = land = mount_image(tmp, 2 * args.big + (4 << 30))
         for name, src in works:
+            total = args.big if os.path.isfile(src) else args.files * args.each
             rows = {
                 "rsync push": lambda d: rsync(tmp, src, d, False),
                 "ft push, durable": lambda d: ft(binary, src, d, False, "durable"),
@@ -224,6 +227,7 @@ def main():
                     dst = os.path.join(land, f"dst-{round_}-{row.replace(' ', '').replace(',', '-')}")
                     os.mkdir(dst)
                     os.sync()
+                    memory.warm(2 * total + memory.SMALL)
                     result = run(*make(dst))
                     if not same(src, os.path.join(dst, os.path.basename(src))):
                         raise SystemExit(f"{row}: what landed is not what was sent")

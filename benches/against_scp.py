@@ -15,6 +15,8 @@ Needs: openssh-server (apt install openssh-server). Ends only processes that it 
 """
 import argparse, filecmp, getpass, os, re, shutil, socket, statistics, subprocess, tempfile, time
 
+import memory
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -102,6 +104,7 @@ def main():
                 landed = os.path.join(inbox, landed)
                 if os.path.exists(landed):
                     os.remove(landed)
+                memory.warm(2 * args.size)
                 begin = time.perf_counter()
                 subprocess.run(line, env=env, check=True)
                 took = time.perf_counter() - begin

@@ -14,6 +14,7 @@ Files of a count have `--each` bytes, 1,000 in a folder. Ends only processes tha
 import argparse, math, os, random, shutil, statistics, subprocess, sys, tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import memory  # noqa: E402
 from against_rsync import ft, mount_image, run, size  # noqa: E402
 
 NAMES = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")]
@@ -51,12 +52,13 @@ def landed(src, dst):
     return count(there) == count(src)
 
 
-def measure(binary, src, land, level, rounds):
+def measure(binary, src, bytes_, land, level, rounds):
     got = []
     for n in range(rounds):
         dst = os.path.join(land, f"dst{n}")
         os.mkdir(dst)
         os.sync()
+        memory.warm(2 * bytes_ + memory.SMALL)
         wall, _, cpu, peaks = run(*ft(binary, src, dst, False, level))
         if not landed(src, dst):
             raise SystemExit(f"{src}: what landed is not what was sent")
@@ -141,7 +143,8 @@ def main():
             for value in values:
                 src = os.path.join(tmp, "src")
                 make(src, value)
-                got = measure(binary, src, land, args.durability, args.rounds if kind == "size" or value <= 100_000 else 1)
+                total = value if kind == "size" else value * args.each
+                got = measure(binary, src, total, land, args.durability, args.rounds if kind == "size" or value <= 100_000 else 1)
                 for line, y in zip(points.values(), got):
                     # Memory is looked at every 20 ms: of a program that was gone by then nothing is known.
                     if line is points["wall, s"] or line is points["CPU, s"] or y > 1:

@@ -16,6 +16,7 @@ processes that it started.
 """
 import argparse, asyncio, multiprocessing, os, resource, shutil, ssl, statistics, subprocess, tempfile, time
 
+import memory
 from against_rsync import HERE, free_port, peak_kib, size, wait_for
 
 
@@ -151,6 +152,7 @@ def main():
                 os.unlink(landed)
             # What the transfer before left to be written back must not be paid by this one.
             os.sync()
+            memory.warm(2 * args.size)
             begin = time.perf_counter()
             subprocess.run([binary, "put", at("file"), f"127.0.0.1:{args.port}", "-q", "--tls", "--peer", theirs, "--durability", "cached",
                             "--compress", "off", "--compare", "none"], env=env("good"), check=True)

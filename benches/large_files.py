@@ -19,6 +19,7 @@ Needs: rsync, nginx, curl. Ends only processes that it started.
 import argparse, os, shutil, statistics, tempfile, types
 
 import against_rsync as common
+import memory
 
 PEERS = ["rsync push", "rsync pull", "nginx -> curl", "bare"]
 
@@ -80,6 +81,7 @@ def main():
         for _ in range(args.rounds):
             for name, row in found.items():
                 os.makedirs(landing)
+                memory.warm(2 * size)
                 result = common.run(*row())
                 if not common.same(source, os.path.join(landing, "large")):
                     raise SystemExit(f"{name}: what landed is not what was sent")
