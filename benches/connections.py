@@ -12,7 +12,7 @@ medians are shown, landings are compared byte by byte. Ends only processes that 
 """
 import argparse, filecmp, os, random, resource, shutil, statistics, subprocess, tempfile, threading, time
 
-import memory
+from memory import SMALL, warm
 from against_rsync import HERE, free_port, peak_kib, size, wait_for
 
 
@@ -26,7 +26,7 @@ def clients(args, tmp, sources, count, pull):
     names = [os.path.basename(s) for s in sources[count]]
     port = free_port()
     serve = os.path.dirname(sources[count][0]) if pull else there
-    memory.warm(2 * sum(os.path.getsize(s) for s in sources[count]) + memory.SMALL)
+    warm(2 * sum(os.path.getsize(s) for s in sources[count]) + SMALL)
     server = subprocess.Popen([args.binary, "serve", serve, "--listen", f"127.0.0.1:{port}", "-q", "--durability", args.durability,
                                "--max-connections", "1000"])
     try:

@@ -11,6 +11,10 @@ pub const WATCHERS: usize = 16;
 /// Time for one of them, from the first byte to the last.
 pub const WATCHER_TIME: Duration = Duration::from_secs(10);
 
+/// Sessions at once of a sender who knew the code: the one that it has, and those that it left for dead and that have not
+/// noticed yet.
+pub const PAIRED_SESSIONS: u32 = 8;
+
 /// Time for a sender who knew the code to begin, or to come back after its connection broke.
 pub const PAIRED_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -116,7 +120,8 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(15);
 /// Connections that one `put` or `get` may open side by side. More share the same disk and link and only add work.
 pub const JOBS_MAX: u16 = 16;
 
-/// Connections served at once by default: at 8 MiB each they stay below 512 MiB.
+/// Connections served at once by default. Measured at their worst each has 14 MiB with as many small files open as may be, and 28 with
+/// paths of 128 components: 2 GiB for all of them, which is what the unit file allows.
 pub const CONNECTIONS: usize = 64;
 
 /// Sessions of one address of another machine: all connections of two clients at [`JOBS_MAX`], and half of the places.
@@ -151,6 +156,9 @@ pub const SLOW_ALIKE: Duration = Duration::from_secs(20);
 /// Time for telling one client that the server is busy.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Least time between two lines about connections that come too often: whoever connects in a loop must not fill a log.
+pub const CROWD_LINE: Duration = Duration::from_secs(10);
+
 /// Connections that the system queues for a listener.
 pub const BACKLOG: u32 = 1024;
 
@@ -165,6 +173,12 @@ pub const JSON_PROGRESS: Duration = Duration::from_millis(250);
 
 /// Least time between two changes of a progress bar's text, for sessions of thousands of small files.
 pub const BAR_TEXT: Duration = Duration::from_millis(50);
+
+/// Files of a server's session that are remembered as worth another try: only its last line counts them.
+pub const OPEN_SERVED: usize = 256;
+
+/// The same of who fetches or receives and tries again: what two sessions may have left, each with as many streams as may be open.
+pub const OPEN_FETCHED: usize = 2 * ft_core::limits::MAX_STREAMS as usize;
 
 /// Paths that a client keeps in memory as done, for retries. Beyond that a retry offers them again, and the receiver
 /// says that it has them: more traffic, same result. 16 bytes each, in a table of 2 MiB.

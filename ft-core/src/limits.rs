@@ -70,10 +70,10 @@ pub const INITIAL_OFFER_BYTES: u32 = 32 * 1024;
 /// full group of files can wait for its sync while the next one arrives.
 pub const MAX_STREAMS: u32 = 12 * 1024;
 
-/// Bytes of OFFER payloads on open streams, which our receiver announces: keeps a connection below 8 MiB with long paths.
+/// Bytes of OFFER payloads on open streams, which our receiver announces: with content, a connection has 8 MiB to keep.
 pub const MAX_OFFER_BYTES: u32 = 2 * 1024 * 1024;
 
-/// What a connection costs at most, bytes: [`MAX_OFFER_BYTES`] of offers and their streams, [`IN_FLIGHT_BYTES`] of content
+/// What a peer can make us keep, bytes of frames: [`MAX_OFFER_BYTES`] of offers and their streams, [`IN_FLIGHT_BYTES`] of content
 /// and the frames that wait. A server with a hundred peers must fit into a small machine.
 pub const CONNECTION_BYTES: u64 = 8 * 1024 * 1024;
 

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use ft_cli::disk::Root;
-use ft_core::error::{Code, Retry};
-use ft_core::frame::{Kind, Offer, Overwrite};
+use ft_cli::disk::{Policy, Root, Unpaid};
+use ft_core::error::{Code, FileError, Retry};
+use ft_core::frame::{Compare, Kind, Offer, Overwrite};
 use ft_core::path::RelPath;
-use ft_core::storage::{Keep, LandDone, LandOp};
+use ft_core::storage::{Keep, LandDone, LandOp, Prepared};
 
 use crate::harness::{Land, MIB, code, content, offer, offer_at, path, tree};
 
@@ -210,6 +210,25 @@ fn offer_larger_than_the_free_space_is_refused_before_any_content() {
     assert_eq!((error.code, error.retry), (Code::NoSpace, Retry::Later), "{error}");
     assert!(land.refused(huge("b", u64::MAX)).code == Code::TooLarge);
     land.land(offer("c", 3), b"abc").unwrap();
+}
+
+#[test]
+fn offer_that_may_have_no_room_is_good_only_if_it_needs_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    land.land(offer("there", 3), b"abc").unwrap();
+    let same = Offer { compare: Compare::Content, ..offer("there", 3) };
+    let unpaid = Unpaid::default();
+    let mut land = Land::with(&root, Policy { unpaid: unpaid.clone(), ..Policy::default() });
+    let why = FileError::new(Code::NoSpace, Retry::Later, "nothing is left for this key");
+    (1..=2).for_each(|stream| unpaid.tell(stream, why.clone()));
+    assert!(matches!(land.prepare(same).1, Prepared::SameContent(_)));
+    assert_eq!(land.refused(offer("new", 5 << 20)), why);
+    let staged = fs::read_dir(dir.path().join(".ft-staging")).unwrap().flatten();
+    assert_eq!(staged.filter(|entry| entry.file_type().unwrap().is_file()).count(), 0, "no room was taken");
+    // Of the next one nothing was said.
+    land.fresh(offer("new", 5 << 20));
 }
 
 /// A file system of 4 MiB, where this user may mount one.

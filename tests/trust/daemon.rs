@@ -105,6 +105,25 @@ assert os.waitpid(pid, 0)[1] == 0, 'ended well'";
 }
 
 #[test]
+fn list_that_does_not_come_keeps_neither_clients_nor_a_signal_waiting() {
+    let sandbox = Sandbox::new();
+    sandbox.file("inbox/there", "there");
+    let mine = key(&sandbox, "config");
+    fs::write(sandbox.path("friends"), format!("{mine} read\n")).unwrap();
+    let mut server = sandbox.serve_at("theirs", "inbox --tls --authorized friends");
+    let line = format!("ls {} --peer {}", server.address(), key(&sandbox, "theirs"));
+    // A name at which opening waits until somebody writes: as on a disk that does not answer.
+    fs::remove_file(sandbox.path("friends")).unwrap();
+    assert!(Command::new("mkfifo").args(["-m", "600"]).arg(sandbox.path("friends")).status().unwrap().success());
+    server.hang_up();
+    for _ in 0..3 {
+        sandbox.run(&line).expect(0);
+    }
+    server.interrupt();
+    assert_eq!(server.wait(), Some(0));
+}
+
+#[test]
 fn log_for_machines_is_one_object_a_line_and_names_who_did_what() {
     let sandbox = Sandbox::new();
     sandbox.folder("inbox");

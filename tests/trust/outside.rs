@@ -15,7 +15,7 @@ os.execvp('sh', ['sh', '-euc', sys.argv[1]])";
 /// Runs a script in a network of its own. `serve ARGS` in it starts a server at 10.9.8.7 and waits until it listens.
 fn outside(sandbox: &Sandbox, script: &str) -> Output {
     let ours = sandbox.command("");
-    let serve = "serve() { XDG_CONFIG_HOME=$PWD/theirs $FT serve \"$@\" > log 2>&1 & \
+    let serve = "serve() { rm -f log; XDG_CONFIG_HOME=$PWD/theirs $FT serve \"$@\" > log 2>&1 & \
                  until grep -qs 'listening on' log; do kill -0 $! || { cat log; exit 9; }; sleep 0.05; done; }";
     let script = format!("{serve}\n{script}");
     Command::new("timeout")
@@ -101,4 +101,12 @@ fn lab_dialects_stay_on_this_machine_unless_insecure_on_both_sides() {
     let refused = outside(&sandbox, "exec $FT serve inbox --dialect pipe --listen 10.9.8.7:0");
     assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
     assert!(said(&refused).contains("a lab dialect cannot be encrypted"), "{}", said(&refused));
+    for dialect in ["pipe", "addfile"] {
+        let refused = sandbox.run(&format!("serve inbox --dialect {dialect} --tls --listen 127.0.0.1:0")).expect(2);
+        assert!(
+            refused.stderr.contains("a lab dialect cannot be encrypted, and --tls asks for it"),
+            "{}",
+            refused.stderr
+        );
+    }
 }

@@ -20,6 +20,7 @@ use crate::args::{ClientDialect, GetArgs, Transfer};
 use crate::carry;
 use crate::disk::{Names, Policy, RenameRule, Root};
 use crate::exit::{Exit, Stop};
+use crate::limits::OPEN_FETCHED;
 use crate::net::{Endpoint, Target};
 use crate::render::{Counts, Fact, Mode, Screen, Tally, Watch};
 use crate::wishes::{Wishes, WishfulStorage};
@@ -84,6 +85,7 @@ fn policy(names: Names, transfer: &Transfer, screen: &Screen, rename: Option<Ren
         dry_run: transfer.dry_run,
         rename,
         notes: Some(client::notes(screen)),
+        ..Policy::default()
     })
 }
 
@@ -242,7 +244,7 @@ async fn fetch(
     policy: &Policy,
     interrupt: &Interrupt,
 ) -> Result<(Ended, Counts), Stop> {
-    let tally = Tally::default();
+    let tally = Tally::of_peer(OPEN_FETCHED);
     let mut jobs = JoinSet::new();
     for (number, wants) in (1u64..).zip(client::deal(plan.wants.clone(), transfer.jobs)) {
         let job = Job {

@@ -22,7 +22,10 @@ use super::signals::Signals;
 use crate::disk::{Names, Policy, Root};
 use crate::exit::{Exit, Stop};
 use crate::fence::Fence;
-use crate::limits::{ACCEPT_PAUSE, BUSY_TIMEOUT, DEFAULT_PORT, HELLO_TIMEOUT, IDLE_TIMEOUT, PAIRED_PATIENCE};
+use crate::limits::{
+    ACCEPT_PAUSE, BUSY_TIMEOUT, DEFAULT_PORT, HELLO_TIMEOUT, IDLE_TIMEOUT, OPEN_FETCHED, PAIRED_PATIENCE,
+    PAIRED_SESSIONS,
+};
 use crate::net::{Deadline, Endpoint, accept, attach, detach, listen};
 use crate::render::{Fact, Screen, Tally, Watch};
 use crate::trust::{Caller, Code, Conn, Gate, Identity, Reception, RecvArgs};
@@ -70,7 +73,7 @@ pub(super) async fn run(prepared: Prepared, screen: Screen) -> Result<Exit, Stop
     let receiving = Arc::new(Receiving {
         root: Arc::clone(&root),
         screen,
-        tally: Tally::default(),
+        tally: Tally::of_peer(OPEN_FETCHED),
         replace: args.replace,
         names: client::names(args.names),
     });
@@ -159,6 +162,10 @@ impl Receiving {
                         return Some(Err("the code is burnt: somebody tried three wrong ones; run it again for a new one".into()));
                     }
                     Ok(Came::Caller(Ok(Caller::Wrong))) => self.note("somebody tried a code that is not good".into()),
+                    // Its client comes back one at a time; more have no end to the memory that they ask for.
+                    Ok(Came::Caller(Ok(Caller::Session(_)))) if sessions >= PAIRED_SESSIONS => {
+                        tracing::info!(sessions, "one session more than the sender may have");
+                    }
                     Ok(Came::Caller(Ok(Caller::Session(conn)))) => {
                         sessions += 1;
                         let this = Arc::clone(self);

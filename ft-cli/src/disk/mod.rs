@@ -21,11 +21,12 @@ mod staging;
 mod sum;
 mod sys;
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use ft_core::error::FileError;
-use ft_core::frame::{Level, Overwrite};
+use ft_core::frame::{Level, Overwrite, StreamId};
 use ft_core::path::RelPath;
 
 pub use filter::Filter;
@@ -51,6 +52,24 @@ pub struct Policy {
     pub rename: Option<RenameRule>,
     /// Hears what is worth a word.
     pub notes: Option<Notes>,
+    /// Offers for which nothing may be taken.
+    pub unpaid: Unpaid,
+}
+
+/// Offers that are good only if they need no room: whoever keeps books tells the storage before it hears of the offer. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Unpaid(Arc<Mutex<BTreeMap<StreamId, FileError>>>);
+
+impl Unpaid {
+    /// The stream's offer may have no room, and why.
+    pub fn tell(&self, stream: StreamId, why: FileError) {
+        root::lock(&self.0).insert(stream, why);
+    }
+
+    /// Why it may not; asked once.
+    pub fn take(&self, stream: StreamId) -> Option<FileError> {
+        root::lock(&self.0).remove(&stream)
+    }
 }
 
 impl Default for Policy {
@@ -63,6 +82,7 @@ impl Default for Policy {
             dry_run: false,
             rename: None,
             notes: None,
+            unpaid: Unpaid::default(),
         }
     }
 }

@@ -100,6 +100,12 @@ impl Root {
         Self::of(dir, shown, self.umask)
     }
 
+    /// Whether it is the folder that `path` beneath `above` leads to now. Blocks.
+    pub fn is_at(&self, above: &Self, path: &RelPath) -> bool {
+        let there = above.dir.folder(path.components(), Through::NoLinks).and_then(|dir| dir.identity());
+        there.is_ok_and(|there| self.dir.identity().is_ok_and(|here| here == there))
+    }
+
     /// What is in the folder at `at`, no link followed; what goes away meanwhile is left out. Blocks.
     ///
     /// # Errors

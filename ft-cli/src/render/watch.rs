@@ -38,6 +38,8 @@ struct Sums {
     forgotten: u64,
     /// Failed in a way that another try may cure; the newest reason counts.
     open: BTreeMap<RelPath, FileError>,
+    /// Most of them, where a peer chooses their names.
+    most_open: Option<usize>,
     /// Sent without an answer.
     unknown: HashSet<RelPath>,
     /// Farthest point from which a file was continued, bytes.
@@ -45,6 +47,12 @@ struct Sums {
 }
 
 impl Tally {
+    /// For files whose names the other side chooses. No more of them than `most` are remembered as worth another try; beyond that a
+    /// file has failed, whatever comes of it later.
+    pub fn of_peer(most: usize) -> Self {
+        Self(Arc::new(Mutex::new(Sums { most_open: Some(most), ..Sums::default() })))
+    }
+
     /// Whether this path needs no other try.
     pub fn is_done(&self, path: &RelPath) -> bool {
         self.lock().done.contains(&mark(path))
@@ -140,6 +148,8 @@ impl Sums {
         let open = error.retry == Retry::Now || error.code == Code::NameBusy;
         if open && self.unknown.contains(path) {
             // This try came to nothing before the receiver said what it has; an earlier one may have stored the file.
+        } else if open && self.most_open.is_some_and(|most| self.open.len() >= most && !self.open.contains_key(path)) {
+            self.counts.failed += 1;
         } else if open {
             self.open.insert(path.clone(), error.clone());
         } else {
@@ -380,5 +390,18 @@ mod tests {
         assert_eq!((sums.counts.completed, again), (all as u64, 5), "none twice, and no better known than before");
         assert!(sums.completed(&seen(all, true)));
         assert_eq!(sums.counts.completed, all as u64 + 1);
+    }
+
+    #[test]
+    fn failures_under_names_that_a_peer_chooses_are_all_counted_and_few_remembered() {
+        let tally = Tally::of_peer(2);
+        for n in 0..5 {
+            tally.lock().failed(&seen(n, false).meta.path, &FileError::new(Code::Io, Retry::Now, "again"));
+        }
+        assert_eq!((tally.counts().failed, tally.left_open().len()), (5, 2));
+        // One that is remembered may come right, and be told again.
+        tally.lock().failed(&seen(0, false).meta.path, &FileError::new(Code::Io, Retry::Now, "again"));
+        tally.lock().completed(&seen(1, false));
+        assert_eq!((tally.counts().failed, tally.counts().completed), (4, 1));
     }
 }

@@ -17,6 +17,7 @@ use super::conn::Conn;
 use super::fingerprint::Fingerprint;
 use super::identity::Identity;
 use super::keeper::{Keeper, Names};
+use super::limits::RELOAD_PATIENCE;
 use super::quota::{Ledger, measure};
 use super::rights::{Book, Rights};
 use super::tls::{self, ALPN};
@@ -43,12 +44,20 @@ pub struct Door {
     keeper: Keeper,
     /// What each key may do, as last read.
     book: RwLock<Arc<Book>>,
-    /// Books of keys with a quota that have a session.
-    ledgers: Mutex<BTreeMap<Fingerprint, Weak<Ledger>>>,
-    /// Held while a folder is counted: what others store meanwhile must not be missed.
-    counting: tokio::sync::Mutex<()>,
+    /// Books of keys with a quota.
+    ledgers: Mutex<BTreeMap<Fingerprint, Books>>,
     /// What bounds the rate of a key, for all its sessions. As many as the list ever had keys with a rate.
     meters: Mutex<BTreeMap<Fingerprint, Meter>>,
+}
+
+/// What is known of a key with a quota. As many as the list ever had.
+#[derive(Debug, Default)]
+struct Books {
+    /// Held while its folder is counted: what its other sessions store meanwhile must not be missed. Other keys do not wait for it.
+    counting: Arc<tokio::sync::Mutex<()>>,
+    /// As long as there are sessions, and the folder that they have.
+    open: Weak<Ledger>,
+    root: Weak<Root>,
 }
 
 /// What came of reading keys again.
@@ -99,7 +108,6 @@ impl Door {
             keeper,
             book: RwLock::default(),
             ledgers: Mutex::default(),
-            counting: tokio::sync::Mutex::default(),
             meters: Mutex::default(),
         };
         door.read_list(read.list)?;
@@ -108,8 +116,12 @@ impl Door {
 
     /// Reads again what each key may do, and the certificate that was named. Sessions that are open keep the rights that they
     /// began with. What cannot be understood stays as it was before.
-    pub fn reload(&self) -> Reloaded {
-        match self.keeper.read() {
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves everything as it was.
+    pub async fn reload(&self) -> Reloaded {
+        let late = || io::Error::new(io::ErrorKind::TimedOut, "it could not be read in time");
+        match timeout(RELOAD_PATIENCE, self.keeper.read_later()).await.unwrap_or_else(|_| Err(late())) {
             Ok(read) => Reloaded { list: self.read_list(read.list), chain: self.take_chain(read.chain) },
             Err(error) => Reloaded { list: Err(error), chain: Ok(false) },
         }
@@ -165,18 +177,22 @@ impl Door {
         root: &Arc<Root>,
     ) -> io::Result<Option<Arc<Ledger>>> {
         let Some(key) = key.filter(|_| rights.quota.is_some() || rights.files.is_some()) else { return Ok(None) };
-        let open = |ledgers: &BTreeMap<Fingerprint, Weak<Ledger>>| ledgers.get(&key).and_then(Weak::upgrade);
+        let ledgers = || self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = Arc::clone(&ledgers().entry(key).or_default().counting);
         // One after the other: a session that stores and ends while another still counts would not be in its sum.
-        let _counting = self.counting.lock().await;
-        if let Some(ledger) = open(&self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)) {
+        let turn = turn.lock_owned().await;
+        let open = |books: &Books| books.open.upgrade().filter(|_| books.root.ptr_eq(&Arc::downgrade(root)));
+        if let Some(ledger) = ledgers().get(&key).and_then(open) {
             return Ok(Some(ledger));
         }
-        let (root, files) = (Arc::clone(root), rights.files.is_some());
-        let stored = tokio::task::spawn_blocking(move || measure(&root, files)).await.map_err(io::Error::other)??;
-        let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
-        let ledger = Ledger::new(rights.quota, rights.files, stored);
-        ledgers.retain(|_, ledger| ledger.strong_count() > 0);
-        ledgers.insert(key, Arc::downgrade(&ledger));
+        let (there, files) = (Arc::clone(root), rights.files.is_some());
+        // Of a session that has gone the count goes on: it keeps its turn, so that the next one does not begin another beside it.
+        let count = move || (measure(&there, files), turn);
+        let (stored, _turn) = tokio::task::spawn_blocking(count).await.map_err(io::Error::other)?;
+        let ledger = Ledger::new(rights.quota, rights.files, stored?);
+        let mut ledgers = ledgers();
+        let books = ledgers.entry(key).or_default();
+        (books.open, books.root) = (Arc::downgrade(&ledger), Arc::downgrade(root));
         Ok(Some(ledger))
     }
 
@@ -268,4 +284,29 @@ pub fn must_encrypt() -> FileError {
     let text =
         "this server speaks TLS only to you; ft-cli encrypts towards other machines, and with --tls towards its own";
     FileError::new(Code::Forbidden, Retry::Never, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sessions_of_a_key_share_books_as_long_as_they_share_a_folder() {
+        let home = tempfile::tempdir().unwrap();
+        let identity = Identity::open(Some(&home.path().join("identity"))).unwrap();
+        let args = DoorArgs { identity: Some(home.path().join("identity")), anyone: true, ..DoorArgs::default() };
+        let door = Door::new(args, true).unwrap();
+        let key = Some(identity.fingerprint());
+        let rights = Rights { quota: Some(10), ..Rights::all() };
+        let [old, new] = ["old", "new"].map(|name| {
+            std::fs::create_dir(home.path().join(name)).unwrap();
+            Root::open(&home.path().join(name)).unwrap()
+        });
+        let first = door.ledger(key, &rights, &old).await.unwrap().unwrap();
+        let second = door.ledger(key, &rights, &old).await.unwrap().unwrap();
+        assert!(Arc::ptr_eq(&first, &second));
+        // As after a list was read again that names another folder, while the first session goes on.
+        let other = door.ledger(key, &rights, &new).await.unwrap().unwrap();
+        assert!(!Arc::ptr_eq(&first, &other), "what is in the one folder says nothing about the other");
+    }
 }

@@ -9,6 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 
+use tokio::sync::oneshot;
+
 use zeroize::Zeroizing;
 
 use super::folder;
@@ -38,11 +40,14 @@ impl Names {
     }
 }
 
+/// What is done with what was read; nothing, if nobody waits any more.
+type Reply = Box<dyn FnOnce(Read) + Send>;
+
 /// The entrance of the thread, which ends with it.
 #[derive(Debug)]
 pub(super) struct Keeper {
     list: Option<PathBuf>,
-    ask: Sender<Sender<Read>>,
+    ask: Sender<Reply>,
 }
 
 impl Keeper {
@@ -51,12 +56,11 @@ impl Keeper {
     /// # Errors
     /// The system has no thread left.
     pub(super) fn start(names: Names) -> io::Result<Self> {
-        let (ask, asked) = channel::<Sender<Read>>();
+        let (ask, asked) = channel::<Reply>();
         let list = names.list.clone();
         let answer = move || {
             while let Ok(reply) = asked.recv() {
-                // Nobody waits any more: nothing to do.
-                let _ = reply.send(names.read());
+                reply(names.read());
             }
         };
         std::thread::Builder::new().name("ft-keys".to_owned()).spawn(answer)?;
@@ -73,9 +77,25 @@ impl Keeper {
     /// # Errors
     /// The thread has gone.
     pub(super) fn read(&self) -> io::Result<Read> {
-        let gone = || io::Error::other("the thread that reads keys has gone");
         let (reply, answer) = channel();
-        self.ask.send(reply).map_err(|_| gone())?;
+        self.ask.send(Box::new(move |read| drop(reply.send(read)))).map_err(|_| gone())?;
         answer.recv().map_err(|_| gone())
     }
+
+    /// The same, for who has other things to do meanwhile.
+    ///
+    /// # Errors
+    /// The thread has gone.
+    ///
+    /// # Cancel safety
+    /// What is read for nobody is thrown away.
+    pub(super) async fn read_later(&self) -> io::Result<Read> {
+        let (reply, answer) = oneshot::channel();
+        self.ask.send(Box::new(move |read| drop(reply.send(read)))).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the thread that reads keys has gone")
 }

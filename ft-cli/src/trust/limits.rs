@@ -6,6 +6,12 @@ use std::time::Duration;
 /// hundred million.
 pub(super) const TRIES: u32 = 3;
 
+/// Time for the list of keys and a certificate to be read again: they may be on a disk that does not answer.
+pub(super) const RELOAD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Time for a sender to take the last word about its code. It knows then; whether it goes at once is its own matter.
+pub(super) const LAST_WORD: Duration = Duration::from_secs(2);
+
 /// Time for the whole exchange about a code, from the first byte on.
 pub(super) const CODE_EXCHANGE: Duration = Duration::from_secs(10);
 

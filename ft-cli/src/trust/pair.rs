@@ -35,7 +35,7 @@ use super::code::Code;
 use super::conn::Conn;
 use super::fingerprint::Fingerprint;
 use super::identity::Identity;
-use super::limits::{CODE_EXCHANGE, EXCHANGES, TRIES};
+use super::limits::{CODE_EXCHANGE, EXCHANGES, LAST_WORD, TRIES};
 use super::tls::{self, ALPN, ALPN_CODE, Unproven};
 use crate::limits::HELLO_TIMEOUT;
 
@@ -252,10 +252,14 @@ impl Reception {
             // Before the sender hears of it: its session may come at once.
             *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(theirs);
         }
-        stream.write_all(if accepted { good.as_ref() } else { &refusal }).await?;
-        stream.shutdown().await?;
-        // Until the other side has read it: an early close could take it away again.
-        let _ = stream.read(&mut [0; 1]).await;
+        // What came of the try is so, whether the other side takes the answer or not.
+        let tell = async {
+            stream.write_all(if accepted { good.as_ref() } else { &refusal }).await?;
+            stream.shutdown().await?;
+            // Until the other side has read it: an early close could take it away again.
+            stream.read(&mut [0; 1]).await
+        };
+        let _ = timeout(LAST_WORD, tell).await;
         Ok(accepted)
     }
 }

@@ -70,6 +70,27 @@ async fn code_is_burnt_by_three_wrong_tries_and_the_right_one_comes_too_late() {
 }
 
 #[tokio::test]
+async fn wrong_try_counts_as_one_at_once_though_the_guesser_neither_reads_nor_goes() {
+    let gate = Gate::new(code("7-one-two"), LONG);
+    let (port, mut heard, _) = receiver(Arc::clone(&gate)).await;
+    let ours = identity();
+    let mut open = Vec::new();
+    for _ in 0..TRIES {
+        let stream = connect(&local(port), LONG).await.unwrap();
+        let name = rustls::pki_types::ServerName::IpAddress(std::net::IpAddr::from([127, 0, 0, 1]).into());
+        let mut unproven = tls::connect(stream, name, &ours, ALPN_CODE, LONG).await.unwrap();
+        unproven.stream().write_all(&[7; MESSAGE + PROOF]).await.unwrap();
+        unproven.stream().flush().await.unwrap();
+        open.push(unproven);
+    }
+    for _ in 0..TRIES {
+        let came = timeout(CODE_EXCHANGE / 2, heard.recv()).await;
+        assert_eq!(came.expect("it is told as soon as it is known").unwrap(), "wrong");
+    }
+    assert!(gate.is_burnt());
+}
+
+#[tokio::test]
 async fn tries_made_at_once_are_counted_one_by_one() {
     let gate = Gate::new(code("7-one-two"), LONG);
     let (port, ..) = receiver(Arc::clone(&gate)).await;

@@ -19,7 +19,7 @@ use ft_core::frame::{Kind, Meta, Offer, StreamId};
 use ft_core::limits::RESUME_UNIT;
 use ft_core::storage::{Keep, LandDone, LandOp, Prepared, Storage};
 
-use crate::disk::{Listed, Root, STAGING};
+use crate::disk::{Listed, Root, STAGING, Unpaid};
 
 /// What the sessions of one key share.
 #[derive(Debug)]
@@ -168,6 +168,8 @@ pub struct Bounded<D> {
     inner: D,
     ledger: Option<Arc<Ledger>>,
     replaces: Replaces,
+    /// What the storage below hears of streams that may take nothing.
+    unpaid: Unpaid,
     accounts: BTreeMap<StreamId, Account>,
     /// Streams that are being discarded, of which the written part is kept.
     kept: BTreeSet<StreamId>,
@@ -180,10 +182,17 @@ pub struct Bounded<D> {
 impl<D> Bounded<D> {
     /// Puts `ledger` before `inner`; without one, everything passes. `replaces` tells whether what is offered would take the place of
     /// something, so that there is no file more.
-    pub fn new(inner: D, ledger: Option<Arc<Ledger>>, replaces: impl Fn(&Offer) -> bool + Send + 'static) -> Self {
+    /// `unpaid` is heard by `inner`.
+    pub fn new(
+        inner: D,
+        ledger: Option<Arc<Ledger>>,
+        unpaid: Unpaid,
+        replaces: impl Fn(&Offer) -> bool + Send + 'static,
+    ) -> Self {
         Self {
             inner,
             ledger,
+            unpaid,
             replaces: Box::new(replaces),
             accounts: BTreeMap::new(),
             kept: BTreeSet::new(),
@@ -236,17 +245,43 @@ impl<D: Storage> Bounded<D> {
     /// Sets aside what a stream needs, beyond a part of `here` bytes that is kept of it.
     fn set_aside(&mut self, ledger: &Ledger, stream: StreamId, here: Option<u64>) -> Result<(), FileError> {
         let Some(account) = self.accounts.get_mut(&stream) else { return Ok(()) };
+        if let Some(error) = account.over.take() {
+            return Err(error);
+        }
+        let (early, size) = (account.taken, account.size.unwrap_or(0));
+        let mut counted = 0;
         if let Some(len) = here {
             // The part is counted already, with what was behind its last whole unit. From here on it is this stream's.
-            let counted = account.part.as_ref().and_then(|part| ledger.taken().parts.remove(part)).unwrap_or(len);
-            (account.adopted, account.taken, account.written) = (true, counted, len);
+            counted = account.part.as_ref().and_then(|part| ledger.taken().parts.remove(part)).unwrap_or(0);
+            (account.adopted, account.taken, account.written) = (true, early + counted, len);
+            // A part that has come since the offer was set aside for is not needed twice.
+            let twice = account.taken.saturating_sub(size).min(early);
+            ledger.give_back(twice, 0);
+            account.taken -= twice;
         }
-        let needed = account.size.unwrap_or(0).saturating_sub(account.taken);
+        let needed = size.saturating_sub(account.taken);
         account.charge(ledger, &self.replaces, needed).inspect_err(|_| {
+            ledger.give_back(account.taken.saturating_sub(counted), 0);
             if let Some(part) = account.part.take().filter(|_| account.adopted) {
-                ledger.taken().parts.insert(part, account.taken);
+                ledger.taken().parts.insert(part, counted);
             }
         })
+    }
+
+    /// Sets aside what an offer states, less what the books have of it, before the storage below reserves it: what a key may not
+    /// store it must not keep from others either, however long it leaves the answer unread. What does not fit may still be
+    /// here already, which only the storage can tell: it is told to take nothing else.
+    fn set_aside_early(&mut self, ledger: &Ledger, stream: StreamId) {
+        let Some(account) = self.accounts.get_mut(&stream) else { return };
+        let kept = account.part.as_ref().and_then(|part| ledger.taken().parts.get(part).copied()).unwrap_or(0);
+        let early = account.size.unwrap_or(0).saturating_sub(kept);
+        match ledger.take(early) {
+            Ok(()) => account.taken = early,
+            Err(error) => {
+                account.over = Some(error.clone());
+                self.unpaid.tell(stream, error);
+            }
+        }
     }
 
     /// A completion from below that must be answered otherwise.
@@ -259,11 +294,11 @@ impl<D: Storage> Bounded<D> {
                         self.close(stream, Left::Nothing);
                         return Some(done);
                     }
-                    Prepared::SameMeta => return Some(done),
-                    Prepared::SameContent(_) => {
+                    Prepared::SameMeta | Prepared::SameContent(_) => {
                         // Most likely nothing will be written; if it is, it is charged as it comes.
                         if let Some(account) = self.accounts.get_mut(&stream) {
-                            account.size = None;
+                            (account.size, account.over) = (None, None);
+                            ledger.give_back(std::mem::take(&mut account.taken), 0);
                         }
                         return Some(done);
                     }
@@ -309,6 +344,7 @@ impl<D: Storage> Storage for Bounded<D> {
                 let kept = ledger.files.map(|_| Box::new(offer.clone()));
                 self.accounts
                     .insert(*stream, Account { size: offer.meta.size, offer: kept, part, ..Account::default() });
+                self.set_aside_early(&ledger, *stream);
             }
             LandOp::Write { stream, len, .. } | LandOp::Hole { stream, len, .. } => {
                 let Some(account) = self.accounts.get_mut(stream) else { return self.inner.submit(op, content) };

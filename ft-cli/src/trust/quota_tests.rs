@@ -34,7 +34,7 @@ async fn push_as(
     files.iter().for_each(|(name, len)| from.put(Entry::file(name, &vec![7; *len])));
     let there = to.clone();
     let replaces = move |offer: &Offer| there.content(&offer.meta.path.to_string()).is_some();
-    let storage = Bounded::new(to.storage(), Some(Arc::clone(ledger)), replaces);
+    let storage = Bounded::new(to.storage(), Some(Arc::clone(ledger)), Unpaid::default(), replaces);
     let serve = async {
         let accepted = session::accept(far, &[]).await.unwrap();
         accepted.receive(storage, options, NoPulse, |_| ()).await
@@ -149,21 +149,24 @@ impl Storage for Scripted {
 
 const MIB: u64 = 1 << 20;
 
-/// One stream of `d/a`, of which a bounded storage is told `ops`; whether it was refused.
-fn stream(ledger: &Arc<Ledger>, size: Option<u64>, prepared: Prepared, fails: bool, ops: Vec<LandOp>) -> bool {
-    let inner = Scripted { prepared, fails, ready: VecDeque::new() };
-    let mut bounded = Bounded::new(inner, Some(Arc::clone(ledger)), |_| false);
-    let mut meta = Entry::file("d/a", b"").meta;
+fn offer(name: &str, size: Option<u64>) -> Offer {
+    let mut meta = Entry::file(name, b"").meta;
     meta.size = size;
-    let offer = Offer {
+    Offer {
         want: 0,
         meta,
         overwrite: ft_core::frame::Overwrite::Replace,
         compare: ft_core::frame::Compare::None,
         level: ft_core::frame::Level::Cached,
-    };
+    }
+}
+
+/// One stream of `d/a`, of which a bounded storage is told `ops`; whether it was refused.
+fn stream(ledger: &Arc<Ledger>, size: Option<u64>, prepared: Prepared, fails: bool, ops: Vec<LandOp>) -> bool {
+    let inner = Scripted { prepared, fails, ready: VecDeque::new() };
+    let mut bounded = Bounded::new(inner, Some(Arc::clone(ledger)), Unpaid::default(), |_| false);
     let mut refused = false;
-    for op in std::iter::once(LandOp::Prepare(1, offer)).chain(ops) {
+    for op in std::iter::once(LandOp::Prepare(1, offer("d/a", size))).chain(ops) {
         bounded.submit(op, None);
         let mut cx = Context::from_waker(std::task::Waker::noop());
         while let Poll::Ready((done, _)) = bounded.poll_done(&mut cx) {
@@ -256,4 +259,41 @@ fn what_a_folder_holds_is_counted_without_following_links() {
     // The folders are known by the same hashes as those of an offer.
     let meta = Entry::file("in/deep/new", b"").meta;
     assert!(folders_of(&meta).iter().all(|folder| stored.folders.contains(folder)));
+}
+
+/// A storage that answers nothing, as one whose answers nobody reads: it only hears which offers may take room.
+struct Slow {
+    unpaid: Unpaid,
+    /// Streams that may, and those that may not.
+    heard: Arc<Mutex<(Vec<StreamId>, Vec<StreamId>)>>,
+}
+
+impl Storage for Slow {
+    fn submit(&mut self, op: LandOp, _: Option<Bulk>) {
+        if let LandOp::Prepare(stream, _) = op {
+            let mut heard = self.heard.lock().unwrap();
+            match self.unpaid.take(stream) {
+                Some(_) => heard.1.push(stream),
+                None => heard.0.push(stream),
+            }
+        }
+    }
+
+    fn poll_done(&mut self, _: &mut Context<'_>) -> Poll<(LandDone, Option<Bulk>)> {
+        Poll::Pending
+    }
+}
+
+#[test]
+fn offers_beyond_the_quota_may_take_no_room_even_while_no_answer_is_read() {
+    let (ledger, unpaid, heard) = (bytes(10 * MIB, MIB), Unpaid::default(), Arc::default());
+    let slow = Slow { unpaid: unpaid.clone(), heard: Arc::clone(&heard) };
+    let mut bounded = Bounded::new(slow, Some(Arc::clone(&ledger)), unpaid, |_| false);
+    for (stream, name, size) in [(1, "a", 6 * MIB), (2, "b", 1 << 40), (3, "c", 4 * MIB), (4, "d", 3 * MIB)] {
+        bounded.submit(LandOp::Prepare(stream, offer(name, Some(size))), None);
+    }
+    assert_eq!(*heard.lock().unwrap(), (vec![1, 4], vec![2, 3]));
+    assert_eq!(counted(&ledger), (10 * MIB, 0));
+    drop(bounded);
+    assert_eq!(counted(&ledger), (MIB, 0), "what was only offered is given back");
 }

@@ -15,6 +15,7 @@ mod session;
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -29,7 +30,7 @@ use crate::daemon::{self, Metrics, Now, Trouble, Watched};
 use crate::disk::Root;
 use crate::exit::{Exit, Stop};
 use crate::fence::Fence;
-use crate::limits::{ACCEPT_PAUSE, DEFAULT_PORT, GRACE};
+use crate::limits::{ACCEPT_PAUSE, CROWD_LINE, DEFAULT_PORT, GRACE};
 use crate::net::{Endpoint, accept, attach, detach, listen};
 use crate::render::{Fact, Screen, files};
 use crate::trust::{Door, Reloaded, is_local, warn};
@@ -125,7 +126,7 @@ pub(super) async fn run(prepared: Prepared, screen: Screen) -> Result<Exit, Stop
         joins: Arc::default(),
         metrics,
     });
-    let mut server = Server { shared, sessions: JoinSet::new(), worst: Exit::Completed, count: 0 };
+    let mut server = Server { shared, sessions: JoinSet::new(), worst: Exit::Completed, count: 0, crowded: (None, 0) };
     daemon::tell(Now::Ready);
     let stopped_by_signal = server.accept(&listeners, &mut signals).await;
     daemon::tell(Now::Stopping);
@@ -182,6 +183,10 @@ fn door(args: &ServeArgs, listeners: &[TcpListener]) -> Result<Door, Stop> {
         let hint = "--insecure allows it; on this machine alone it needs no allowing";
         return Err(Stop::usage("a lab dialect cannot be encrypted, and other machines could reach it").hint(hint));
     }
+    if lab && args.door.tls {
+        let hint = "--dialect ft1 can; without --tls, a lab dialect serves this machine";
+        return Err(Stop::usage("a lab dialect cannot be encrypted, and --tls asks for it").hint(hint));
+    }
     Door::new(args.door.clone(), local).map_err(Stop::failed)
 }
 
@@ -202,17 +207,36 @@ struct Server {
     sessions: JoinSet<Exit>,
     worst: Exit,
     count: u64,
+    /// When people were last told of connections that come too often, and how many have come since.
+    crowded: (Option<Instant>, u64),
 }
+
+/// The keys, while they are read again.
+type Reading = Pin<Box<dyn Future<Output = Reloaded> + Send>>;
 
 impl Server {
     /// Accepts until a signal (true) or, with `--once`, a first connection (false).
     async fn accept(&mut self, listeners: &[TcpListener], signals: &mut Signals) -> bool {
+        let mut reading: Option<Reading> = None;
+        // Asked for while they were being read: what changed in between may have been missed.
+        let mut once_more = false;
         loop {
+            let read = async {
+                match &mut reading {
+                    Some(reading) => reading.await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 asked = signals.any() => match asked {
                     Asked::Stop => return true,
-                    Asked::Reload => self.reload(),
+                    Asked::Reload if reading.is_some() => once_more = true,
+                    Asked::Reload => reading = Some(self.reload()),
                 },
+                reloaded = read => {
+                    self.reloaded(reloaded);
+                    reading = std::mem::take(&mut once_more).then(|| self.reload());
+                }
                 Some(done) = self.sessions.join_next() => self.over(done),
                 accepted = accept(listeners) => match accepted {
                     Ok((stream, peer)) => {
@@ -232,10 +256,14 @@ impl Server {
         }
     }
 
-    /// Reads again what each key may do, and the certificate.
-    fn reload(&self) {
+    /// Reads again what each key may do, and the certificate. Clients come and go meanwhile.
+    fn reload(&self) -> Reading {
         daemon::tell(Now::Reloading);
-        let Reloaded { list, chain } = self.shared.door.reload();
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { shared.door.reload().await })
+    }
+
+    fn reloaded(&self, Reloaded { list, chain }: Reloaded) {
         let list = match list {
             Ok(keys) => format!("the list of keys was read again; it has {keys}"),
             Err(error) => format!("the list of keys stays as it was: {error}"),
@@ -254,12 +282,21 @@ impl Server {
     fn start(&mut self, stream: TcpStream, peer: SocketAddr) {
         let shared = Arc::clone(&self.shared);
         let Some(place) = shared.crowd.arrive(peer.ip(), Instant::now()) else {
-            tracing::warn!(%peer, "comes too often");
             shared.metrics.trouble(Trouble::Busy);
-            return;
+            return self.crowded(peer);
         };
         self.count += 1;
         self.sessions.spawn(session::run(stream, peer, shared, self.count, place));
+    }
+
+    /// Says that connections come too often: now and then, and how many did.
+    fn crowded(&mut self, peer: SocketAddr) {
+        let (last, untold) = &mut self.crowded;
+        *untold += 1;
+        if last.is_none_or(|last| last.elapsed() >= CROWD_LINE) {
+            tracing::warn!(%peer, turned_away = *untold, "comes too often");
+            (*last, *untold) = (Some(Instant::now()), 0);
+        }
     }
 
     fn over(&mut self, done: Result<Exit, JoinError>) {

@@ -26,7 +26,7 @@ use crate::commands::lab;
 use crate::daemon::Trouble;
 use crate::disk::{Policy, Root, WalkOptions};
 use crate::exit::Exit;
-use crate::limits::{BUSY_TIMEOUT, HEAD_MAX, HELLO_TIMEOUT, QUIET};
+use crate::limits::{BUSY_TIMEOUT, HEAD_MAX, HELLO_TIMEOUT, OPEN_SERVED, QUIET};
 use crate::net::{Deadline, Meter};
 use crate::render::{Fact, Tally, Watch, sentence};
 use crate::trust::{Bounded, Fingerprint, Ledger, Rights};
@@ -70,13 +70,6 @@ async fn meet(stream: TcpStream, shared: &Arc<Shared>, mut who: Who, place: &Pla
         ServeDialect::Auto => {
             let mut head = Vec::with_capacity(HEAD_MAX);
             match sniff(&mut stream, &mut head).await {
-                // A lab's program has no words for it, and sees the end of the stream.
-                Detected::Pipe | Detected::Addfile if who.rights.is_err() => turned_away(
-                    shared,
-                    &who,
-                    Trouble::Forbidden,
-                    "a lab's program on another machine: --insecure would let it in",
-                ),
                 Detected::Pipe => lab(stream, head, Lab::A, shared, &who, place).await,
                 Detected::Addfile => lab(stream, head, Lab::B, shared, &who, place).await,
                 // What is none of ours gets the answer of ft/1, which names what it looks like.
@@ -176,8 +169,12 @@ enum Lab {
     B,
 }
 
-/// A lab's session. Its client has no words for being busy, and sees the end of the stream.
+/// A lab's session. Its client has no words for being busy or unwelcome, and sees the end of the stream.
 async fn lab(stream: Stream, head: Vec<u8>, lab: Lab, shared: &Shared, who: &Who, place: &Place) -> Exit {
+    if who.rights.is_err() {
+        let why = "a lab's program where only TLS comes in: --insecure would let it in from other machines";
+        return turned_away(shared, who, Trouble::Forbidden, why);
+    }
     if let Err(busy) = place.sit(None, tokio::time::Instant::now()) {
         return turned_away(shared, who, Trouble::Busy, &busy);
     }
@@ -299,7 +296,7 @@ async fn transfer(
     who: &Who,
     mut open: Option<Open>,
 ) -> Exit {
-    let tally = Tally::default();
+    let tally = Tally::of_peer(OPEN_SERVED);
     let options = Options {
         agent: client::AGENT.into(),
         compare: Compare::Quick,
@@ -338,7 +335,8 @@ async fn transfer(
                     == Some(Overwrite::KeepBoth);
                 !keeps_both && there.has(&offer.meta.path)
             };
-            let storage = Bounded::new(home.root.storage(home.policy), home.ledger, replaces);
+            let unpaid = home.policy.unpaid.clone();
+            let storage = Bounded::new(home.root.storage(home.policy), home.ledger, unpaid, replaces);
             accepted.receive(storage, &options, pulse, heard).await
         }
         Intent::Pull | Intent::List => accepted.send(home.root.source(walk), &options, pulse, heard).await,

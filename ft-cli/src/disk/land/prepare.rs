@@ -38,6 +38,7 @@ impl Worker {
     }
 
     fn decide(&mut self, id: StreamId, offer: Offer) -> Result<Prepared, FileError> {
+        let unpaid = self.policy.unpaid.take(id);
         let level = level_for(&offer, self.policy.least);
         let mut meta = offer.meta;
         meta.path = self.renamed(&meta.path)?;
@@ -78,7 +79,10 @@ impl Worker {
         let prepared = match stream.same.as_deref() {
             Some(Same { root: Some(root), .. }) => Prepared::SameContent(*root),
             Some(Same { root: None, .. }) => Prepared::SameMeta,
-            None => self.make_room(&mut stream)?,
+            None => match unpaid {
+                Some(why) => return Err(why),
+                None => self.make_room(&mut stream)?,
+            },
         };
         self.streams.insert(id, stream);
         Ok(prepared)
