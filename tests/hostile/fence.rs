@@ -2,6 +2,10 @@
 //! it runs. Both are opened by its own code, on threads that were started after the fence was closed.
 
 use std::fs;
+use std::io::Write as _;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::harness::{Sandbox, Server};
 
@@ -47,27 +51,42 @@ fn list_of_keys_is_read_again_though_it_lies_outside_the_fence() {
 }
 
 #[test]
-fn folder_that_was_moved_out_while_it_was_open_is_neither_written_to_nor_read() {
+fn folder_that_was_moved_out_while_a_session_had_it_is_not_written_to_and_later_ones_get_what_has_its_name() {
     let (sandbox, theirs) = sandbox("read write folder=mine");
     let mut server = sandbox.serve_at("theirs", "inbox --tls --authorized lists/friends -v");
     let fenced = is_fenced(&mut server);
     let host = server.address();
     sandbox.run(&format!("put a {host} --peer {theirs} --retries 0")).expect(0);
-    assert!(sandbox.path("inbox/mine/a").exists());
+    let staging = sandbox.path("inbox/mine/.ft-staging");
+    let staged = || crate::harness::tree(&staging).len();
+    let before = staged();
+    let mut slow = sandbox.command(&format!("put - {host} --name c --peer {theirs} --retries 0"));
+    let mut slow = slow.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    slow.stdin.as_mut().unwrap().write_all(&[7; 1 << 20]).unwrap();
+    let end = Instant::now() + Duration::from_secs(30);
+    while staged() == before {
+        assert!(Instant::now() < end, "what comes is staged");
+        thread::sleep(Duration::from_millis(10));
+    }
 
-    // The server holds it open, and would go on using it wherever it is.
+    // The session holds it open, and would go on using it wherever it is.
     sandbox.folder("outside");
     fs::rename(sandbox.path("inbox/mine"), sandbox.path("outside/mine")).unwrap();
-    sandbox.file("b", "b");
-    let put = sandbox.run(&format!("put b {host} --peer {theirs} --retries 0"));
-    let get = sandbox.run(&format!("get {host}/a got/ --peer {theirs} --retries 0"));
+    drop(slow.stdin.take());
+    let slow = slow.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&slow.stderr);
     if fenced {
-        assert!(put.code != Some(0) && get.code != Some(0), "{}{}", put.all(), get.all());
-        assert!(!sandbox.path("outside/mine/b").exists() && !sandbox.path("got/a").exists());
-        assert!(put.stderr.contains("ermission") || put.stderr.contains("unsafe"), "{}", put.stderr);
+        assert!(!slow.status.success() && !sandbox.path("outside/mine/c").exists(), "{said}");
+        assert!(said.contains("ermission") || said.contains("unsafe"), "{said}");
     } else {
-        assert_eq!((put.code, get.code), (Some(0), Some(0)), "what the fence is for");
+        assert!(slow.status.success(), "what the fence is for: {said}");
     }
+
+    sandbox.file("b", "b");
+    sandbox.run(&format!("put b {host} --peer {theirs} --retries 0")).expect(0);
+    assert!(sandbox.path("inbox/mine/b").exists() && !sandbox.path("outside/mine/b").exists());
+    sandbox.run(&format!("get {host}/a got/ --peer {theirs} --retries 0")).expect(4);
+    assert!(!sandbox.path("got/a").exists());
 }
 
 #[test]
