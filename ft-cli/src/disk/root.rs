@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,7 @@ pub struct Root {
     umask: u16,
     space: Mutex<Space>,
     activity: Arc<Activity>,
+    failed_syncs: AtomicU64,
 }
 
 /// One thing in a folder.
@@ -79,6 +81,7 @@ impl Root {
             umask,
             space: Mutex::default(),
             activity: Arc::default(),
+            failed_syncs: AtomicU64::new(0),
         }))
     }
 
@@ -191,6 +194,16 @@ impl Root {
         space.left -= bytes;
         space.promised += bytes;
         Ok(Some(Promise { root: Arc::clone(self), bytes }))
+    }
+
+    /// How many syncs of the whole file system have failed, of all sessions.
+    pub(super) fn failed_syncs(&self) -> u64 {
+        self.failed_syncs.load(Ordering::Acquire)
+    }
+
+    /// To be told when the sync has come back, so that whoever counts it writes after it.
+    pub(super) fn sync_has_failed(&self) {
+        self.failed_syncs.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn work(&self) -> Working {

@@ -70,6 +70,7 @@ impl Worker {
             written: 0,
             reserved: None,
             flushed: 0,
+            begun: None,
             whole: false,
             broken: None,
             _name: name,
