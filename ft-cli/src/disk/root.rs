@@ -11,7 +11,7 @@ use ft_core::frame::Meta;
 use ft_core::path::RelPath;
 
 use super::land::DiskStorage;
-use super::limits::{SPACE_AGE, SPACE_MARGIN};
+use super::limits::{DOUBTS_MOST, SPACE_AGE, SPACE_MARGIN};
 use super::source::{DiskSource, WalkOptions};
 use super::staging::Staging;
 use super::sys::{self, Dir, Through, What};
@@ -33,6 +33,7 @@ pub struct Root {
     space: Mutex<Space>,
     activity: Arc<Activity>,
     failed_syncs: AtomicU64,
+    doubts: Mutex<Doubts>,
 }
 
 /// One thing in a folder.
@@ -62,6 +63,15 @@ struct Space {
     promised: u64,
 }
 
+/// Files under their final names for which a sync failed.
+#[derive(Debug, Default)]
+struct Doubts {
+    /// Hashes of their paths.
+    names: HashSet<[u8; 32]>,
+    /// More than are remembered.
+    all: bool,
+}
+
 impl Root {
     /// Opens a folder.
     ///
@@ -82,6 +92,7 @@ impl Root {
             space: Mutex::default(),
             activity: Arc::default(),
             failed_syncs: AtomicU64::new(0),
+            doubts: Mutex::default(),
         }))
     }
 
@@ -174,7 +185,7 @@ impl Root {
 
     /// Takes a name for one stream; `None` if another has it.
     pub(super) fn take_name(self: &Arc<Self>, path: &RelPath) -> Option<Busy> {
-        let name = *blake3::hash(&path.to_bytes()).as_bytes();
+        let name = key(path);
         let taken = lock(&self.busy).insert(name);
         taken.then(|| Busy { root: Arc::clone(self), name })
     }
@@ -204,6 +215,30 @@ impl Root {
     /// To be told when the sync has come back, so that whoever counts it writes after it.
     pub(super) fn sync_has_failed(&self) {
         self.failed_syncs.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A sync failed for the file that is there. The next would say "fine", so it is not asked: the file has to be sent again.
+    pub(super) fn doubt(&self, path: &RelPath) {
+        let mut doubts = lock(&self.doubts);
+        if doubts.names.len() < DOUBTS_MOST {
+            doubts.names.insert(key(path));
+        } else {
+            doubts.all = true;
+        }
+    }
+
+    /// Another file has the name now.
+    pub(super) fn trust(&self, path: &RelPath) {
+        let mut doubts = lock(&self.doubts);
+        if !doubts.names.is_empty() {
+            doubts.names.remove(&key(path));
+        }
+    }
+
+    /// Whether the file that is there is not to be taken for a stored one.
+    pub(super) fn doubts(&self, path: &RelPath) -> bool {
+        let doubts = lock(&self.doubts);
+        doubts.all || (!doubts.names.is_empty() && doubts.names.contains(&key(path)))
     }
 
     pub(super) fn work(&self) -> Working {
@@ -248,6 +283,10 @@ impl Drop for Working {
         *lock(&self.0.working) -= 1;
         self.0.idle.notify_all();
     }
+}
+
+fn key(path: &RelPath) -> [u8; 32] {
+    *blake3::hash(&path.to_bytes()).as_bytes()
 }
 
 /// A panic of another thread leaves the books as they were: each change is one assignment.

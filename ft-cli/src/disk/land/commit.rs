@@ -173,7 +173,7 @@ impl Landing {
             entry.alone = entry.durable() && (each || entry.stream.needs_own_sync(failed));
             if entry.alone && entry.stream.is_beyond_syncs(failed) {
                 let e = io::Error::other("a sync of the file system failed while it was under way");
-                entry.error = Some(poison(&mut entry.stream, &e));
+                entry.error = Some(self.poison(&mut entry.stream, &e));
             } else if let Err(error) = self.complete(entry) {
                 entry.error = Some(error);
             }
@@ -185,14 +185,14 @@ impl Landing {
                 None => self.sync_same(entry.stream.same.as_deref()),
             };
             if let Err(e) = synced {
-                entry.error = Some(poison(&mut entry.stream, &e));
+                entry.error = Some(self.poison(&mut entry.stream, &e));
             }
         }
         if batch.iter().any(Entry::synced_with_all)
             && let Err(e) = self.sync_all()
         {
             for entry in batch.iter_mut().filter(|entry| entry.synced_with_all()) {
-                entry.error = Some(poison(&mut entry.stream, &e));
+                entry.error = Some(self.poison(&mut entry.stream, &e));
             }
         }
         for entry in batch.iter().filter(|entry| entry.durable()) {
@@ -263,6 +263,18 @@ impl Landing {
             // Folders and links: their content is their entry.
             None => Ok(()),
         }
+    }
+
+    /// A failed sync: neither what was written nor what was there already can be trusted, now or later.
+    fn poison(&self, stream: &mut Stream, e: &io::Error) -> FileError {
+        if let Some(temp) = &mut stream.temp {
+            temp.lasting = false;
+        }
+        if let Some(same) = &stream.same {
+            self.root.doubt(&same.path);
+        }
+        let error = fault("sync", &stream.meta.path, e);
+        FileError::new(Code::Io, Retry::Later, error.text)
     }
 
     /// Puts one stream under its final name.
@@ -336,6 +348,7 @@ impl Landing {
                     let path = [above, &[name]].concat();
                     entry.path = RelPath::new(path).map_err(|e| internal(e.to_string()))?;
                 }
+                self.root.trust(&entry.path);
                 Ok(())
             }
             Err(error) => Err(error),
@@ -372,7 +385,11 @@ impl Landing {
         for entry in batch.iter_mut().filter(|entry| entry.durable()) {
             match &synced {
                 Ok(()) => self.tell(LandDone::Step(entry.id, Step::DirSynced)),
-                Err((path, e)) => entry.error = Some(fault("sync folder", path, e)),
+                Err((path, e)) => {
+                    // It has its name, and may lose it with the power.
+                    self.root.doubt(&entry.path);
+                    entry.error = Some(fault("sync folder", path, e));
+                }
             }
         }
     }
@@ -450,15 +467,6 @@ fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8], policy: Names
         }
         return Ok(this);
     }
-}
-
-/// A failed sync: what was written cannot be trusted, now or later.
-fn poison(stream: &mut Stream, e: &io::Error) -> FileError {
-    if let Some(temp) = &mut stream.temp {
-        temp.lasting = false;
-    }
-    let error = fault("sync", &stream.meta.path, e);
-    FileError::new(Code::Io, Retry::Later, error.text)
 }
 
 #[cfg(all(test, unix))]

@@ -205,3 +205,59 @@ fn storage_knows_which_files_had_begun_when_a_sync_failed_and_which_were_closed_
     assert_eq!(commit(&mut storage, 0..10), KEEP_OPEN, "what stayed open tells for itself");
     assert_eq!(commit(&mut storage, 10..20), 10, "what began after it has nothing to do with it");
 }
+
+/// Offers what is there by its size and time.
+fn offer_again(root: &Arc<Root>, at: &std::path::Path, name: &str) -> Offer {
+    let path = RelPath::parse(name.as_bytes()).unwrap();
+    let (name, above) = path.components().split_last().unwrap();
+    let there = root.dir.folder(above, Through::NoLinks).unwrap().stat(name).unwrap().unwrap();
+    assert!(there.size == 3 && at.exists());
+    let mut offer = Offer { compare: Compare::Quick, ..offer(&path.to_string()) };
+    offer.meta.mtime = Some(there.mtime);
+    offer
+}
+
+/// It is sent again, and with that everything is well.
+fn lands_anew(root: &Arc<Root>, offer: &Offer) {
+    let mut storage = root.storage(Policy::default());
+    send(&mut storage, 1, offer.clone());
+    assert_eq!(commit(&mut storage, 1..2), 1);
+    storage.submit(LandOp::Prepare(2, offer.clone()), None);
+    assert_eq!(next(&mut storage), LandDone::Prepared(2, Prepared::SameMeta));
+}
+
+#[test]
+fn file_that_was_there_and_could_not_be_synced_is_sent_again_and_not_synced_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let at = dir.path().join("f");
+    // Nothing that can be opened to be read, or looked at, and not be synced, but a pipe.
+    assert!(std::process::Command::new("mkfifo").arg(&at).status().unwrap().success());
+    let mut same = stream(&root, "f", staged(&root));
+    same.temp = None;
+    let stat = root.dir.stat(b"f").unwrap().unwrap();
+    same.same = Some(Box::new(Same { path: RelPath::parse(b"f").unwrap(), stat, root: None }));
+    let (mut landing, mut told) = landing(&root, None);
+    landing.commit(vec![(1, same)]);
+    let ended = ends(&landing, &mut told);
+    assert!(matches!(&ended[..], [(1, Some(error))] if error.text.starts_with("sync f: ")), "{ended:?}");
+    fs::remove_file(&at).unwrap();
+    fs::write(&at, "old").unwrap();
+    lands_anew(&root, &offer_again(&root, &at, "f"));
+    assert_eq!(fs::read(&at).unwrap(), b"new");
+}
+
+#[test]
+#[cfg(all(target_os = "linux", not(feature = "portable-disk")))]
+fn file_whose_folders_could_not_be_synced_is_sent_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let name = "1/2/3/4/5/6/7/8/f";
+    let (mut landing, mut told) = landing(&root, broken(dir.path()));
+    landing.commit(vec![(1, stream(&root, name, staged(&root)))]);
+    let ended = ends(&landing, &mut told);
+    assert!(matches!(&ended[..], [(1, Some(error))] if error.text.starts_with("sync folder ")), "{ended:?}");
+    let at = dir.path().join(name);
+    fs::write(&at, "old").unwrap();
+    lands_anew(&root, &offer_again(&root, &at, name));
+}

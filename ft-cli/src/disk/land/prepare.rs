@@ -214,6 +214,7 @@ impl Worker {
         let path = RelPath::new(components).map_err(|e| internal(e.to_string()))?;
         match compare {
             Compare::None => Ok(None),
+            Compare::Quick | Compare::Content if self.root.doubts(&path) => Ok(None),
             Compare::Quick => Ok((meta.mtime == Some(st.mtime)).then_some(Same { path, stat: st, root: None })),
             Compare::Content => {
                 // A file that we may not read cannot be compared: then it is sent.
