@@ -292,7 +292,7 @@ impl Landing {
             Kind::File | Kind::Link => self.place_named(entry, changed, &mut made),
         };
         if placed.is_err() {
-            self.folders.unmake(&made);
+            self.folders.unmake(&made, changed);
         } else if !entry.stream.replaces() {
             self.fresh.add(made);
         }
