@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ft_core::frame::Meta;
+use ft_core::frame::{Meta, Mtime};
 use ft_core::path::RelPath;
 
+use super::grain::Grain;
 use super::land::DiskStorage;
 use super::limits::{DOUBTS_MOST, SPACE_AGE, SPACE_MARGIN};
 use super::source::{DiskSource, WalkOptions};
@@ -34,6 +35,7 @@ pub struct Root {
     activity: Arc<Activity>,
     failed_syncs: AtomicU64,
     doubts: Mutex<Doubts>,
+    grain: Grain,
 }
 
 /// One thing in a folder.
@@ -93,6 +95,7 @@ impl Root {
             activity: Arc::default(),
             failed_syncs: AtomicU64::new(0),
             doubts: Mutex::default(),
+            grain: Grain::default(),
         }))
     }
 
@@ -150,6 +153,12 @@ impl Root {
     /// Whether a file that is created with this mode has it then.
     pub(super) fn leaves(&self, mode: u16) -> bool {
         mode & self.umask == 0
+    }
+
+    /// Whether a file that was given the time `wanted` may show `kept` here. If that depends on the file system it is asked,
+    /// in staging, if it `may_ask`.
+    pub(super) fn same_time(&self, wanted: Mtime, kept: Mtime, may_ask: bool) -> bool {
+        self.grain.same(wanted, kept, may_ask.then_some(|| self.staging()))
     }
 
     /// A storage for one session that lands files here.

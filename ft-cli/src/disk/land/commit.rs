@@ -246,7 +246,7 @@ impl Landing {
             return Err(changed());
         }
         let mode = meta.mode.filter(|&mode| replaces && mode != same.stat.mode);
-        let mtime = meta.mtime.filter(|&mtime| replaces && mtime != same.stat.mtime);
+        let mtime = meta.mtime.filter(|&mtime| replaces && !self.root.same_time(mtime, same.stat.mtime, true));
         if mode.is_none() && mtime.is_none() {
             return Ok(());
         }
