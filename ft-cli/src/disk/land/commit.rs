@@ -258,10 +258,15 @@ impl Landing {
     }
 
     fn sync_same(&self, same: Option<&Same>) -> io::Result<()> {
-        match same {
-            Some(same) => self.root.dir.file(same.path.components(), Through::NoLinks)?.sync_all(),
-            // Folders and links: their content is their entry.
-            None => Ok(()),
+        // Folders and links: their content is their entry.
+        let Some(same) = same else { return Ok(()) };
+        match self.root.dir.file(same.path.components(), Through::NoLinks) {
+            Ok(file) => file.sync_all(),
+            // Its mode keeps us out: it is synced with everything else, as long as that can answer for it.
+            Err(e) if e.kind() == ErrorKind::PermissionDenied && self.syncs_all() && self.root.failed_syncs() == 0 => {
+                self.sync_all()
+            }
+            Err(e) => Err(e),
         }
     }
 

@@ -261,3 +261,32 @@ fn file_whose_folders_could_not_be_synced_is_sent_again() {
     fs::write(&at, "old").unwrap();
     lands_anew(&root, &offer_again(&root, &at, name));
 }
+
+#[test]
+#[cfg(all(target_os = "linux", not(feature = "portable-disk")))]
+fn file_that_is_there_and_may_not_be_opened_is_synced_with_everything() {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let at = dir.path().join("f");
+    fs::write(&at, "old").unwrap();
+    fs::set_permissions(&at, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    // Of this thread alone: it is not above modes any more.
+    let mut mine = capabilities(None).unwrap();
+    mine.effective -= CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+    set_capabilities(None, mine).unwrap();
+    assert_eq!(File::open(&at).unwrap_err().kind(), ErrorKind::PermissionDenied);
+    let mut commit = |sync| {
+        let mut same = stream(&root, "f", staged(&root));
+        same.temp = None;
+        let stat = root.dir.stat(b"f").unwrap().unwrap();
+        same.same = Some(Box::new(Same { path: RelPath::parse(b"f").unwrap(), stat, root: None }));
+        let (mut landing, mut told) = landing(&root, sync);
+        landing.commit(vec![(1, same)]);
+        ends(&landing, &mut told).pop().unwrap().1
+    };
+    let open = Some(Arc::new(Dir::open_ambient(dir.path()).unwrap()));
+    assert_eq!(commit(open.clone()), None);
+    assert!(commit(broken(dir.path())).is_some());
+    assert!(commit(open).is_some(), "nothing can answer for it any more");
+}
