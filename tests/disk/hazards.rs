@@ -136,6 +136,35 @@ fn failed_commit_leaves_no_folders_behind() {
 }
 
 #[test]
+fn file_that_cannot_land_in_new_folders_fails_alone_of_its_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    let files = [("first", b"1"), ("new/newer/second", b"2"), ("third", b"3")];
+    let streams = files.map(|(name, bytes)| {
+        let stream = land.fresh(offer(name, 1));
+        land.write(stream, 0, bytes).unwrap();
+        land.finish(stream, 1);
+        stream
+    });
+    // What was staged for it goes, so that it cannot be renamed.
+    let staging = dir.path().join(".ft-staging");
+    let staged = tree(&staging).into_iter().map(|name| staging.join(name));
+    let staged: Vec<_> = staged.filter(|file| fs::read(file).is_ok_and(|bytes| bytes == b"2")).collect();
+    assert_eq!(staged.len(), 1);
+    fs::remove_file(&staged[0]).unwrap();
+    land.submit(LandOp::Commit(streams.to_vec()), None);
+    let ends: Vec<_> = streams.iter().map(|_| land.done()).collect();
+    assert!(matches!(&ends[0], LandDone::Landed(id, _) if *id == streams[0]), "{ends:?}");
+    assert!(matches!(&ends[1], LandDone::Failed(id, ..) if *id == streams[1]), "{ends:?}");
+    assert!(matches!(&ends[2], LandDone::Landed(id, _) if *id == streams[2]), "{ends:?}");
+    drop(land);
+    assert!(root.settle(Duration::from_secs(10)));
+    drop(root);
+    assert_eq!(tree(dir.path()), ["first", "third"]);
+}
+
+#[test]
 fn staging_folder_is_no_legal_name_at_any_depth_or_case() {
     let dir = tempfile::tempdir().unwrap();
     let root = Root::open(dir.path()).unwrap();

@@ -31,6 +31,9 @@ fn tool(program: &str, args: &[&str]) {
 /// exFAT keeps `a` and `A` as they were written, and takes them for one name.
 const FOLDING: &str = "exfat-fuse";
 
+/// ext4 whose inodes have no room for parts of a second.
+const SHORT: &str = "ext4 with short inodes";
+
 /// A mounted image in memory.
 struct Image {
     folder: tempfile::TempDir,
@@ -48,6 +51,7 @@ impl Image {
         let path = path.to_str().expect("text");
         match system {
             "ext4" => tool("mkfs.ext4", &["-q", "-F", path]),
+            SHORT => tool("mkfs.ext4", &["-q", "-F", "-I", "128", path]),
             "xfs" => tool("mkfs.xfs", &["-q", "-f", path]),
             FOLDING => tool("mkfs.exfat", &[path]),
             _ => tool("mkfs.btrfs", &["-q", "-f", path]),
@@ -67,7 +71,8 @@ impl Image {
     fn mount(&self) {
         let (from, to) = (self.file(), self.mounted());
         let (from, to) = (from.to_str().expect("text"), to.to_str().expect("text"));
-        let args = ["-t", self.system, "-o", "loop", from, to];
+        let system = if self.system == SHORT { "ext4" } else { self.system };
+        let args = ["-t", system, "-o", "loop", from, to];
         tool("mount", &args);
     }
 
@@ -349,4 +354,39 @@ fn two_spellings_in_one_transfer_land_the_first_and_refuse_the_second() {
         std::fs::read_dir(&there).expect("readable").map(|e| e.expect("readable").file_name()).collect();
     let [name] = &names[..] else { panic!("one of them has landed: {names:?}") };
     assert_eq!(std::fs::read_to_string(there.join(name)).expect("readable").as_str(), name);
+}
+
+/// Times of which a file system keeps less than is offered: 1 s, 10 ms or 2 s, and the whole of it.
+#[test]
+#[ignore = "needs root, loop devices, /dev/fuse and exfat-fuse"]
+fn file_whose_time_is_kept_in_part_is_still_the_same_file_when_it_comes_again() {
+    for system in [FOLDING, SHORT, "ext4"] {
+        let image = Image::new(system, 32);
+        let there = image.mounted().join("there");
+        std::fs::create_dir(&there).expect("made");
+        let source = image.folder.path().join("notes");
+        std::fs::write(&source, "mine").expect("written");
+        let touch = |nanos| {
+            let file = std::fs::File::options().write(true).open(&source).expect("opened");
+            let time = std::time::UNIX_EPOCH + Duration::new(1_700_000_001, nanos);
+            file.set_modified(time).expect("set");
+        };
+        let put = |overwrite, code| {
+            let server = Server::start(&there, ["--json"]);
+            let mut command = ft_cli(["put", "--json", "--retries", "0", "--overwrite", overwrite]);
+            let ran = command.arg(&source).arg(&server.address).output().expect("it runs");
+            server.stop().expect(0);
+            let said = String::from_utf8_lossy(&ran.stdout);
+            assert_eq!(ran.status.code(), Some(code), "{system} {overwrite}: {said}");
+            std::fs::read_dir(&there).expect("readable").count()
+        };
+        touch(987_654_321);
+        for overwrite in ["never", "never", "keep-both", "replace"] {
+            assert_eq!(put(overwrite, 0), 1, "{system} {overwrite}");
+        }
+        // Another time is another file, wherever the difference can be kept.
+        touch(if system == "ext4" { 987_654_320 } else { 0 });
+        let other = if system == "ext4" { 4 } else { 0 };
+        assert_eq!(put("never", other), 1, "{system}");
+    }
 }

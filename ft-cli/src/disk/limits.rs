@@ -22,6 +22,9 @@ pub(super) const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// Others are closed and opened again by name: 64 sessions stay below the usual 1,024 descriptors, sockets included.
 pub(super) const KEEP_OPEN: usize = 8;
 
+/// Files that are remembered because a sync failed for them, 32 bytes each: beyond that, every file of the folder counts as one.
+pub(super) const DOUBTS_MOST: usize = 16 * 1024;
+
 /// Up to this many files or folders of one commit are synced one by one, more by one sync of the file system: a file
 /// costs about 5 ms on a journaled disk, the whole file system 20 to 200 ms.
 pub(super) const SYNC_EACH: usize = 8;

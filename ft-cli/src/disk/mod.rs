@@ -7,6 +7,7 @@
 
 mod fault;
 mod filter;
+mod grain;
 mod hashing;
 mod land;
 mod limits;

@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ft_core::frame::Meta;
+use ft_core::frame::{Meta, Mtime};
 use ft_core::path::RelPath;
 
+use super::grain::Grain;
 use super::land::DiskStorage;
-use super::limits::{SPACE_AGE, SPACE_MARGIN};
+use super::limits::{DOUBTS_MOST, SPACE_AGE, SPACE_MARGIN};
 use super::source::{DiskSource, WalkOptions};
 use super::staging::Staging;
 use super::sys::{self, Dir, Through, What};
@@ -31,6 +33,9 @@ pub struct Root {
     umask: u16,
     space: Mutex<Space>,
     activity: Arc<Activity>,
+    failed_syncs: AtomicU64,
+    doubts: Mutex<Doubts>,
+    grain: Grain,
 }
 
 /// One thing in a folder.
@@ -60,6 +65,15 @@ struct Space {
     promised: u64,
 }
 
+/// Files under their final names for which a sync failed.
+#[derive(Debug, Default)]
+struct Doubts {
+    /// Hashes of their paths.
+    names: HashSet<[u8; 32]>,
+    /// More than are remembered.
+    all: bool,
+}
+
 impl Root {
     /// Opens a folder.
     ///
@@ -79,6 +93,9 @@ impl Root {
             umask,
             space: Mutex::default(),
             activity: Arc::default(),
+            failed_syncs: AtomicU64::new(0),
+            doubts: Mutex::default(),
+            grain: Grain::default(),
         }))
     }
 
@@ -144,6 +161,12 @@ impl Root {
         mode & self.umask == 0
     }
 
+    /// Whether a file that was given the time `wanted` may show `kept` here. If that depends on the file system it is asked,
+    /// in staging, if it `may_ask`.
+    pub(super) fn same_time(&self, wanted: Mtime, kept: Mtime, may_ask: bool) -> bool {
+        self.grain.same(wanted, kept, may_ask.then_some(|| self.staging()))
+    }
+
     /// A storage for one session that lands files here.
     pub fn storage(self: &Arc<Self>, policy: Policy) -> DiskStorage {
         DiskStorage::start(Arc::clone(self), policy)
@@ -177,7 +200,7 @@ impl Root {
 
     /// Takes a name for one stream; `None` if another has it.
     pub(super) fn take_name(self: &Arc<Self>, path: &RelPath) -> Option<Busy> {
-        let name = *blake3::hash(&path.to_bytes()).as_bytes();
+        let name = key(path);
         let taken = lock(&self.busy).insert(name);
         taken.then(|| Busy { root: Arc::clone(self), name })
     }
@@ -197,6 +220,40 @@ impl Root {
         space.left -= bytes;
         space.promised += bytes;
         Ok(Some(Promise { root: Arc::clone(self), bytes }))
+    }
+
+    /// How many syncs of the whole file system have failed, of all sessions.
+    pub(super) fn failed_syncs(&self) -> u64 {
+        self.failed_syncs.load(Ordering::Acquire)
+    }
+
+    /// To be told when the sync has come back, so that whoever counts it writes after it.
+    pub(super) fn sync_has_failed(&self) {
+        self.failed_syncs.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A sync failed for the file that is there. The next would say "fine", so it is not asked: the file has to be sent again.
+    pub(super) fn doubt(&self, path: &RelPath) {
+        let mut doubts = lock(&self.doubts);
+        if doubts.names.len() < DOUBTS_MOST {
+            doubts.names.insert(key(path));
+        } else {
+            doubts.all = true;
+        }
+    }
+
+    /// Another file has the name now.
+    pub(super) fn trust(&self, path: &RelPath) {
+        let mut doubts = lock(&self.doubts);
+        if !doubts.names.is_empty() {
+            doubts.names.remove(&key(path));
+        }
+    }
+
+    /// Whether the file that is there is not to be taken for a stored one.
+    pub(super) fn doubts(&self, path: &RelPath) -> bool {
+        let doubts = lock(&self.doubts);
+        doubts.all || (!doubts.names.is_empty() && doubts.names.contains(&key(path)))
     }
 
     pub(super) fn work(&self) -> Working {
@@ -241,6 +298,10 @@ impl Drop for Working {
         *lock(&self.0.working) -= 1;
         self.0.idle.notify_all();
     }
+}
+
+fn key(path: &RelPath) -> [u8; 32] {
+    *blake3::hash(&path.to_bytes()).as_bytes()
 }
 
 /// A panic of another thread leaves the books as they were: each change is one assignment.

@@ -2,7 +2,8 @@
 //!
 //! Few files are synced one by one, many by one sync of the file system. A sync that fails is final for the files it
 //! covers: the system may have dropped the pages and will say "fine" the next time, so nothing is tried again and what
-//! was written is not kept as a partial either (pitfall "fsync retried").
+//! was written is not kept as a partial either (pitfall "fsync retried"). A sync of the file system that fails also covers
+//! what is being written meanwhile, and tells so once: no later one can answer for those files (`Stream::needs_own_sync`).
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
@@ -83,12 +84,18 @@ struct Entry {
     stream: Box<Stream>,
     /// Where it is.
     path: RelPath,
+    /// Synced by itself.
+    alone: bool,
     error: Option<FileError>,
 }
 
 impl Entry {
     fn durable(&self) -> bool {
         self.error.is_none() && self.stream.level == Level::Durable
+    }
+
+    fn synced_with_all(&self) -> bool {
+        self.durable() && !self.alone
     }
 }
 
@@ -107,6 +114,15 @@ impl Landing {
         sys::SYNCS_FILE_SYSTEM && self.sync.is_some()
     }
 
+    /// Syncs the file system. Whoever is writing meanwhile has to know that it failed.
+    fn sync_all(&self) -> io::Result<()> {
+        let synced = match &self.sync {
+            Some(sync) => sync.sync_file_system(),
+            None => Err(ErrorKind::Unsupported.into()),
+        };
+        synced.inspect_err(|_| self.root.sync_has_failed())
+    }
+
     fn tell(&self, completion: LandDone) {
         self.done.push(completion, None);
     }
@@ -114,7 +130,7 @@ impl Landing {
     fn commit(&mut self, batch: Vec<(StreamId, Box<Stream>)>) {
         let mut batch: Vec<Entry> = batch
             .into_iter()
-            .map(|(id, stream)| Entry { id, path: stream.meta.path.clone(), stream, error: None })
+            .map(|(id, stream)| Entry { id, path: stream.meta.path.clone(), stream, alone: false, error: None })
             .collect();
         self.folders.clear();
         let each = batch.iter().filter(|entry| entry.durable()).count() <= SYNC_EACH || !self.syncs_all();
@@ -134,7 +150,7 @@ impl Landing {
         }
         // Sessions of the same tree wait for these names: free them before the answers cause new offers.
         self.folders.clear();
-        for Entry { id, mut stream, path, error } in batch {
+        for Entry { id, mut stream, path, error, .. } in batch {
             let root = match (&stream.same, &mut stream.hash) {
                 (Some(same), _) => same.root,
                 (None, HashState::Known(root)) => Some(*root),
@@ -152,28 +168,31 @@ impl Landing {
 
     /// Metadata and content of every file are on disk, as far as its level asks for that.
     fn sync_contents(&mut self, batch: &mut [Entry], each: bool) {
+        let failed = self.root.failed_syncs();
         for entry in batch.iter_mut() {
-            let durable = entry.durable();
-            if let Err(error) = self.complete(entry, each && durable) {
+            entry.alone = entry.durable() && (each || entry.stream.needs_own_sync(failed));
+            if entry.alone && entry.stream.is_beyond_syncs(failed) {
+                let e = io::Error::other("a sync of the file system failed while it was under way");
+                entry.error = Some(self.poison(&mut entry.stream, &e));
+            } else if let Err(error) = self.complete(entry) {
                 entry.error = Some(error);
             }
         }
-        if each {
-            for entry in batch.iter_mut().filter(|entry| entry.durable()) {
-                let synced = match &entry.stream.temp {
-                    Some(Temp { file: Some(file), .. }) => file.sync_all(),
-                    Some(Temp { file: None, .. }) => Err(ErrorKind::NotFound.into()),
-                    None => self.sync_same(entry.stream.same.as_deref()),
-                };
-                if let Err(e) = synced {
-                    entry.error = Some(poison(&mut entry.stream, &e));
-                }
+        for entry in batch.iter_mut().filter(|entry| entry.durable() && entry.alone) {
+            let synced = match &entry.stream.temp {
+                Some(Temp { file: Some(file), .. }) => file.sync_all(),
+                Some(Temp { file: None, .. }) => Err(ErrorKind::NotFound.into()),
+                None => self.sync_same(entry.stream.same.as_deref()),
+            };
+            if let Err(e) = synced {
+                entry.error = Some(self.poison(&mut entry.stream, &e));
             }
-        } else if batch.iter().any(Entry::durable)
-            && let Some(Err(e)) = self.sync.as_ref().map(|dir| dir.sync_file_system())
+        }
+        if batch.iter().any(Entry::synced_with_all)
+            && let Err(e) = self.sync_all()
         {
-            for entry in batch.iter_mut().filter(|entry| entry.durable()) {
-                entry.error = Some(poison(&mut entry.stream, &e));
+            for entry in batch.iter_mut().filter(|entry| entry.synced_with_all()) {
+                entry.error = Some(self.poison(&mut entry.stream, &e));
             }
         }
         for entry in batch.iter().filter(|entry| entry.durable()) {
@@ -181,8 +200,9 @@ impl Landing {
         }
     }
 
-    /// Mode, times and hash of one stream. With `open`, leaves its file open for a sync of its own.
-    fn complete(&mut self, entry: &mut Entry, open: bool) -> Result<(), FileError> {
+    /// Mode, times and hash of one stream. Leaves its file open for a sync of its own, if it gets one.
+    fn complete(&mut self, entry: &mut Entry) -> Result<(), FileError> {
+        let open = entry.alone;
         let stream = &mut entry.stream;
         if let HashState::Asked(told) = &stream.hash {
             stream.hash = HashState::Known(told.recv().map_err(|_| internal("the hashing thread has gone"))?);
@@ -226,7 +246,7 @@ impl Landing {
             return Err(changed());
         }
         let mode = meta.mode.filter(|&mode| replaces && mode != same.stat.mode);
-        let mtime = meta.mtime.filter(|&mtime| replaces && mtime != same.stat.mtime);
+        let mtime = meta.mtime.filter(|&mtime| replaces && !self.root.same_time(mtime, same.stat.mtime, true));
         if mode.is_none() && mtime.is_none() {
             return Ok(());
         }
@@ -238,11 +258,28 @@ impl Landing {
     }
 
     fn sync_same(&self, same: Option<&Same>) -> io::Result<()> {
-        match same {
-            Some(same) => self.root.dir.file(same.path.components(), Through::NoLinks)?.sync_all(),
-            // Folders and links: their content is their entry.
-            None => Ok(()),
+        // Folders and links: their content is their entry.
+        let Some(same) = same else { return Ok(()) };
+        match self.root.dir.file(same.path.components(), Through::NoLinks) {
+            Ok(file) => file.sync_all(),
+            // Its mode keeps us out: it is synced with everything else, as long as that can answer for it.
+            Err(e) if e.kind() == ErrorKind::PermissionDenied && self.syncs_all() && self.root.failed_syncs() == 0 => {
+                self.sync_all()
+            }
+            Err(e) => Err(e),
         }
+    }
+
+    /// A failed sync: neither what was written nor what was there already can be trusted, now or later.
+    fn poison(&self, stream: &mut Stream, e: &io::Error) -> FileError {
+        if let Some(temp) = &mut stream.temp {
+            temp.lasting = false;
+        }
+        if let Some(same) = &stream.same {
+            self.root.doubt(&same.path);
+        }
+        let error = fault("sync", &stream.meta.path, e);
+        FileError::new(Code::Io, Retry::Later, error.text)
     }
 
     /// Puts one stream under its final name.
@@ -260,7 +297,7 @@ impl Landing {
             Kind::File | Kind::Link => self.place_named(entry, changed, &mut made),
         };
         if placed.is_err() {
-            self.folders.unmake(&made);
+            self.folders.unmake(&made, changed);
         } else if !entry.stream.replaces() {
             self.fresh.add(made);
         }
@@ -316,6 +353,7 @@ impl Landing {
                     let path = [above, &[name]].concat();
                     entry.path = RelPath::new(path).map_err(|e| internal(e.to_string()))?;
                 }
+                self.root.trust(&entry.path);
                 Ok(())
             }
             Err(error) => Err(error),
@@ -339,19 +377,24 @@ impl Landing {
     fn sync_folders(&mut self, batch: &mut [Entry], mut changed: BTreeSet<Vec<Vec<u8>>>) {
         let above: Vec<_> = changed.iter().flat_map(|at| (0..at.len()).map(|n| at[..n].to_vec())).collect();
         changed.extend(above);
-        let synced = match &self.sync {
-            Some(sync) if changed.len() > SYNC_EACH && self.syncs_all() => {
-                sync.sync_file_system().map_err(|e| (RelPath::root(), e))
-            }
-            Some(_) | None => changed.iter().try_for_each(|at| {
+        // After a failure that may have been a folder's, each has to tell for itself.
+        let together = changed.len() > SYNC_EACH && self.syncs_all() && self.root.failed_syncs() == 0;
+        let synced = if together {
+            self.sync_all().map_err(|e| (RelPath::root(), e))
+        } else {
+            changed.iter().try_for_each(|at| {
                 let synced = self.root.dir.folder(at, Through::NoLinks).and_then(|dir| dir.sync());
                 synced.map_err(|e| (RelPath::new(at.clone()).unwrap_or_default(), e))
-            }),
+            })
         };
         for entry in batch.iter_mut().filter(|entry| entry.durable()) {
             match &synced {
                 Ok(()) => self.tell(LandDone::Step(entry.id, Step::DirSynced)),
-                Err((path, e)) => entry.error = Some(fault("sync folder", path, e)),
+                Err((path, e)) => {
+                    // It has its name, and may lose it with the power.
+                    self.root.doubt(&entry.path);
+                    entry.error = Some(fault("sync folder", path, e));
+                }
             }
         }
     }
@@ -429,15 +472,6 @@ fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8], policy: Names
         }
         return Ok(this);
     }
-}
-
-/// A failed sync: what was written cannot be trusted, now or later.
-fn poison(stream: &mut Stream, e: &io::Error) -> FileError {
-    if let Some(temp) = &mut stream.temp {
-        temp.lasting = false;
-    }
-    let error = fault("sync", &stream.meta.path, e);
-    FileError::new(Code::Io, Retry::Later, error.text)
 }
 
 #[cfg(all(test, unix))]

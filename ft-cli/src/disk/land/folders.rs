@@ -174,14 +174,15 @@ impl Folders {
         Ok(dir)
     }
 
-    /// Removes folders that were made in vain, as far as they are empty.
-    pub(super) fn unmake(&mut self, made: &[Components]) {
+    /// Removes folders that were made in vain, as far as they are empty. What is gone is not `changed` any more: nobody could sync it.
+    pub(super) fn unmake(&mut self, made: &[Components], changed: &mut BTreeSet<Components>) {
         for at in made.iter().rev() {
             self.known.remove(at);
-            if let (Some((name, above)), true) = (at.split_last(), true)
+            if let Some((name, above)) = at.split_last()
                 && let Ok(Some(parent)) = self.find(above)
+                && parent.remove_folder(name).is_ok()
             {
-                drop(parent.remove_folder(name));
+                changed.remove(at);
             }
         }
     }

@@ -71,6 +71,7 @@ impl Worker {
             written: 0,
             reserved: None,
             flushed: 0,
+            begun: None,
             whole: false,
             broken: None,
             _name: name,
@@ -217,7 +218,12 @@ impl Worker {
         let path = RelPath::new(components).map_err(|e| internal(e.to_string()))?;
         match compare {
             Compare::None => Ok(None),
-            Compare::Quick => Ok((meta.mtime == Some(st.mtime)).then_some(Same { path, stat: st, root: None })),
+            Compare::Quick | Compare::Content if self.root.doubts(&path) => Ok(None),
+            Compare::Quick => {
+                let may_ask = !self.policy.dry_run;
+                let same = meta.mtime.is_some_and(|mtime| self.root.same_time(mtime, st.mtime, may_ask));
+                Ok(same.then_some(Same { path, stat: st, root: None }))
+            }
             Compare::Content => {
                 // A file that we may not read cannot be compared: then it is sent.
                 let Ok(file) = parent.file(&[name.to_vec()], Through::NoLinks) else {

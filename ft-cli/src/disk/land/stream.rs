@@ -38,6 +38,8 @@ pub(super) struct Stream {
     pub(super) written: u64,
     /// From where on room was set aside on disk.
     pub(super) reserved: Option<u64>,
+    /// How many syncs of the file system had failed when its first byte was written; `None` where an earlier session wrote it.
+    pub(super) begun: Option<u64>,
     /// All of it came in one write.
     pub(super) whole: bool,
     /// Up to where write-back was started.
@@ -91,6 +93,23 @@ impl Stream {
     /// Whether it counts among the files that wait open.
     pub(super) fn waits_open(&self) -> bool {
         self.temp.as_ref().is_some_and(|temp| temp.waits)
+    }
+
+    /// Whether no sync of the file system can answer for it, after so many that failed: they are told once, so what is lost of
+    /// a file that was under way may have been told already, when another was asked about.
+    pub(super) fn needs_own_sync(&self, failed: u64) -> bool {
+        match (&self.temp, &self.same) {
+            (Some(_), _) => self.begun != Some(failed),
+            (None, Some(_)) => failed > 0,
+            // A folder or a link: its content is its entry.
+            (None, None) => false,
+        }
+    }
+
+    /// Whether its own sync cannot answer for it either. A descriptor that was open all the time tells what was lost; a file
+    /// that was closed may have been forgotten by the system, and the failure with it.
+    pub(super) fn is_beyond_syncs(&self, failed: u64) -> bool {
+        self.temp.as_ref().is_some_and(|temp| temp.file.is_none()) && self.begun.unwrap_or(0) != failed
     }
 
     pub(super) fn discard(mut self, keep: Keep) {

@@ -168,6 +168,8 @@ impl Worker {
             0 => Some(TreeHasher::new()),
             _ => Some(TreeHasher::resume(offset, &subtrees[..kept])),
         };
+        // Before the first byte: a sync that fails from here on may fail for this file.
+        stream.begun = (offset == 0).then(|| self.root.failed_syncs());
         self.open_temp(stream, whole)?;
         self.cut(stream, offset)?;
         stream.position = Some(offset);

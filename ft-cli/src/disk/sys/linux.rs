@@ -33,6 +33,14 @@ static UNFLAGGED: Mutex<()> = Mutex::new(());
 #[derive(Debug)]
 pub(in super::super) struct Dir(OwnedFd);
 
+/// Any descriptor, for tests of calls that fail.
+#[cfg(test)]
+impl From<OwnedFd> for Dir {
+    fn from(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
+
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 // NONBLOCK: opening a named pipe that took a file's place must not wait for a writer.
 const READ: OFlags =
