@@ -9,6 +9,7 @@
 //! Locks die with their process, so a sweep can tell what was abandoned: it takes each lock without waiting, and removes
 //! what it could lock and nobody can resume. The folder itself is locked shared by all, and alone by the last one who removes it.
 
+use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -19,7 +20,7 @@ use ft_core::path::RelPath;
 
 use super::limits::{PARTIAL_AGE, SHELF_FILES, SHELVES, STAGING, SWEEP_EVERY};
 use super::spelling::fold;
-use super::sys::{self, Dir, Through, What};
+use super::sys::{self, Dir, Stat, Through, What};
 
 /// Tries to open a folder that another process removes at the same moment.
 const OPEN_TRIES: u32 = 100;
@@ -176,8 +177,7 @@ fn has_plain_modes(own: &Dir, umask: u16) -> io::Result<bool> {
 
 /// Whether `dir` is (still) what has that name.
 fn is_at(parent: &Dir, name: &[u8], dir: &Dir) -> io::Result<bool> {
-    let itself = dir.stat_self()?;
-    Ok(parent.stat(name)?.is_some_and(|st| (st.device, st.inode) == (itself.device, itself.inode)))
+    is_named(parent, name, &dir.stat_self()?)
 }
 
 fn sweep_working(partials: &Dir, name: &[u8]) -> io::Result<()> {
@@ -190,19 +190,53 @@ fn sweep_working(partials: &Dir, name: &[u8]) -> io::Result<()> {
 }
 
 fn sweep_partial(partials: &Dir, name: &[u8]) -> io::Result<()> {
-    let file = partials.open_or_create(name)?;
-    let st = sys::stat_file(&file)?;
-    if st.what != What::File || !sys::try_lock_file(&file)? {
+    match open_there(partials, name) {
+        Ok((file, writable)) => sweep_opened(partials, name, &file, writable),
+        // No lock can be asked for it; time tells as well that nobody has it.
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => match partials.stat(name)? {
+            Some(st) if is_older(&st, PARTIAL_AGE) => partials.remove_file(name),
+            Some(_) | None => Ok(()),
+        },
+        Err(e) => Err(e),
+    }
+}
+
+fn sweep_opened(partials: &Dir, name: &[u8], file: &File, writable: bool) -> io::Result<()> {
+    if !sys::try_lock_file(file)? {
         return Ok(());
     }
-    let (secs, _) = st.changed;
-    let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(secs).unwrap_or(0));
-    let old = SystemTime::now().duration_since(changed).is_ok_and(|age| age > PARTIAL_AGE);
-    if old || st.size < RESUME_UNIT {
+    // Only now: before the lock, its owner may have landed it, and somebody else may have begun another.
+    let st = sys::stat_file(file)?;
+    if st.what != What::File || !is_named(partials, name, &st)? {
+        return Ok(());
+    }
+    // A second name means that it has landed, by a link, and its owner was killed before it took this one away.
+    if st.linked || st.size < RESUME_UNIT || is_older(&st, PARTIAL_AGE) {
         return partials.remove_file(name);
     }
-    // What a killed process had reserved behind the end is not needed before somebody comes back.
-    if st.stored > st.size { file.set_len(st.size) } else { Ok(()) }
+    // What a killed process had reserved behind the end is not needed before somebody comes back. What cannot be written
+    // was about to land: it is whole, and has nothing behind its end.
+    if writable && st.stored > st.size { file.set_len(st.size) } else { Ok(()) }
+}
+
+/// Opens what has that name, and tells whether it can be written: a partial gets its final mode before its final name.
+fn open_there(dir: &Dir, name: &[u8]) -> io::Result<(File, bool)> {
+    match dir.open_existing(name) {
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok((dir.file_here(name)?, false)),
+        other => Ok((other?, true)),
+    }
+}
+
+/// Whether the file (still) has that name.
+fn is_named(dir: &Dir, name: &[u8], st: &Stat) -> io::Result<bool> {
+    Ok(dir.stat(name)?.is_some_and(|there| (there.device, there.inode) == (st.device, st.inode)))
+}
+
+/// Whether nothing of it has changed for that long.
+fn is_older(st: &Stat, age: Duration) -> bool {
+    let (secs, _) = st.changed;
+    let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(secs).unwrap_or(0));
+    SystemTime::now().duration_since(changed).is_ok_and(|passed| passed > age)
 }
 
 /// Removes the shelves of a working folder and what lies on them.
@@ -221,3 +255,7 @@ fn ignore(result: io::Result<()>, kind: ErrorKind) -> io::Result<()> {
         other => other,
     }
 }
+
+#[cfg(all(test, unix))]
+#[path = "staging_tests.rs"]
+mod tests;
