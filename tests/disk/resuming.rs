@@ -7,10 +7,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ft_cli::disk::Root;
+use ft_core::error::{Code, Retry};
 use ft_core::frame::{Compare, Offer};
 use ft_core::hash::{Root as Hash, Subtree, TreeHasher};
 use ft_core::storage::{Keep, Prepared};
 
+#[cfg(target_os = "linux")]
+use crate::harness::as_mere_owner;
 use crate::harness::{Land, MIB, content, offer, tree};
 
 fn prefix(bytes: &[u8]) -> (u64, Vec<Subtree>) {
@@ -206,6 +209,62 @@ fn leftovers_that_nobody_can_use_are_swept_and_partials_stay() {
     assert!(root.settle(Duration::from_secs(10)) && root2.settle(Duration::from_secs(10)));
     drop((root, root2));
     assert_eq!(tree(dir.path()), [".ft-staging/", ".ft-staging/p-useful", "f"]);
+}
+
+/// A partial gets its mode before its final name, and not everybody may write a file of any mode.
+#[cfg(target_os = "linux")]
+#[test]
+fn partial_that_may_not_be_written_is_taken_from_the_dead_and_not_from_the_living() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = content(3 * MIB, 1);
+    let read_only = || {
+        let partial = partial_in(dir.path());
+        fs::set_permissions(&partial, std::os::unix::fs::PermissionsExt::from_mode(0o444)).unwrap();
+        fs::metadata(partial).unwrap().ino()
+    };
+    let root = Root::open(dir.path()).unwrap();
+    let mut living = Land::new(&root);
+    let stream = living.fresh(offer("f", whole.len()));
+    living.write_from(stream, 0, &whole[..2 * MIB]);
+    let inode = read_only();
+    let other = Root::open(dir.path()).unwrap();
+    let refused = as_mere_owner(|| Land::new(&other).refused(offer("f", whole.len())));
+    assert_eq!((refused.code, refused.retry), (Code::NameBusy, Retry::Later), "{refused}");
+    assert_eq!(fs::metadata(partial_in(dir.path())).unwrap().ino(), inode, "it is still the one that is being written");
+    drop(living);
+    assert!(root.settle(Duration::from_secs(10)) && other.settle(Duration::from_secs(10)));
+    read_only();
+    as_mere_owner(|| {
+        let mut land = Land::new(&other);
+        let (stream, prepared) = land.prepare(offer("f", whole.len()));
+        let (len, subtrees) = prefix(&whole[..2 * MIB]);
+        assert_eq!(prepared, Prepared::Partial { len, subtrees }, "nobody holds it, and its content is good");
+        land.write_from(stream, 2 * MIB, &whole);
+        assert_eq!(land.finish(stream, whole.len()), Hash::of(&whole));
+        land.commit(stream).unwrap();
+    });
+    assert!(fs::read(dir.path().join("f")).unwrap() == whole);
+}
+
+/// Where a file system knows no "rename unless it is there", a link and the removal of the first name stand for it.
+#[test]
+fn partial_that_has_landed_by_a_second_name_is_not_written_into() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = (content(3 * MIB, 1), content(3 * MIB, 2));
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    // This one has swept before the other leaves it.
+    land.fresh(offer("other", 1));
+    cut(dir.path(), "f", &old, 3 * MIB - 1);
+    // As if its process had been killed between the two.
+    fs::hard_link(partial_in(dir.path()), dir.path().join("f")).unwrap();
+    let stream = land.fresh(Offer { compare: Compare::None, ..offer("f", new.len()) });
+    land.write_from(stream, 0, &new[..MIB]);
+    assert!(fs::read(dir.path().join("f")).unwrap() == old[..3 * MIB - 1], "the old one is whole until the new one is");
+    land.write(stream, MIB as u64, &new[MIB..]).unwrap();
+    assert_eq!(land.finish(stream, new.len()), Hash::of(&new));
+    land.commit(stream).unwrap();
+    assert!(fs::read(dir.path().join("f")).unwrap() == new);
 }
 
 const CHILD: &str = "FT_TEST_LANDS_IN";

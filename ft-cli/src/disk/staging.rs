@@ -18,12 +18,16 @@ use std::time::{Duration, Instant, SystemTime};
 use ft_core::limits::RESUME_UNIT;
 use ft_core::path::RelPath;
 
-use super::limits::{PARTIAL_AGE, SHELF_FILES, SHELVES, STAGING, SWEEP_EVERY};
+use super::limits::{LANDING_AGE, PARTIAL_AGE, SHELF_FILES, SHELVES, STAGING, SWEEP_EVERY};
 use super::spelling::fold;
 use super::sys::{self, Dir, Stat, Through, What};
 
-/// Tries to open a folder that another process removes at the same moment.
+/// Tries to open a folder or a partial that another process removes at the same moment.
 const OPEN_TRIES: u32 = 100;
+
+/// A lock that is held for no longer than this is a sweep that looks, not a session that writes.
+const SWEEP_WAITS: u32 = 3;
+const SWEEP_WAIT: Duration = Duration::from_millis(2);
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -42,6 +46,15 @@ pub(super) struct Staging {
     swept: Mutex<Instant>,
     /// Whether the umask alone has a say in the mode of what is created in `own`, and no access list.
     pub(super) plain_modes: bool,
+}
+
+/// What came of asking for a partial.
+#[derive(Debug)]
+pub(super) enum Claim {
+    /// It has the name, and is locked for as long as it is open.
+    Ours(File, Stat),
+    /// Another session writes it.
+    Taken,
 }
 
 /// True for a name that nobody may see or use; however it is spelled, because some file systems do not tell.
@@ -104,6 +117,66 @@ impl Staging {
             *shelves |= 1 << shelf;
         }
         Ok(format!("{shelf}/{n}").into_bytes())
+    }
+
+    /// Opens and locks a partial, or a new one where none is that can be gone on with.
+    ///
+    /// # Errors
+    /// It could not be opened, or what is in its place could not be removed.
+    pub(super) fn claim(&self, name: &[u8]) -> io::Result<Claim> {
+        let mut sweeps = 0;
+        for _ in 0..OPEN_TRIES {
+            let (file, writable) = match self.open_or_create(name) {
+                Err(e) if sys::is_through_link(&e) => {
+                    self.partials.remove_file(name)?;
+                    continue;
+                }
+                // Not even readable, so no lock can be asked for: whoever was about to land it may still live.
+                Err(e) if e.kind() == ErrorKind::PermissionDenied => match self.partials.stat(name)? {
+                    Some(st) if is_older(&st, LANDING_AGE) => {
+                        self.partials.remove_file(name)?;
+                        continue;
+                    }
+                    Some(_) => return Ok(Claim::Taken),
+                    None => return Err(e),
+                },
+                other => other?,
+            };
+            if !sys::try_lock_file(&file)? {
+                if sweeps < SWEEP_WAITS {
+                    sweeps += 1;
+                    std::thread::sleep(SWEEP_WAIT);
+                    continue;
+                }
+                return Ok(Claim::Taken);
+            }
+            let st = sys::stat_file(&file)?;
+            // Swept or landed between opening and locking: what we hold has no name any more.
+            if !is_named(&self.partials, name, &st)? {
+                continue;
+            }
+            if writable && !st.linked {
+                return Ok(Claim::Ours(file, st));
+            }
+            // Left between getting its mode and its final name, it is whole, and worth going on with. Not if it has landed by
+            // a second name: that content is no longer ours to change.
+            if st.linked || sys::set_file_meta(&file, Some(sys::PRIVATE), None).is_err() {
+                self.partials.remove_file(name)?;
+            }
+        }
+        Err(ErrorKind::ResourceBusy.into())
+    }
+
+    /// Opens a partial, made if missing, and tells whether it can be written.
+    fn open_or_create(&self, name: &[u8]) -> io::Result<(File, bool)> {
+        match self.partials.open_or_create(name) {
+            Err(e) if e.kind() == ErrorKind::PermissionDenied => match self.partials.file_here(name) {
+                // Nothing is there: the folder itself may not be written.
+                Err(gone) if gone.kind() == ErrorKind::NotFound => Err(e),
+                other => Ok((other?, false)),
+            },
+            other => Ok((other?, true)),
+        }
     }
 
     /// Sweeps if that was long ago: a server may run for months.
