@@ -186,6 +186,74 @@ fn hundreds_of_large_files_may_wait_without_as_many_open_descriptors() {
     }
 }
 
+/// A process that begins: it sweeps.
+fn sweep(dir: &Path) {
+    let root = Root::open(dir).unwrap();
+    let mut land = Land::new(&root);
+    land.fresh(offer("of another process", 1));
+    drop(land);
+    assert!(root.settle(Duration::from_secs(10)));
+}
+
+#[test]
+fn large_files_that_wait_outlive_the_sweep_of_another_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = content(4 * MIB + 5, 1);
+    for name in ["f10", "f11"] {
+        cut(dir.path(), name, &whole, 2 * MIB + 77);
+    }
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    let offered: Vec<_> = (0..12).map(|n| land.prepare(offer(&format!("f{n}"), whole.len()))).collect();
+    sweep(dir.path());
+    for (n, (stream, prepared)) in offered.iter().enumerate() {
+        let (len, subtrees) = prefix(&whole[..2 * MIB]);
+        let (expected, from) =
+            if n < 10 { (Prepared::Fresh, 0) } else { (Prepared::Partial { len, subtrees }, 2 * MIB) };
+        assert_eq!(prepared, &expected, "f{n}");
+        land.write(*stream, from as u64, &whole[from..3 * MIB]).unwrap();
+        if cfg!(not(feature = "portable-disk")) {
+            let reserved = |name: &String| fs::metadata(dir.path().join(name)).unwrap().blocks() * 512;
+            let partials = tree(dir.path()).into_iter().filter(|name| name.starts_with(".ft-staging/p-"));
+            let full = partials.filter(|name| reserved(name) >= whole.len() as u64).count();
+            assert!(full > n, "room is reserved again for f{n} before its content comes: {full}");
+        }
+        land.write(*stream, 3 * MIB as u64, &whole[3 * MIB..]).unwrap();
+        assert_eq!(land.finish(*stream, whole.len()), Hash::of(&whole));
+    }
+    sweep(dir.path());
+    for (n, (stream, _)) in offered.iter().enumerate() {
+        land.commit(*stream).unwrap();
+        assert!(fs::read(dir.path().join(format!("f{n}"))).unwrap() == whole, "f{n}");
+    }
+}
+
+#[test]
+fn partial_that_another_process_changed_while_it_waited_is_offered_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = content(4 * MIB, 1);
+    cut(dir.path(), "f", &whole, 2 * MIB);
+    let partial = partial_in(dir.path());
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    for n in 0..8 {
+        land.fresh(offer(&format!("w{n}"), 2 * MIB));
+    }
+    let change = |bytes: &[u8]| fs::write(&partial, bytes).unwrap();
+    let changes: [&dyn Fn(); 3] =
+        [&|| change(&content(2 * MIB, 2)), &|| change(&whole[..3 * MIB]), &|| fs::remove_file(&partial).unwrap()];
+    for other in changes {
+        let (stream, prepared) = land.prepare(offer("f", whole.len()));
+        let Prepared::Partial { len, .. } = prepared else { panic!("{prepared:?}") };
+        other();
+        let from = usize::try_from(len).unwrap();
+        let error = land.write(stream, len, &whole[from..]).unwrap_err();
+        assert_eq!((error.code, error.retry), (Code::Changed, Retry::Now), "{error}");
+        land.discard(stream, Keep::Nothing);
+    }
+    assert_eq!(land.prepare(offer("f", whole.len())).1, Prepared::Fresh);
+}
+
 #[test]
 fn leftovers_that_nobody_can_use_are_swept_and_partials_stay() {
     let dir = tempfile::tempdir().unwrap();

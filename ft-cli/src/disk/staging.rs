@@ -9,6 +9,7 @@
 //! Locks die with their process, so a sweep can tell what was abandoned: it takes each lock without waiting, and removes
 //! what it could lock and nobody can resume. The folder itself is locked shared by all, and alone by the last one who removes it.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,6 +56,8 @@ pub(super) enum Claim {
     Ours(File, Stat),
     /// Another session writes it.
     Taken,
+    /// Nothing has the name, and nothing was to be made.
+    Missing,
 }
 
 /// True for a name that nobody may see or use; however it is spelled, because some file systems do not tell.
@@ -67,8 +70,12 @@ pub(super) fn is_reserved(component: &[u8]) -> bool {
 
 /// Name of the partial for a final path: the same at the next try.
 pub(super) fn partial_name(path: &RelPath) -> Vec<u8> {
-    let hash = blake3::hash(&path.to_bytes()).to_hex();
-    format!("p-{}", &hash[..40]).into_bytes()
+    partial_of(blake3::hash(&path.to_bytes()))
+}
+
+/// The same for the hash of the final path.
+pub(super) fn partial_of(path: blake3::Hash) -> Vec<u8> {
+    format!("p-{}", &path.to_hex()[..40]).into_bytes()
 }
 
 impl Staging {
@@ -97,7 +104,7 @@ impl Staging {
             let plain_modes = has_plain_modes(&own, umask).unwrap_or(false);
             let (serial, shelves, swept) = (AtomicU64::new(0), Mutex::new(0), Mutex::new(Instant::now()));
             let staging = Self { root, partials, own, own_name, serial, shelves, swept, plain_modes };
-            staging.sweep();
+            staging.sweep(&HashSet::new());
             return Ok(staging);
         }
         Err(io::Error::new(ErrorKind::ResourceBusy, format!("{STAGING} is being removed by another process")))
@@ -119,14 +126,16 @@ impl Staging {
         Ok(format!("{shelf}/{n}").into_bytes())
     }
 
-    /// Opens and locks a partial, or a new one where none is that can be gone on with.
+    /// Opens and locks a partial; with `make`, a new one where none is that can be gone on with.
     ///
     /// # Errors
     /// It could not be opened, or what is in its place could not be removed.
-    pub(super) fn claim(&self, name: &[u8]) -> io::Result<Claim> {
+    pub(super) fn claim(&self, name: &[u8], make: bool) -> io::Result<Claim> {
         let mut sweeps = 0;
         for _ in 0..OPEN_TRIES {
-            let (file, writable) = match self.open_or_create(name) {
+            let opened = if make { self.open_or_create(name) } else { open_there(&self.partials, name) };
+            let (file, writable) = match opened {
+                Err(e) if e.kind() == ErrorKind::NotFound && !make => return Ok(Claim::Missing),
                 Err(e) if sys::is_through_link(&e) => {
                     self.partials.remove_file(name)?;
                     continue;
@@ -180,22 +189,23 @@ impl Staging {
     }
 
     /// Sweeps if that was long ago: a server may run for months.
-    pub(super) fn sweep_if_due(&self) {
+    /// What waits with its file closed has no lock: this process knows the names `in_use` without one.
+    pub(super) fn sweep_if_due(&self, in_use: impl FnOnce() -> HashSet<Vec<u8>>) {
         let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
         if swept.elapsed() > SWEEP_EVERY {
             *swept = Instant::now();
             drop(swept);
-            self.sweep();
+            self.sweep(&in_use());
         }
     }
 
     /// Removes what dead processes left and nobody can use. What cannot be removed stays: the next sweep tries again.
-    fn sweep(&self) {
+    fn sweep(&self, in_use: &HashSet<Vec<u8>>) {
         let Ok(names) = self.partials.names() else {
             return;
         };
         for (name, _) in names {
-            if name == self.own_name {
+            if name == self.own_name || in_use.contains(&name) {
                 continue;
             }
             let swept = match name.first_chunk() {
@@ -289,7 +299,12 @@ fn sweep_opened(partials: &Dir, name: &[u8], file: &File, writable: bool) -> io:
     }
     // What a killed process had reserved behind the end is not needed before somebody comes back. What cannot be written
     // was about to land: it is whole, and has nothing behind its end.
-    if writable && st.stored > st.size { file.set_len(st.size) } else { Ok(()) }
+    if !writable || st.stored <= st.size {
+        return Ok(());
+    }
+    file.set_len(st.size)?;
+    // Its content is what it was: the time says so to a session that has closed it for a while.
+    sys::set_file_meta(file, None, Some(st.mtime))
 }
 
 /// Opens what has that name, and tells whether it can be written: a partial gets its final mode before its final name.

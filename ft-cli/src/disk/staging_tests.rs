@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::super::root::Root;
 use super::*;
 
 /// A staging folder's partials, and where they are.
@@ -35,6 +36,27 @@ fn sweep_takes_the_name_from_what_has_landed_by_a_second_one() {
     fs::hard_link(at("p-1"), at("landed")).unwrap();
     sweep_partial(&partials, b"p-1").unwrap();
     assert!(!at("p-1").exists() && fs::read(at("landed")).unwrap() == vec![7; 2 << 20]);
+}
+
+#[test]
+fn sweep_of_the_same_process_leaves_what_waits_with_its_file_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let staging = root.staging().unwrap();
+    let paths = [&b"waits"[..], b"nobody's"].map(|path| RelPath::parse(path).unwrap());
+    let busy = root.take_name(&paths[0]).unwrap();
+    let is_there = || paths.each_ref().map(|path| staging.partials.stat(&partial_name(path)).unwrap().is_some());
+    paths.iter().for_each(|path| drop(staging.partials.create(&partial_name(path), 0o600).unwrap()));
+    let long_ago = Instant::now().checked_sub(2 * SWEEP_EVERY).expect("a machine that has been up for hours");
+    let sweep = || {
+        *staging.swept.lock().unwrap() = long_ago;
+        drop(root.staging().unwrap());
+    };
+    sweep();
+    assert_eq!(is_there(), [true, false]);
+    drop(busy);
+    sweep();
+    assert_eq!(is_there(), [false, false]);
 }
 
 /// As somebody whom a file's mode stops, which it does not do to root.

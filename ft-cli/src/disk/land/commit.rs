@@ -23,7 +23,8 @@ use super::super::outbox::Outbox;
 use super::super::root::Root;
 use super::super::sys::{self, Dir, Through, What};
 use super::folders::{Folders, Fresh};
-use super::stream::{HashState, Same, Stream, Temp};
+use super::stream::{Back, HashState, Same, Stream, Temp};
+use super::write::{changed, taken};
 
 /// How often something may be in the way and be gone when it is looked at.
 const GONE_TRIES: u32 = 100;
@@ -194,7 +195,11 @@ impl Landing {
         match &mut stream.temp {
             Some(temp) => {
                 if temp.partial || open {
-                    temp.reopen().map_err(|e| fault("open the staged content of", path, &e))?;
+                    match temp.reopen(false).map_err(|e| fault("open the staged content of", path, &e))? {
+                        Back::Same | Back::Trimmed => {}
+                        Back::Other => return Err(changed(path)),
+                        Back::Taken => return Err(taken(path)),
+                    }
                 }
                 if let (true, Some(file)) = (temp.partial, &temp.file) {
                     sys::set_file_meta(file, Some(self.root.mode_for(&stream.meta)), stream.meta.mtime)

@@ -19,7 +19,7 @@ use super::super::root::{Promise, no_space};
 use super::super::staging::{Claim, Staging, partial_name};
 use super::super::sys;
 use super::Worker;
-use super::stream::{HashState, Stream, Temp};
+use super::stream::{Back, HashState, Stream, Temp};
 
 impl Worker {
     /// Opens and locks the partial of a resumable stream. Gives the bytes that it has on disk.
@@ -27,7 +27,7 @@ impl Worker {
         let path = &stream.meta.path;
         let staging = self.root.staging().map_err(|e| fault("open staging for", path, &e))?;
         let name = partial_name(path);
-        let claim = staging.claim(&name).map_err(|e| fault("open the partial of", path, &e))?;
+        let claim = staging.claim(&name, true).map_err(|e| fault("open the partial of", path, &e))?;
         let Claim::Ours(file, st) = claim else { return Err(taken(path)) };
         let file = Some(Arc::new(file));
         stream.temp = Some(Temp { staging, name, partial: true, lasting: true, file, waits: false, closed: None });
@@ -171,7 +171,17 @@ impl Worker {
         if let Some(temp) = &mut stream.temp {
             self.open -= usize::from(temp.waits);
             temp.waits = false;
-            return temp.reopen().map(drop).map_err(|e| fault("open the partial of", &stream.meta.path, &e));
+            let path = &stream.meta.path;
+            // Of what was stated nothing may have changed. Where nothing was, it is cut to nothing anyway.
+            let any = stream.prefix.0 == 0;
+            match temp.reopen(any).map_err(|e| fault("open the partial of", path, &e))? {
+                Back::Same => {}
+                Back::Trimmed => stream.reserved = None,
+                Back::Other if any => stream.reserved = None,
+                Back::Other => return Err(changed(path)),
+                Back::Taken => return Err(taken(path)),
+            }
+            return Ok(());
         }
         if let (Some(size), true) = (stream.meta.size, stream.resumable()) {
             // Only after "the same content", which turned out not to be: there was no reason to reserve anything before.
@@ -358,6 +368,12 @@ fn pour(_: &mut Parcel, _: &std::fs::File, _: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-fn taken(path: &RelPath) -> FileError {
+/// What an offer was answered with is not there any more; another offer gets another answer.
+pub(super) fn changed(path: &RelPath) -> FileError {
+    let text = format!("another process changed the partial of {path} since the offer was answered");
+    FileError::new(Code::Changed, Retry::Now, text)
+}
+
+pub(super) fn taken(path: &RelPath) -> FileError {
     FileError::new(Code::NameBusy, Retry::Later, format!("another process is writing {path}"))
 }
