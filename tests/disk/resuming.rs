@@ -279,6 +279,30 @@ fn leftovers_that_nobody_can_use_are_swept_and_partials_stay() {
     assert_eq!(tree(dir.path()), [".ft-staging/", ".ft-staging/p-useful", "f"]);
 }
 
+/// The landing renames by name, and what it has verified is what it holds open.
+#[test]
+fn what_another_process_put_in_the_place_of_a_verified_partial_does_not_land() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    let whole = content(3 * MIB, 1);
+    for old in [false, true] {
+        if old {
+            fs::write(dir.path().join("f"), "old").unwrap();
+        }
+        let stream = land.fresh(offer("f", whole.len()));
+        land.write_from(stream, 0, &whole);
+        assert_eq!(land.finish(stream, whole.len()), Hash::of(&whole));
+        let partial = partial_in(dir.path());
+        fs::write(dir.path().join("half"), "half").unwrap();
+        fs::rename(dir.path().join("half"), &partial).unwrap();
+        let error = land.commit(stream).unwrap_err();
+        assert_eq!((error.code, error.retry), (Code::Changed, Retry::Now), "{error}");
+        assert_eq!(fs::read(dir.path().join("f")).ok(), old.then(|| b"old".to_vec()));
+        assert_eq!(fs::read(&partial).unwrap(), b"half", "it is not ours to remove either");
+    }
+}
+
 /// A partial gets its mode before its final name, and not everybody may write a file of any mode.
 #[cfg(target_os = "linux")]
 #[test]

@@ -316,7 +316,7 @@ fn open_there(dir: &Dir, name: &[u8]) -> io::Result<(File, bool)> {
 }
 
 /// Whether the file (still) has that name.
-fn is_named(dir: &Dir, name: &[u8], st: &Stat) -> io::Result<bool> {
+pub(super) fn is_named(dir: &Dir, name: &[u8], st: &Stat) -> io::Result<bool> {
     Ok(dir.stat(name)?.is_some_and(|there| (there.device, there.inode) == (st.device, st.inode)))
 }
 

@@ -370,6 +370,11 @@ fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8], policy: Names
     // What was there at the offer is most likely still there.
     let mut try_new = !(stream.exists && replace);
     let look = |e: &io::Error| fault("look at", path, e);
+    let still_ours = || match temp.has_its_name() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(changed(path)),
+        Err(e) => Err(fault("look at the partial of", path, &e)),
+    };
     // Where names must be apart on every system, nobody else lands one between our look and our rename.
     let mut listings = (policy == Names::Portable).then(Listings::lock);
     let mut gone = 0;
@@ -380,6 +385,7 @@ fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8], policy: Names
             None => None,
         };
         if try_new && beside.is_none() {
+            still_ours()?;
             match temp.dir().rename_new(&temp.name, parent, &this) {
                 Ok(()) => {
                     if let Some(listings) = &mut listings {
@@ -428,6 +434,7 @@ fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8], policy: Names
         if !replace && !same_link {
             return Err(FileError::new(Code::Exists, Retry::Never, format!("{path} exists and is kept")));
         }
+        still_ours()?;
         temp.dir().rename_over(&temp.name, parent, &this).map_err(|e| fault("rename to", path, &e))?;
         if let Some(listings) = &mut listings {
             listings.added(parent, &this);

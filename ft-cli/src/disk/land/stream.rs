@@ -13,7 +13,7 @@ use ft_core::path::RelPath;
 use ft_core::storage::Keep;
 
 use super::super::root::{Busy, Promise};
-use super::super::staging::{Claim, Staging};
+use super::super::staging::{Claim, Staging, is_named};
 use super::super::sys::{Dir, Stat, stat_file};
 
 /// One stream.
@@ -178,6 +178,16 @@ impl Temp {
             self.file = Some(Arc::new(file));
         }
         Ok(back)
+    }
+
+    /// Whether its name still leads to what was written: others who may use the folder could have put theirs there, and a
+    /// rename goes by name.
+    pub(super) fn has_its_name(&self) -> io::Result<bool> {
+        match (&self.file, self.partial) {
+            (Some(file), true) => is_named(self.dir(), &self.name, &stat_file(file)?),
+            // Nobody else works in this process's own folder.
+            (Some(_) | None, _) => Ok(true),
+        }
     }
 
     /// It has its final name.
