@@ -308,7 +308,7 @@ fn sweep_opened(partials: &Dir, name: &[u8], file: &File, writable: bool) -> io:
 }
 
 /// Opens what has that name, and tells whether it can be written: a partial gets its final mode before its final name.
-fn open_there(dir: &Dir, name: &[u8]) -> io::Result<(File, bool)> {
+pub(super) fn open_there(dir: &Dir, name: &[u8]) -> io::Result<(File, bool)> {
     match dir.open_existing(name) {
         Err(e) if e.kind() == ErrorKind::PermissionDenied => Ok((dir.file_here(name)?, false)),
         other => Ok((other?, true)),

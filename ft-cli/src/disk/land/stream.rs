@@ -13,7 +13,7 @@ use ft_core::path::RelPath;
 use ft_core::storage::Keep;
 
 use super::super::root::{Busy, Promise};
-use super::super::staging::{Claim, Staging, is_named};
+use super::super::staging::{Claim, Staging, is_named, open_there};
 use super::super::sys::{Dir, Stat, stat_file};
 
 /// One stream.
@@ -165,7 +165,8 @@ impl Temp {
             return Ok(Back::Same);
         }
         if !self.partial {
-            self.file = Some(Arc::new(self.staging.own.open_or_create(&self.name)?));
+            // It is written already and has its final mode, which may keep its owner from writing: a sync needs no more.
+            self.file = Some(Arc::new(open_there(&self.staging.own, &self.name)?.0));
             return Ok(Back::Same);
         }
         let (file, st) = match self.staging.claim(&self.name, any)? {
