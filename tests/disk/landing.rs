@@ -357,3 +357,29 @@ fn file_without_a_stated_mode_gets_what_any_program_here_would_give() {
     let mode = |name: &str| fs::metadata(dir.path().join(name)).unwrap().mode() & 0o777;
     assert_eq!(mode("bare"), mode("plain"));
 }
+
+/// From the ninth on they are closed until their commit, which opens them again for a sync of their own.
+#[cfg(target_os = "linux")]
+#[test]
+fn many_files_that_wait_and_may_not_be_written_land_one_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    crate::harness::as_mere_owner(|| {
+        let mut land = Land::new(&root);
+        let streams: Vec<_> = (0..12)
+            .map(|n| {
+                let mut offer = offer(&format!("f{n}"), 3);
+                offer.meta.mode = Some(0o444);
+                let stream = land.fresh(offer);
+                land.write(stream, 0, b"abc").unwrap();
+                assert_eq!(land.finish(stream, 3), Hash::of(b"abc"));
+                stream
+            })
+            .collect();
+        streams.into_iter().for_each(|stream| drop(land.commit(stream).unwrap()));
+    });
+    for n in 0..12 {
+        let file = dir.path().join(format!("f{n}"));
+        assert_eq!((fs::metadata(&file).unwrap().mode() & 0o777, fs::read(file).unwrap()), (0o444, b"abc".to_vec()));
+    }
+}

@@ -7,10 +7,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ft_cli::disk::Root;
+use ft_core::error::{Code, Retry};
 use ft_core::frame::{Compare, Offer};
 use ft_core::hash::{Root as Hash, Subtree, TreeHasher};
 use ft_core::storage::{Keep, Prepared};
 
+#[cfg(target_os = "linux")]
+use crate::harness::as_mere_owner;
 use crate::harness::{Land, MIB, content, offer, tree};
 
 fn prefix(bytes: &[u8]) -> (u64, Vec<Subtree>) {
@@ -183,6 +186,74 @@ fn hundreds_of_large_files_may_wait_without_as_many_open_descriptors() {
     }
 }
 
+/// A process that begins: it sweeps.
+fn sweep(dir: &Path) {
+    let root = Root::open(dir).unwrap();
+    let mut land = Land::new(&root);
+    land.fresh(offer("of another process", 1));
+    drop(land);
+    assert!(root.settle(Duration::from_secs(10)));
+}
+
+#[test]
+fn large_files_that_wait_outlive_the_sweep_of_another_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = content(4 * MIB + 5, 1);
+    for name in ["f10", "f11"] {
+        cut(dir.path(), name, &whole, 2 * MIB + 77);
+    }
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    let offered: Vec<_> = (0..12).map(|n| land.prepare(offer(&format!("f{n}"), whole.len()))).collect();
+    sweep(dir.path());
+    for (n, (stream, prepared)) in offered.iter().enumerate() {
+        let (len, subtrees) = prefix(&whole[..2 * MIB]);
+        let (expected, from) =
+            if n < 10 { (Prepared::Fresh, 0) } else { (Prepared::Partial { len, subtrees }, 2 * MIB) };
+        assert_eq!(prepared, &expected, "f{n}");
+        land.write(*stream, from as u64, &whole[from..3 * MIB]).unwrap();
+        if cfg!(not(feature = "portable-disk")) {
+            let reserved = |name: &String| fs::metadata(dir.path().join(name)).unwrap().blocks() * 512;
+            let partials = tree(dir.path()).into_iter().filter(|name| name.starts_with(".ft-staging/p-"));
+            let full = partials.filter(|name| reserved(name) >= whole.len() as u64).count();
+            assert!(full > n, "room is reserved again for f{n} before its content comes: {full}");
+        }
+        land.write(*stream, 3 * MIB as u64, &whole[3 * MIB..]).unwrap();
+        assert_eq!(land.finish(*stream, whole.len()), Hash::of(&whole));
+    }
+    sweep(dir.path());
+    for (n, (stream, _)) in offered.iter().enumerate() {
+        land.commit(*stream).unwrap();
+        assert!(fs::read(dir.path().join(format!("f{n}"))).unwrap() == whole, "f{n}");
+    }
+}
+
+#[test]
+fn partial_that_another_process_changed_while_it_waited_is_offered_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = content(4 * MIB, 1);
+    cut(dir.path(), "f", &whole, 2 * MIB);
+    let partial = partial_in(dir.path());
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    for n in 0..8 {
+        land.fresh(offer(&format!("w{n}"), 2 * MIB));
+    }
+    let change = |bytes: &[u8]| fs::write(&partial, bytes).unwrap();
+    let changes: [&dyn Fn(); 3] =
+        [&|| change(&content(2 * MIB, 2)), &|| change(&whole[..3 * MIB]), &|| fs::remove_file(&partial).unwrap()];
+    for other in changes {
+        let (stream, prepared) = land.prepare(offer("f", whole.len()));
+        let Prepared::Partial { len, .. } = prepared else { panic!("{prepared:?}") };
+        other();
+        let from = usize::try_from(len).unwrap();
+        let error = land.write(stream, len, &whole[from..]).unwrap_err();
+        assert_eq!((error.code, error.retry), (Code::Changed, Retry::Now), "{error}");
+        land.discard(stream, Keep::Nothing);
+    }
+    assert_eq!(land.prepare(offer("f", whole.len())).1, Prepared::Fresh);
+}
+
 #[test]
 fn leftovers_that_nobody_can_use_are_swept_and_partials_stay() {
     let dir = tempfile::tempdir().unwrap();
@@ -206,6 +277,86 @@ fn leftovers_that_nobody_can_use_are_swept_and_partials_stay() {
     assert!(root.settle(Duration::from_secs(10)) && root2.settle(Duration::from_secs(10)));
     drop((root, root2));
     assert_eq!(tree(dir.path()), [".ft-staging/", ".ft-staging/p-useful", "f"]);
+}
+
+/// The landing renames by name, and what it has verified is what it holds open.
+#[test]
+fn what_another_process_put_in_the_place_of_a_verified_partial_does_not_land() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    let whole = content(3 * MIB, 1);
+    for old in [false, true] {
+        if old {
+            fs::write(dir.path().join("f"), "old").unwrap();
+        }
+        let stream = land.fresh(offer("f", whole.len()));
+        land.write_from(stream, 0, &whole);
+        assert_eq!(land.finish(stream, whole.len()), Hash::of(&whole));
+        let partial = partial_in(dir.path());
+        fs::write(dir.path().join("half"), "half").unwrap();
+        fs::rename(dir.path().join("half"), &partial).unwrap();
+        let error = land.commit(stream).unwrap_err();
+        assert_eq!((error.code, error.retry), (Code::Changed, Retry::Now), "{error}");
+        assert_eq!(fs::read(dir.path().join("f")).ok(), old.then(|| b"old".to_vec()));
+        assert_eq!(fs::read(&partial).unwrap(), b"half", "it is not ours to remove either");
+    }
+}
+
+/// A partial gets its mode before its final name, and not everybody may write a file of any mode.
+#[cfg(target_os = "linux")]
+#[test]
+fn partial_that_may_not_be_written_is_taken_from_the_dead_and_not_from_the_living() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = content(3 * MIB, 1);
+    let read_only = || {
+        let partial = partial_in(dir.path());
+        fs::set_permissions(&partial, std::os::unix::fs::PermissionsExt::from_mode(0o444)).unwrap();
+        fs::metadata(partial).unwrap().ino()
+    };
+    let root = Root::open(dir.path()).unwrap();
+    let mut living = Land::new(&root);
+    let stream = living.fresh(offer("f", whole.len()));
+    living.write_from(stream, 0, &whole[..2 * MIB]);
+    let inode = read_only();
+    let other = Root::open(dir.path()).unwrap();
+    let refused = as_mere_owner(|| Land::new(&other).refused(offer("f", whole.len())));
+    assert_eq!((refused.code, refused.retry), (Code::NameBusy, Retry::Later), "{refused}");
+    assert_eq!(fs::metadata(partial_in(dir.path())).unwrap().ino(), inode, "it is still the one that is being written");
+    drop(living);
+    assert!(root.settle(Duration::from_secs(10)) && other.settle(Duration::from_secs(10)));
+    read_only();
+    as_mere_owner(|| {
+        let mut land = Land::new(&other);
+        let (stream, prepared) = land.prepare(offer("f", whole.len()));
+        let (len, subtrees) = prefix(&whole[..2 * MIB]);
+        assert_eq!(prepared, Prepared::Partial { len, subtrees }, "nobody holds it, and its content is good");
+        land.write_from(stream, 2 * MIB, &whole);
+        assert_eq!(land.finish(stream, whole.len()), Hash::of(&whole));
+        land.commit(stream).unwrap();
+    });
+    assert!(fs::read(dir.path().join("f")).unwrap() == whole);
+}
+
+/// Where a file system knows no "rename unless it is there", a link and the removal of the first name stand for it.
+#[test]
+fn partial_that_has_landed_by_a_second_name_is_not_written_into() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = (content(3 * MIB, 1), content(3 * MIB, 2));
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    // This one has swept before the other leaves it.
+    land.fresh(offer("other", 1));
+    cut(dir.path(), "f", &old, 3 * MIB - 1);
+    // As if its process had been killed between the two.
+    fs::hard_link(partial_in(dir.path()), dir.path().join("f")).unwrap();
+    let stream = land.fresh(Offer { compare: Compare::None, ..offer("f", new.len()) });
+    land.write_from(stream, 0, &new[..MIB]);
+    assert!(fs::read(dir.path().join("f")).unwrap() == old[..3 * MIB - 1], "the old one is whole until the new one is");
+    land.write(stream, MIB as u64, &new[MIB..]).unwrap();
+    assert_eq!(land.finish(stream, new.len()), Hash::of(&new));
+    land.commit(stream).unwrap();
+    assert!(fs::read(dir.path().join("f")).unwrap() == new);
 }
 
 const CHILD: &str = "FT_TEST_LANDS_IN";

@@ -1,7 +1,8 @@
 //! The wall clock jumps, and files have times that no clock has shown: nothing but the age of what was left over depends on it.
 //!
-//! Time-outs go by the monotonic clock. The wall clock is asked in two places: is a partial older than a week (a wrong answer
-//! costs bytes, that are sent again), and was a file changed so long ago that its hash may be remembered.
+//! Time-outs go by the monotonic clock. The wall clock is asked about files only: is a partial older than a week, or an hour if it
+//! may not be read (a wrong answer costs bytes, that are sent again), and was a file changed so long ago that its hash may be
+//! remembered.
 //! `faketime` puts the program under another clock (Rust's standard library asks the C library): without it, this fails.
 
 use std::fs::{self, File};

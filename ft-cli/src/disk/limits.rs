@@ -9,6 +9,10 @@ pub const STAGING: &str = ".ft-staging";
 /// forgotten one does not hold disk space for ever.
 pub(super) const PARTIAL_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Age after which a partial that nobody may read is not one that is just being landed: its mode comes before the sync of
+/// its content, which takes minutes on a slow disk.
+pub(super) const LANDING_AGE: Duration = Duration::from_secs(3600);
+
 /// Staged files put on one shelf before the next one's turn: together they fit one block of a folder.
 pub(super) const SHELF_FILES: u64 = 64;
 

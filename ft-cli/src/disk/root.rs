@@ -14,7 +14,7 @@ use super::grain::Grain;
 use super::land::DiskStorage;
 use super::limits::{DOUBTS_MOST, SPACE_AGE, SPACE_MARGIN};
 use super::source::{DiskSource, WalkOptions};
-use super::staging::Staging;
+use super::staging::{Staging, partial_of};
 use super::sys::{self, Dir, Through, What};
 use super::{Policy, fault};
 
@@ -190,12 +190,16 @@ impl Root {
     pub(super) fn staging(&self) -> io::Result<Arc<Staging>> {
         let mut staging = lock(&self.staging);
         if let Some(open) = &*staging {
-            open.sweep_if_due();
+            open.sweep_if_due(|| self.partials_in_use());
             return Ok(Arc::clone(open));
         }
         let opened = Arc::new(Staging::open(&self.dir, self.umask)?);
         *staging = Some(Arc::clone(&opened));
         Ok(opened)
+    }
+
+    fn partials_in_use(&self) -> HashSet<Vec<u8>> {
+        lock(&self.busy).iter().map(|name| partial_of(blake3::Hash::from_bytes(*name))).collect()
     }
 
     /// Takes a name for one stream; `None` if another has it.

@@ -13,6 +13,7 @@ fn stat(inode: u64) -> Stat {
         stored: 1 << 20,
         device: 3,
         inode,
+        linked: false,
         changed: (2_000_000, 7),
     }
 }

@@ -24,7 +24,8 @@ use super::super::outbox::Outbox;
 use super::super::root::Root;
 use super::super::sys::{self, Dir, Through, What};
 use super::folders::{Folders, Fresh};
-use super::stream::{HashState, Same, Stream, Temp};
+use super::stream::{Back, HashState, Same, Stream, Temp};
+use super::write::{changed, taken};
 
 /// How often something may be in the way and be gone when it is looked at.
 const GONE_TRIES: u32 = 100;
@@ -214,7 +215,11 @@ impl Landing {
         match &mut stream.temp {
             Some(temp) => {
                 if temp.partial || open {
-                    temp.reopen().map_err(|e| fault("open the staged content of", path, &e))?;
+                    match temp.reopen(false).map_err(|e| fault("open the staged content of", path, &e))? {
+                        Back::Same | Back::Trimmed => {}
+                        Back::Other => return Err(changed(path)),
+                        Back::Taken => return Err(taken(path)),
+                    }
                 }
                 if let (true, Some(file)) = (temp.partial, &temp.file) {
                     sys::set_file_meta(file, Some(self.root.mode_for(&stream.meta)), stream.meta.mtime)
@@ -408,6 +413,11 @@ fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8], policy: Names
     // What was there at the offer is most likely still there.
     let mut try_new = !(stream.exists && replace);
     let look = |e: &io::Error| fault("look at", path, e);
+    let still_ours = || match temp.has_its_name() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(changed(path)),
+        Err(e) => Err(fault("look at the partial of", path, &e)),
+    };
     // Where names must be apart on every system, nobody else lands one between our look and our rename.
     let mut listings = (policy == Names::Portable).then(Listings::lock);
     let mut gone = 0;
@@ -418,6 +428,7 @@ fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8], policy: Names
             None => None,
         };
         if try_new && beside.is_none() {
+            still_ours()?;
             match temp.dir().rename_new(&temp.name, parent, &this) {
                 Ok(()) => {
                     if let Some(listings) = &mut listings {
@@ -466,6 +477,7 @@ fn rename(stream: &Stream, temp: &Temp, parent: &Dir, name: &[u8], policy: Names
         if !replace && !same_link {
             return Err(FileError::new(Code::Exists, Retry::Never, format!("{path} exists and is kept")));
         }
+        still_ours()?;
         temp.dir().rename_over(&temp.name, parent, &this).map_err(|e| fault("rename to", path, &e))?;
         if let Some(listings) = &mut listings {
             listings.added(parent, &this);

@@ -13,8 +13,8 @@ use ft_core::path::RelPath;
 use ft_core::storage::Keep;
 
 use super::super::root::{Busy, Promise};
-use super::super::staging::Staging;
-use super::super::sys::{Dir, Stat, stat_file, try_lock_file};
+use super::super::staging::{Claim, Staging, is_named, open_there};
+use super::super::sys::{Dir, Stat, stat_file};
 
 /// One stream.
 #[derive(Debug)]
@@ -119,6 +119,33 @@ impl Stream {
     }
 }
 
+/// What a file is when it is opened again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Back {
+    /// As it was closed.
+    Same,
+    /// Its content is; what was reserved for it is gone.
+    Trimmed,
+    /// Gone, another one, or written by another process.
+    Other,
+    /// Another session writes it.
+    Taken,
+}
+
+impl Back {
+    /// By the times, not by the time of the last change of anything: a sweep gives back what is reserved and no more, which
+    /// changes that one. It writes nothing, and whoever does write leaves another time; before a partial lands, it also gets
+    /// another mode.
+    fn of(closed: &Stat, now: &Stat) -> Self {
+        let content = |st: &Stat| (st.device, st.inode, st.size, st.mtime, st.mode);
+        match content(closed) == content(now) {
+            true if now.stored < closed.stored => Self::Trimmed,
+            true => Self::Same,
+            false => Self::Other,
+        }
+    }
+}
+
 /// A file in staging. Dropping it closes it, and removes it unless a later try can use it or it has its final name.
 #[derive(Debug)]
 pub(super) struct Temp {
@@ -150,16 +177,37 @@ impl Temp {
         Ok(())
     }
 
-    /// Opens it again, and locks a partial again.
-    pub(super) fn reopen(&mut self) -> io::Result<&File> {
-        if self.file.is_none() {
-            let file = self.dir().open_or_create(&self.name)?;
-            if self.partial && !(try_lock_file(&file)? && self.closed.as_deref() == Some(&stat_file(&file)?)) {
-                return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process took the partial"));
-            }
+    /// Opens it again, and locks a partial again. With `any`, one with other content will do as well, and is made if it
+    /// is gone; otherwise such a one stays closed.
+    pub(super) fn reopen(&mut self, any: bool) -> io::Result<Back> {
+        if self.file.is_some() {
+            return Ok(Back::Same);
+        }
+        if !self.partial {
+            // It is written already and has its final mode, which may keep its owner from writing: a sync needs no more.
+            self.file = Some(Arc::new(open_there(&self.staging.own, &self.name)?.0));
+            return Ok(Back::Same);
+        }
+        let (file, st) = match self.staging.claim(&self.name, any)? {
+            Claim::Ours(file, st) => (file, st),
+            Claim::Taken => return Ok(Back::Taken),
+            Claim::Missing => return Ok(Back::Other),
+        };
+        let back = self.closed.as_deref().map_or(Back::Other, |closed| Back::of(closed, &st));
+        if any || back != Back::Other {
             self.file = Some(Arc::new(file));
         }
-        self.file.as_deref().ok_or_else(|| io::ErrorKind::NotFound.into())
+        Ok(back)
+    }
+
+    /// Whether its name still leads to what was written: others who may use the folder could have put theirs there, and a
+    /// rename goes by name.
+    pub(super) fn has_its_name(&self) -> io::Result<bool> {
+        match (&self.file, self.partial) {
+            (Some(file), true) => is_named(self.dir(), &self.name, &stat_file(file)?),
+            // Nobody else works in this process's own folder.
+            (Some(_) | None, _) => Ok(true),
+        }
     }
 
     /// It has its final name.
@@ -172,13 +220,16 @@ impl Temp {
 impl Temp {
     /// Whether it stays; a partial that does gives back what was reserved behind its end.
     fn is_useful(&mut self) -> bool {
-        if !self.lasting || !self.partial {
+        if !self.partial {
             return self.lasting;
         }
-        match self.reopen() {
-            Ok(file) => stat_file(file).is_ok_and(|st| st.size >= RESUME_UNIT && file.set_len(st.size).is_ok()),
+        match (self.reopen(false), self.file.as_ref()) {
+            (Ok(Back::Same | Back::Trimmed), Some(file)) => {
+                let keep = |st: Stat| st.size >= RESUME_UNIT && file.set_len(st.size).is_ok();
+                self.lasting && stat_file(file).is_ok_and(keep)
+            }
             // Another process has it by now.
-            Err(_) => true,
+            (Ok(_) | Err(_), _) => true,
         }
     }
 }

@@ -3,69 +3,35 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::time::Duration;
 
 use ft_core::carry::{Bulk, Parcel};
 use ft_core::error::{Code, FileError, Retry};
 use ft_core::frame::{Kind, Level, StreamId};
 use ft_core::hash::{Root as Hash, TreeHasher, decompose};
 use ft_core::limits::MAX_FILE;
+use ft_core::path::RelPath;
 use ft_core::storage::LandDone;
 
 use super::super::fault::{fault, internal};
 use super::super::hashing::{self, Hashing, Job};
 use super::super::limits::{FLUSH_EVERY, HASH_INLINE, KEEP_OPEN};
 use super::super::root::{Promise, no_space};
-use super::super::staging::{Staging, partial_name};
+use super::super::staging::{Claim, Staging, partial_name};
 use super::super::sys;
 use super::Worker;
-use super::stream::{HashState, Stream, Temp};
-
-/// Tries to open a partial that somebody removes at the same moment.
-const OPEN_TRIES: u32 = 100;
-
-/// A lock that is held for no longer than this is a sweep that looks, not a session that writes.
-const SWEEP_WAITS: u32 = 3;
-const SWEEP_WAIT: Duration = Duration::from_millis(2);
+use super::stream::{Back, HashState, Stream, Temp};
 
 impl Worker {
     /// Opens and locks the partial of a resumable stream. Gives the bytes that it has on disk.
     pub(super) fn open_partial(&mut self, stream: &mut Stream, size: u64) -> Result<u64, FileError> {
         let path = &stream.meta.path;
-        let failed = |e: &io::Error| fault("open the partial of", path, e);
         let staging = self.root.staging().map_err(|e| fault("open staging for", path, &e))?;
         let name = partial_name(path);
-        let mut sweeps = 0;
-        for _ in 0..OPEN_TRIES {
-            let file = open_ours(&staging, &name).map_err(|e| failed(&e))?;
-            if !sys::try_lock_file(&file).map_err(|e| failed(&e))? {
-                if sweeps < SWEEP_WAITS {
-                    sweeps += 1;
-                    std::thread::sleep(SWEEP_WAIT);
-                    continue;
-                }
-                let text = format!("another process is writing {path}");
-                return Err(FileError::new(Code::NameBusy, Retry::Later, text));
-            }
-            let st = sys::stat_file(&file).map_err(|e| failed(&e))?;
-            let there = staging.partials.stat(&name).map_err(|e| failed(&e))?;
-            // Swept or landed between opening and locking: what we hold has no name any more.
-            if there.is_none_or(|t| (t.device, t.inode) != (st.device, st.inode)) {
-                continue;
-            }
-            let temp = Temp {
-                staging,
-                name,
-                partial: true,
-                lasting: true,
-                file: Some(Arc::new(file)),
-                waits: false,
-                closed: None,
-            };
-            stream.temp = Some(temp);
-            return Ok(st.stored.min(size));
-        }
-        Err(failed(&io::ErrorKind::ResourceBusy.into()))
+        let claim = staging.claim(&name, true).map_err(|e| fault("open the partial of", path, &e))?;
+        let Claim::Ours(file, st) = claim else { return Err(taken(path)) };
+        let file = Some(Arc::new(file));
+        stream.temp = Some(Temp { staging, name, partial: true, lasting: true, file, waits: false, closed: None });
+        Ok(st.stored.min(size))
     }
 
     /// Sets the rest of a partial aside on disk; where the file system cannot, the promise in our books stays.
@@ -207,7 +173,17 @@ impl Worker {
         if let Some(temp) = &mut stream.temp {
             self.open -= usize::from(temp.waits);
             temp.waits = false;
-            return temp.reopen().map(drop).map_err(|e| fault("open the partial of", &stream.meta.path, &e));
+            let path = &stream.meta.path;
+            // Of what was stated nothing may have changed. Where nothing was, it is cut to nothing anyway.
+            let any = stream.prefix.0 == 0;
+            match temp.reopen(any).map_err(|e| fault("open the partial of", path, &e))? {
+                Back::Same => {}
+                Back::Trimmed => stream.reserved = None,
+                Back::Other if any => stream.reserved = None,
+                Back::Other => return Err(changed(path)),
+                Back::Taken => return Err(taken(path)),
+            }
+            return Ok(());
         }
         if let (Some(size), true) = (stream.meta.size, stream.resumable()) {
             // Only after "the same content", which turned out not to be: there was no reason to reserve anything before.
@@ -394,13 +370,12 @@ fn pour(_: &mut Parcel, _: &std::fs::File, _: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Opens the partial, or a new one in place of one that may not be opened any more.
-fn open_ours(staging: &Staging, name: &[u8]) -> io::Result<std::fs::File> {
-    match staging.partials.open_or_create(name) {
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied || sys::is_through_link(&e) => {
-            staging.partials.remove_file(name)?;
-            staging.partials.create(name, sys::PRIVATE)
-        }
-        other => other,
-    }
+/// What an offer was answered with is not there any more; another offer gets another answer.
+pub(super) fn changed(path: &RelPath) -> FileError {
+    let text = format!("another process changed the partial of {path} since the offer was answered");
+    FileError::new(Code::Changed, Retry::Now, text)
+}
+
+pub(super) fn taken(path: &RelPath) -> FileError {
+    FileError::new(Code::NameBusy, Retry::Later, format!("another process is writing {path}"))
 }

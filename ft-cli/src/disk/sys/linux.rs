@@ -174,8 +174,20 @@ impl Dir {
 
     /// A file to go on with, made if missing.
     pub(in super::super) fn open_or_create(&self, name: &[u8]) -> io::Result<File> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        Ok(File::from(rustix::fs::openat(&self.0, os(name), flags, Mode::RUSR | Mode::WUSR)?))
+        self.open_to_write(name, OFlags::CREATE)
+    }
+
+    /// The same, if it is there.
+    pub(in super::super) fn open_existing(&self, name: &[u8]) -> io::Result<File> {
+        self.open_to_write(name, OFlags::empty())
+    }
+
+    fn open_to_write(&self, name: &[u8], more: OFlags) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | more;
+        match rustix::fs::openat(&self.0, os(name), flags, Mode::RUSR | Mode::WUSR) {
+            Err(Errno::LOOP) => Err(through_link()),
+            other => Ok(File::from(other?)),
+        }
     }
 
     /// Gives `name` to what is `from` here, unless the name is taken (`AlreadyExists`). Atomic.
@@ -409,6 +421,7 @@ fn convert(st: &rustix::fs::Stat) -> Stat {
         stored: u64::try_from(st.st_blocks).unwrap_or(0).saturating_mul(512),
         device: st.st_dev,
         inode: st.st_ino,
+        linked: st.st_nlink > 1,
         changed: (st.st_ctime, nanos(st.st_ctime_nsec)),
     }
 }

@@ -67,6 +67,8 @@ pub(super) struct Stat {
     /// File system and file, where the system has such numbers.
     pub(super) device: u64,
     pub(super) inode: u64,
+    /// It has another name as well, as far as the system counts them.
+    pub(super) linked: bool,
     /// Time of the last change of anything, raw.
     pub(super) changed: (i64, u32),
 }

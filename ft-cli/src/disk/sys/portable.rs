@@ -117,12 +117,14 @@ impl Dir {
 
     pub(in super::super) fn open_or_create(&self, name: &[u8]) -> io::Result<File> {
         match self.create(name, PRIVATE) {
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-                let path = self.resolve(&[name.to_vec()], Through::NoLinks)?;
-                OpenOptions::new().read(true).write(true).open(path)
-            }
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => self.open_existing(name),
             other => other,
         }
+    }
+
+    pub(in super::super) fn open_existing(&self, name: &[u8]) -> io::Result<File> {
+        let path = self.resolve(&[name.to_vec()], Through::NoLinks)?;
+        OpenOptions::new().read(true).write(true).open(path)
     }
 
     pub(in super::super) fn rename_new(&self, from: &[u8], to: &Self, name: &[u8]) -> io::Result<()> {
@@ -417,6 +419,7 @@ fn convert(metadata: &Metadata) -> Stat {
         stored: metadata.len(),
         device: metadata.dev(),
         inode: metadata.ino(),
+        linked: metadata.nlink() > 1,
         changed: (metadata.ctime(), u32::try_from(metadata.ctime_nsec()).unwrap_or(0)),
     }
 }
@@ -433,6 +436,7 @@ fn convert(metadata: &Metadata) -> Stat {
         stored: metadata.len(),
         device: 0,
         inode: 0,
+        linked: false,
         changed: (mtime.secs, mtime.nanos),
     }
 }
