@@ -1,5 +1,6 @@
 //! `get`: pull files and trees, or one file to standard output.
 
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -106,17 +107,41 @@ fn plan(args: &GetArgs, is_dir: &dyn Fn(&Path) -> bool) -> Result<Plan, Stop> {
     }
     let links = client::links(args.transfer.links);
     let mut endpoint = None;
-    let mut wants = Vec::new();
+    let (mut wants, mut named) = (Vec::new(), HashSet::new());
     for source in sources {
         let target = Target::parse(source).map_err(|e| Stop::usage(format_args!("{}: {e}", shown(source))))?;
         endpoint = Some(target.endpoint);
         // Standard output takes one file: a folder is not entered.
         let depth = if dest == Some(OsStr::new("-")) { 0 } else { u16::MAX };
-        wants.push(Want { path: target.path, depth, links, last: false });
+        // What is named twice is pulled once.
+        if named.insert(target.path.clone()) {
+            wants.push(Want { path: target.path, depth, links, last: false });
+        }
     }
+    apart(&wants)?;
     let endpoint = endpoint.ok_or_else(|| Stop::usage("nothing to get"))?;
     let dest = destination(dest, &wants, is_dir)?;
     Ok(Plan { endpoint, wants, dest, names: client::names(args.names) })
+}
+
+/// No two things may have one name here: the second could not be stored beside the first. What is at the root of a server
+/// is not known before, so it goes alone.
+fn apart(wants: &[Want]) -> Result<(), Stop> {
+    let mut names = HashMap::new();
+    for want in wants {
+        let name = want.path.name();
+        let whole = (wants.len() > 1 && name.is_none()).then_some("everything there goes alone".to_owned());
+        let both = |first: &Want| format!("/{} and /{} would both be {} here", first.path, want.path, last(want));
+        if let Some(text) = whole.or_else(|| names.insert(name, want).map(both)) {
+            return Err(Stop::usage(text).hint("get them one after the other, into different folders"));
+        }
+    }
+    Ok(())
+}
+
+/// The last component of what is wanted, for a person.
+fn last(want: &Want) -> String {
+    ft_core::path::escape(want.path.name().unwrap_or_default())
 }
 
 /// `HOST[:PORT]` of an argument, as typed.
@@ -382,6 +407,7 @@ mod tests {
             ("h/a .", "h:65432 /a -> Into(\".\")"),
             ("h/a h", "h:65432 /a -> As(\".\", \"h\")"),
             ("h/a -", "h:65432 /a -> Stdout"),
+            ("h/a h/a h/b here", "h:65432 /a /b -> Into(\"here\")"),
             ("h out", "h:65432 / -> Into(\"out\")"),
             ("[::1]:7/a out/", "[::1]:7 /a -> Into(\"out/\")"),
         ] {
@@ -395,6 +421,8 @@ mod tests {
             ("h/a other/b out", "usage: other/b is not at h/a"),
             ("h/a h/b -", "usage: standard output (-) takes one file"),
             ("h/ -", "usage: standard output (-) takes one file"),
+            ("h/x/a h/y/a here", "usage: /x/a and /y/a would both be a here"),
+            ("h/x/a h/ here", "usage: everything there goes alone"),
             ("h/../a", "usage: h/../a: a path component is '.' or '..'"),
         ] {
             assert_eq!(meaning(line), want, "{line}");

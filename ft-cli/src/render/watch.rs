@@ -25,7 +25,11 @@ pub struct Tally(Arc<Mutex<Sums>>);
 type Mark = [u8; 16];
 
 fn mark(path: &RelPath) -> Mark {
-    let hash = blake3::hash(&path.to_bytes());
+    short(path.to_bytes())
+}
+
+fn short(bytes: impl AsRef<[u8]>) -> Mark {
+    let hash = blake3::hash(bytes.as_ref());
     hash.as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
@@ -86,6 +90,17 @@ impl Tally {
     pub fn unreadable(&self, path: &RelPath, error: &FileError) -> bool {
         let error = FileError::new(error.code, Retry::Never, error.text.clone());
         self.lock().failed(path, &error)
+    }
+
+    /// Something, by its name here, was never offered because another thing has its name at the other side. False if that
+    /// is known.
+    pub fn unsent(&self, local: &str) -> bool {
+        // No path has a NUL in it.
+        let mark = short([b"\0", local.as_bytes()].concat());
+        let mut sums = self.lock();
+        let new = if sums.done.len() < REMEMBERED { sums.done.insert(mark) } else { !sums.done.contains(&mark) };
+        sums.counts.failed += u64::from(new);
+        new
     }
 
     fn lock(&self) -> MutexGuard<'_, Sums> {
