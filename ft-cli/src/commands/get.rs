@@ -222,16 +222,19 @@ async fn to_stdout(plan: &Plan, transfer: &Transfer, screen: Screen, interrupt: 
     let root = open(spool.path())?;
     let policy = Policy { least: Level::Cached, ..policy(plan.names, transfer, &screen, None)? };
     let fetched = fetch(plan, transfer, &screen, &root, &policy, interrupt).await;
+    // Opened before its folder goes, and never through a link: the server has named where that leads, on this computer.
+    let landed = plan.wants.first().and_then(|want| RelPath::new(vec![want.path.name()?.to_vec()]).ok());
+    let landed = root.read(&landed.unwrap_or_default());
     client::release(root).await;
+    // From here on nothing is left behind, however slowly somebody reads.
+    drop(spool);
     let (ended, mut counts) = fetched?;
-    let name = plan.wants.first().and_then(|want| want.path.name()).map(local_name).unwrap_or_default();
-    let landed = spool.path().join(name);
     if ended.is_ok() && counts.failed == 0 && !transfer.dry_run {
-        if !landed.is_file() {
-            let text = "what was asked for is no file";
-            return Err(Stop::failed(text).hint("standard output (-) takes one file; give a folder as DEST instead"));
-        }
-        let copied = tokio::task::spawn_blocking(move || copy_out(&landed)).await;
+        let landed = landed.map_err(|e| {
+            Stop::failed(format_args!("what was asked for is no file: {e}"))
+                .hint("standard output (-) takes one file; give a folder as DEST instead")
+        })?;
+        let copied = tokio::task::spawn_blocking(move || copy_out(landed)).await;
         let copied = copied.map_err(|e| Stop::failed(format_args!("internal error: {e}")))?;
         if let Err(e) = copied {
             counts.failed += counts.completed;
@@ -242,19 +245,10 @@ async fn to_stdout(plan: &Plan, transfer: &Transfer, screen: Screen, interrupt: 
     client::conclude_unless(interrupt, &screen, "received", ended, counts)
 }
 
-/// A component from the wire as the disk module stores it.
-fn local_name(name: &[u8]) -> PathBuf {
-    #[cfg(unix)]
-    return PathBuf::from(<OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(name));
-    #[cfg(not(unix))]
-    return PathBuf::from(String::from_utf8_lossy(name).into_owned());
-}
-
-fn copy_out(landed: &Path) -> io::Result<()> {
+fn copy_out(mut landed: std::fs::File) -> io::Result<()> {
     use io::Write as _;
-    let mut file = std::fs::File::open(landed)?;
     let mut out = io::stdout().lock();
-    io::copy(&mut file, &mut out)?;
+    io::copy(&mut landed, &mut out)?;
     out.flush()
 }
 
