@@ -15,6 +15,8 @@ mod path;
 mod proxy;
 #[path = "cli/retry.rs"]
 mod retry;
+#[path = "cli/same_name.rs"]
+mod same_name;
 #[path = "cli/serve.rs"]
 mod serve;
 #[path = "cli/sim.rs"]

@@ -350,3 +350,17 @@ fn get_of_more_than_one_session_can_ask_for_takes_several() {
     sandbox.run(&format!("get {} out/", wanted.join(" "))).expect(0);
     assert_eq!(tree(&sandbox.path("out")).len(), names.len());
 }
+
+#[cfg(unix)]
+#[test]
+fn link_that_a_server_names_is_not_followed_to_standard_output() {
+    let sandbox = Sandbox::new();
+    sandbox.folder("pub");
+    let mine = sandbox.file("mine", "my secret");
+    std::os::unix::fs::symlink(&mine, sandbox.path("pub/link")).expect("a link");
+    let server = sandbox.serve("pub");
+    let ran = sandbox.run(&format!("get --links keep {}/link -", server.address())).expect(1);
+    assert!(ran.stdout.is_empty(), "{}", ran.all());
+    assert!(ran.stderr.contains("what was asked for is no file: it is a symbolic link"), "{}", ran.all());
+    assert_eq!(tree(&sandbox.path("tmp")), []);
+}

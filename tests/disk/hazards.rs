@@ -368,7 +368,7 @@ fn folder_on_another_file_system_is_refused_before_any_content() {
     };
     let root = Root::open(Path::new(root)).unwrap();
     let error = Land::new(&root).refused(offer(&format!("{inner}/ft-test"), 1));
-    assert_eq!(error.code, Code::NotWanted);
+    assert_eq!(error.code, Code::Io, "nobody chose to leave it out");
     assert!(error.text.contains("another file system"), "{error}");
 }
 

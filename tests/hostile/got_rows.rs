@@ -145,6 +145,8 @@ rows! {
         };
     flood_of_signs_of_life_ends_with_its_server: "100,000 times ALIVE, then FIN" => get(1, "truncated"),
         |h| { h.greet().say(&frame(ALIVE, 1, 0, b"").repeat(100_000)); };
+    server_that_offers_and_then_does_not_want_is_no_choice_of_ours: "ERROR not-wanted for `box`, which it offered" => get(4, "not-wanted"),
+        |h| sends(h, &[frame(ERROR, 1, 0, &fault(43, 0, b"no")), rest()].concat());
 }
 
 rows! {

@@ -1,5 +1,6 @@
 //! `get`: pull files and trees, or one file to standard output.
 
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -108,17 +109,41 @@ fn plan(args: &GetArgs, is_dir: &dyn Fn(&Path) -> bool) -> Result<Plan, Stop> {
     }
     let links = client::links(args.transfer.links);
     let mut endpoint = None;
-    let mut wants = Vec::new();
+    let (mut wants, mut named) = (Vec::new(), HashSet::new());
     for source in sources {
         let target = Target::parse(source).map_err(|e| Stop::usage(format_args!("{}: {e}", shown(source))))?;
         endpoint = Some(target.endpoint);
         // Standard output takes one file: a folder is not entered.
         let depth = if dest == Some(OsStr::new("-")) { 0 } else { u16::MAX };
-        wants.push(Want { path: target.path, depth, links, last: false });
+        // What is named twice is pulled once.
+        if named.insert(target.path.clone()) {
+            wants.push(Want { path: target.path, depth, links, last: false });
+        }
     }
+    apart(&wants)?;
     let endpoint = endpoint.ok_or_else(|| Stop::usage("nothing to get"))?;
     let dest = destination(dest, &wants, is_dir)?;
     Ok(Plan { endpoint, wants, dest, names: client::names(args.names) })
+}
+
+/// No two things may have one name here: the second could not be stored beside the first. What is at the root of a server
+/// is not known before, so it goes alone.
+fn apart(wants: &[Want]) -> Result<(), Stop> {
+    let mut names = HashMap::new();
+    for want in wants {
+        let name = want.path.name();
+        let whole = (wants.len() > 1 && name.is_none()).then_some("everything there goes alone".to_owned());
+        let both = |first: &Want| format!("/{} and /{} would both be {} here", first.path, want.path, last(want));
+        if let Some(text) = whole.or_else(|| names.insert(name, want).map(both)) {
+            return Err(Stop::usage(text).hint("get them one after the other, into different folders"));
+        }
+    }
+    Ok(())
+}
+
+/// The last component of what is wanted, for a person.
+fn last(want: &Want) -> String {
+    ft_core::path::escape(want.path.name().unwrap_or_default())
 }
 
 /// `HOST[:PORT]` of an argument, as typed.
@@ -199,16 +224,19 @@ async fn to_stdout(plan: &Plan, transfer: &Transfer, screen: Screen, interrupt: 
     let root = open(spool.path())?;
     let policy = Policy { least: Level::Cached, ..policy(plan.names, transfer, &screen, None)? };
     let fetched = fetch(plan, transfer, &screen, &root, &policy, interrupt).await;
+    // Opened before its folder goes, and never through a link: the server has named where that leads, on this computer.
+    let landed = plan.wants.first().and_then(|want| RelPath::new(vec![want.path.name()?.to_vec()]).ok());
+    let landed = root.read(&landed.unwrap_or_default());
     client::release(root).await;
+    // From here on nothing is left behind, however slowly somebody reads.
+    drop(spool);
     let (ended, mut counts) = fetched?;
-    let name = plan.wants.first().and_then(|want| want.path.name()).map(local_name).unwrap_or_default();
-    let landed = spool.path().join(name);
     if ended.is_ok() && counts.failed == 0 && !transfer.dry_run {
-        if !landed.is_file() {
-            let text = "what was asked for is no file";
-            return Err(Stop::failed(text).hint("standard output (-) takes one file; give a folder as DEST instead"));
-        }
-        let copied = tokio::task::spawn_blocking(move || copy_out(&landed)).await;
+        let landed = landed.map_err(|e| {
+            Stop::failed(format_args!("what was asked for is no file: {e}"))
+                .hint("standard output (-) takes one file; give a folder as DEST instead")
+        })?;
+        let copied = tokio::task::spawn_blocking(move || copy_out(landed)).await;
         let copied = copied.map_err(|e| Stop::failed(format_args!("internal error: {e}")))?;
         if let Err(e) = copied {
             counts.failed += counts.completed;
@@ -219,19 +247,10 @@ async fn to_stdout(plan: &Plan, transfer: &Transfer, screen: Screen, interrupt: 
     client::conclude_unless(interrupt, &screen, "received", ended, counts)
 }
 
-/// A component from the wire as the disk module stores it.
-fn local_name(name: &[u8]) -> PathBuf {
-    #[cfg(unix)]
-    return PathBuf::from(<OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(name));
-    #[cfg(not(unix))]
-    return PathBuf::from(String::from_utf8_lossy(name).into_owned());
-}
-
-fn copy_out(landed: &Path) -> io::Result<()> {
+fn copy_out(mut landed: std::fs::File) -> io::Result<()> {
     use io::Write as _;
-    let mut file = std::fs::File::open(landed)?;
     let mut out = io::stdout().lock();
-    io::copy(&mut file, &mut out)?;
+    io::copy(&mut landed, &mut out)?;
     out.flush()
 }
 
@@ -384,6 +403,7 @@ mod tests {
             ("h/a .", "h:65432 /a -> Into(\".\")"),
             ("h/a h", "h:65432 /a -> As(\".\", \"h\")"),
             ("h/a -", "h:65432 /a -> Stdout"),
+            ("h/a h/a h/b here", "h:65432 /a /b -> Into(\"here\")"),
             ("h out", "h:65432 / -> Into(\"out\")"),
             ("[::1]:7/a out/", "[::1]:7 /a -> Into(\"out/\")"),
         ] {
@@ -397,6 +417,8 @@ mod tests {
             ("h/a other/b out", "usage: other/b is not at h/a"),
             ("h/a h/b -", "usage: standard output (-) takes one file"),
             ("h/ -", "usage: standard output (-) takes one file"),
+            ("h/x/a h/y/a here", "usage: /x/a and /y/a would both be a here"),
+            ("h/x/a h/ here", "usage: everything there goes alone"),
             ("h/../a", "usage: h/../a: a path component is '.' or '..'"),
         ] {
             assert_eq!(meaning(line), want, "{line}");

@@ -1,5 +1,6 @@
 //! `put`: push files, trees, or standard input.
 
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -72,6 +73,9 @@ fn plan(args: PutArgs) -> Result<Plan, Stop> {
     let target = Target::parse(&target).map_err(|e| {
         Stop::usage(format_args!("{}: {e}", shown(Path::new(&target)))).hint("the last argument says where to")
     })?;
+    // What is named twice is sent once.
+    let mut named = HashSet::new();
+    paths.retain(|path| named.insert(path.clone()));
     let paths = paths.into_iter().map(PathBuf::from).collect();
     Ok(Plan { paths, target, name: args.name, request: args.request, transfer: args.transfer })
 }
@@ -89,9 +93,25 @@ fn check(args: &Plan) -> Result<(), Stop> {
     if from_stdin(args) {
         return Ok(());
     }
+    apart(&args.paths)?;
     for path in &args.paths {
         std::fs::symlink_metadata(path)
             .map_err(|e| Stop::failed(format_args!("cannot read {}: {e}; nothing was sent", shown(path))))?;
+    }
+    Ok(())
+}
+
+/// No two things may have one name at the other side: the second could not be stored beside the first.
+pub(super) fn apart(paths: &[impl AsRef<Path>]) -> Result<(), Stop> {
+    let mut names = HashMap::new();
+    for path in paths.iter().map(AsRef::as_ref) {
+        let Some(name) = DiskSource::sent_as(path) else { continue };
+        let Some(first) = names.insert(name, path).filter(|first| first.as_os_str() != path.as_os_str()) else {
+            continue;
+        };
+        let name = shown(Path::new(name));
+        let text = format!("{} and {} would both be {name} at the other side", shown(first), shown(path));
+        return Err(Stop::usage(text).hint("put them one after the other, to different folders: HOST/FOLDER"));
     }
     Ok(())
 }
@@ -115,11 +135,17 @@ pub(super) fn walk(args: &Plan, screen: &Screen, tally: &Tally) -> Result<WalkOp
                 screen.fact(None, &Fact::Failed { stream: 0, path: path.to_string(), problem: (&error).into() });
             }
         }
+        Note::SameName(path, local, error) => {
+            if tally.unsent(&local) {
+                screen.fact(None, &Fact::Failed { stream: 0, path: path.to_string(), problem: (&error).into() });
+            }
+        }
         other @ (Note::SkippedLink(..) | Note::SkippedSpecial(..) | Note::WouldLand(..)) => notes(other),
     });
     Ok(WalkOptions {
         links: client::links(args.transfer.links),
         filter: client::filter(&args.transfer)?,
+        among: Some(args.paths.clone().into()),
         notes: Some(notes),
         ..WalkOptions::default()
     })

@@ -24,6 +24,8 @@ pub(super) async fn run(args: SendArgs, screen: Screen) -> Result<Exit, Stop> {
     let target =
         target.ok_or_else(|| Stop::usage("expected PATH... [CODE@]HOST[:PORT]: what to send, and where to"))?;
     let (code, host) = split(&target)?;
+    // Before the code is used up.
+    put::apart(&paths)?;
     let endpoint = Endpoint::parse(&host).map_err(|e| Stop::usage(e).hint("the last argument says where to"))?;
     let code = match code {
         Some(code) => {

@@ -20,7 +20,6 @@ const KINDS: &[(ErrorKind, Code, Retry)] = &[
     (ErrorKind::AlreadyExists, Code::Exists, Retry::Never),
     (ErrorKind::FileTooLarge, Code::TooLarge, Retry::Never),
     (ErrorKind::Unsupported, Code::UnsupportedKind, Retry::Never),
-    (ErrorKind::CrossesDevices, Code::NotWanted, Retry::Never),
 ];
 
 /// The error of `operation` (such as `create`) on `path`.
@@ -55,8 +54,10 @@ pub(super) fn alike(path: &RelPath, other: &[u8], who: &str) -> FileError {
 
 /// A rename cannot carry a file to another file system, and anything else would show it half-written.
 pub(super) fn other_file_system(path: &RelPath) -> FileError {
-    let text = format!("{path} is on another file system than the folder that is served: serve that one on its own");
-    FileError::new(Code::NotWanted, Retry::Never, text)
+    let text =
+        format!("{path} is on another file system than the folder that receives: receive into that one by itself");
+    // Not `not-wanted`: nobody chose to leave it out.
+    FileError::new(Code::Io, Retry::Never, text)
 }
 
 /// A fault of this program, or of whoever drives it.

@@ -129,6 +129,8 @@ pub enum Note {
     SkippedSpecial(RelPath, &'static str),
     /// A file or folder that could not be looked at; what is beneath it was not sent.
     Unreadable(RelPath, FileError),
+    /// Something, by its name here, that was not sent because another thing has that name at the other side.
+    SameName(RelPath, String, FileError),
     /// What a dry run found.
     WouldLand(RelPath, WouldLand),
 }
@@ -138,7 +140,7 @@ impl fmt::Display for Note {
         match self {
             Self::SkippedLink(path, why) => write!(f, "{path}: symbolic link skipped: {why}"),
             Self::SkippedSpecial(path, what) => write!(f, "{path}: skipped: {what}"),
-            Self::Unreadable(path, e) => write!(f, "{path}: skipped: {e}"),
+            Self::Unreadable(path, e) | Self::SameName(path, _, e) => write!(f, "{path}: skipped: {e}"),
             Self::WouldLand(path, what) => write!(f, "{path}: {what}"),
         }
     }

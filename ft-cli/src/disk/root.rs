@@ -1,6 +1,7 @@
 //! An opened folder that is served or received into, and what its sessions share: names in use, space promised.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -144,6 +145,26 @@ impl Root {
         let Some((name, above)) = path.components().split_last() else { return true };
         let parent = self.dir.folder(above, Through::NoLinks);
         parent.and_then(|parent| parent.stat(name)).is_ok_and(|found| found.is_some())
+    }
+
+    /// A file beneath this folder, opened for reading, no link followed. Blocks.
+    ///
+    /// # Errors
+    /// Something else is there, or nothing, or it cannot be opened.
+    pub fn read(&self, path: &RelPath) -> io::Result<File> {
+        let Some((name, above)) = path.components().split_last() else {
+            return Err(io::ErrorKind::IsADirectory.into());
+        };
+        let parent = self.dir.folder(above, Through::NoLinks)?;
+        // Looked at before it is opened: opening a device can do something.
+        let is_file = |what: What| match what {
+            What::File => Ok(()),
+            What::Folder | What::Link | What::Special(_) => Err(io::Error::other(format!("it is {}", what.name()))),
+        };
+        is_file(parent.stat(name)?.ok_or(io::ErrorKind::NotFound)?.what)?;
+        let file = parent.file_here(name)?;
+        is_file(sys::stat_file(&file)?.what)?;
+        Ok(file)
     }
 
     /// The path by which it was opened, for showing.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ft_core::error::{Code, FileError, Retry};
-use ft_core::event::{Event, Report};
-use ft_core::frame::{Kind, Meta, StreamId};
+use ft_core::event::{Direction, Event, Report};
+use ft_core::frame::{Frame, Kind, Meta, StreamId};
 use ft_core::path::RelPath;
 
 use super::bars::Position;
@@ -25,7 +25,11 @@ pub struct Tally(Arc<Mutex<Sums>>);
 type Mark = [u8; 16];
 
 fn mark(path: &RelPath) -> Mark {
-    let hash = blake3::hash(&path.to_bytes());
+    short(path.to_bytes())
+}
+
+fn short(bytes: impl AsRef<[u8]>) -> Mark {
+    let hash = blake3::hash(bytes.as_ref());
     hash.as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
@@ -94,6 +98,17 @@ impl Tally {
     pub fn unreadable(&self, path: &RelPath, error: &FileError) -> bool {
         let error = FileError::new(error.code, Retry::Never, error.text.clone());
         self.lock().failed(path, &error)
+    }
+
+    /// Something, by its name here, was never offered because another thing has its name at the other side. False if that
+    /// is known.
+    pub fn unsent(&self, local: &str) -> bool {
+        // No path has a NUL in it.
+        let mark = short([b"\0", local.as_bytes()].concat());
+        let mut sums = self.lock();
+        let new = if sums.done.len() < REMEMBERED { sums.done.insert(mark) } else { !sums.done.contains(&mark) };
+        sums.counts.failed += u64::from(new);
+        new
     }
 
     fn lock(&self) -> MutexGuard<'_, Sums> {
@@ -170,13 +185,21 @@ pub struct Watch {
     screen: Screen,
     tally: Tally,
     session: u64,
-    /// The side that wants the files is the one that may not want some: that is no failure. A server that does not want
-    /// what is pushed to it, on the other hand, fails a sender's wish.
-    choosy: bool,
+    chooses: Chooses,
     streams: BTreeMap<StreamId, Seen>,
     counts: Counts,
     /// Files that the tally has no memory of.
     forgotten: u64,
+}
+
+/// Who may leave files out, so that they count as skipped. The side that wants the files is the one that may not want some:
+/// that is no failure. A server that does not want what is pushed to it, on the other hand, fails a sender's wish, and a
+/// server that does not want to send what it has offered fails ours.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Chooses {
+    Nobody,
+    Us,
+    Peer,
 }
 
 struct Seen {
@@ -188,6 +211,8 @@ struct Seen {
     /// Content bytes that the receiver had.
     kept: u64,
     same: bool,
+    /// The peer has ended it by an ERROR.
+    ended_by_peer: bool,
 }
 
 impl Watch {
@@ -197,7 +222,7 @@ impl Watch {
             screen,
             tally,
             session,
-            choosy: false,
+            chooses: Chooses::Nobody,
             streams: BTreeMap::new(),
             counts: Counts::default(),
             forgotten: 0,
@@ -206,12 +231,12 @@ impl Watch {
 
     /// Watches it from the side that receives files.
     pub fn receiver(screen: Screen, tally: Tally, session: u64) -> Self {
-        Self { choosy: true, ..Self::sender(screen, tally, session) }
+        Self { chooses: Chooses::Us, ..Self::sender(screen, tally, session) }
     }
 
     /// Watches a pull or a listing from the side that serves it.
     pub fn server(screen: Screen, tally: Tally, session: u64) -> Self {
-        Self::receiver(screen, tally, session)
+        Self { chooses: Chooses::Peer, ..Self::sender(screen, tally, session) }
     }
 
     /// What this watch counts into.
@@ -224,6 +249,11 @@ impl Watch {
         match event {
             Event::Frame(direction, frame) => {
                 tracing::trace!(session = self.session, ?direction, ?frame, "frame");
+                if let (Direction::Received, Frame::Error(stream, _)) = (direction, frame)
+                    && let Some(seen) = self.streams.get_mut(stream)
+                {
+                    seen.ended_by_peer = true;
+                }
                 return;
             }
             Event::Progress(stream, at) => return self.progress(*stream, *at),
@@ -259,7 +289,7 @@ impl Watch {
                     self.screen.change(Change { done: 1, ..Change::default() });
                 }
             }
-            Event::Failed(stream, error) if self.choosy && error.code == Code::NotWanted => {
+            Event::Failed(stream, error) if self.is_choice(*stream, error) => {
                 if self.streams.remove(stream).is_some() {
                     self.counts.skipped += 1;
                     self.tally.lock().counts.skipped += 1;
@@ -286,6 +316,17 @@ impl Watch {
             }
             Event::Frame(..) | Event::Progress(..) | Event::Listed(_) | Event::WantDone(..) | Event::Closed(_) => {}
         }
+    }
+
+    /// Whether that is what somebody chose who may: no word of a peer's makes a file unwanted that we asked for.
+    fn is_choice(&self, stream: StreamId, error: &FileError) -> bool {
+        let ours = || self.streams.get(&stream).is_some_and(|seen| !seen.ended_by_peer);
+        error.code == Code::NotWanted
+            && match self.chooses {
+                Chooses::Nobody => false,
+                Chooses::Us => ours(),
+                Chooses::Peer => true,
+            }
     }
 
     /// A failure without an offer: a peer offered a file under something that is no name. It was not received, and whoever
@@ -320,7 +361,8 @@ impl Watch {
         }
         let offered = i128::from(meta.size.unwrap_or(0));
         self.screen.change(Change { offered, files: 1, ..Change::default() });
-        self.streams.insert(stream, Seen { meta: meta.clone(), shown, at: 0, kept: 0, same: false });
+        self.streams
+            .insert(stream, Seen { meta: meta.clone(), shown, at: 0, kept: 0, same: false, ended_by_peer: false });
     }
 
     fn started(&mut self, stream: StreamId, offset: u64, size: Option<u64>) {
@@ -375,7 +417,7 @@ mod tests {
     fn seen(n: usize, same: bool) -> Seen {
         let path = RelPath::parse(format!("tree/{n}").as_bytes()).unwrap();
         let meta = Meta { path, kind: Kind::File, size: Some(0), mode: None, mtime: None, target: Vec::new() };
-        Seen { meta, shown: String::new(), at: 0, kept: 0, same }
+        Seen { meta, shown: String::new(), at: 0, kept: 0, same, ended_by_peer: false }
     }
 
     #[test]

@@ -4,14 +4,16 @@
 //! file and hashes while the next stretch is read. The session asks for several reads at once: that is the read-ahead.
 
 mod ahead;
+mod among;
 mod item;
 mod read;
 mod walk;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -43,6 +45,8 @@ pub struct WalkOptions {
     pub links: Links,
     /// What does not match is not offered. Matched against the path beneath what was named, its own name first.
     pub filter: Option<Filter>,
+    /// All that is sent by the same command, in order: the first of two things under one name is sent, the other is told.
+    pub among: Option<Arc<[PathBuf]>>,
     /// Hears what was skipped.
     pub notes: Option<Notes>,
     /// The transport carries content: of large files only where it is is handed over.
@@ -53,7 +57,7 @@ pub struct WalkOptions {
 
 impl Default for WalkOptions {
     fn default() -> Self {
-        Self { links: Links::Skip, filter: None, notes: None, carried: false, compress: Compress::Off }
+        Self { links: Links::Skip, filter: None, among: None, notes: None, carried: false, compress: Compress::Off }
     }
 }
 
@@ -74,6 +78,11 @@ pub struct DiskSource {
 type Skip = Box<dyn Fn(&RelPath) -> bool + Send>;
 
 impl DiskSource {
+    /// The name under which a path is sent; `None` if it stands for what is in that folder.
+    pub fn sent_as(path: &Path) -> Option<&OsStr> {
+        among::sent_as(path)
+    }
+
     /// Sends files and folders of this computer, each under its own name, in the folder `into` of the receiver. A path
     /// that ends in `.` or `..` stands for what is in that folder. Paths (as offered) of which `skip` says true
     /// are left out: a retry need not offer again what is known to be complete.

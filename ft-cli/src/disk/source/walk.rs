@@ -1,7 +1,7 @@
 //! Walking what is to be sent: depth first, names in the order of their bytes, a folder after everything in it.
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::vec;
 
@@ -14,6 +14,7 @@ use super::super::root::Root;
 use super::super::staging::is_reserved;
 use super::super::sys::{self, Dir, Stat, Through, What};
 use super::super::{Note, limits};
+use super::among::{Among, folder_of, sent_as};
 use super::item::{Entry, Origin};
 use super::{Skip, WalkOptions};
 
@@ -26,6 +27,8 @@ pub(super) struct Walk {
     stack: Vec<Level>,
     options: WalkOptions,
     links: Links,
+    /// What else the same command sends, if names can meet.
+    among: Option<Among>,
     skip: Skip,
     /// Components of an offered path that the user's patterns do not know.
     into: usize,
@@ -81,7 +84,8 @@ impl Walk {
     }
 
     fn new(starts: Vec<Start>, links: Links, options: WalkOptions, skip: Skip, into: usize, strict: bool) -> Self {
-        Self { starts: starts.into_iter(), stack: Vec::new(), options, links, skip, into, strict, failed: None }
+        let among = Among::new(options.among.clone(), links, through(links, strict));
+        Self { starts: starts.into_iter(), stack: Vec::new(), options, links, among, skip, into, strict, failed: None }
     }
 
     /// At most `max` entries, and how it ended if it did.
@@ -106,11 +110,7 @@ impl Walk {
     }
 
     fn through(&self) -> Through {
-        match (self.links, self.strict) {
-            (Links::Skip | Links::Keep, _) => Through::NoLinks,
-            (Links::Follow, true) => Through::LinksInside,
-            (Links::Follow, false) => Through::LinksAnywhere,
-        }
+        through(self.links, self.strict)
     }
 
     fn start(&mut self, start: Start) -> Result<Option<Found>, (RelPath, FileError)> {
@@ -123,16 +123,16 @@ impl Walk {
                     let named = fault("open", &RelPath::root(), e);
                     FileError::new(named.code, named.retry, format!("open {shown}: {e}"))
                 };
-                // `Path` forgets a trailing `/.`, which whoever typed it meant.
-                let whole = path.as_os_str().as_encoded_bytes().ends_with(b"/.");
-                let Some(name) = path.file_name().filter(|_| !whole) else {
+                if let Some(among) = &mut self.among {
+                    among.begin(&path);
+                }
+                let Some(name) = sent_as(&path) else {
                     // `.`, `..`, `/` or `folder/.`: what is in it.
                     let base = Arc::new(Dir::open_ambient(&path).map_err(|e| bad(system(&e)))?);
                     return self.enter(&base, Vec::new(), into.clone(), u16::MAX, false).map(|()| None).map_err(bad);
                 };
                 let name = sys::component(name);
-                let above = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                let base = Arc::new(Dir::open_ambient(above).map_err(|e| bad(system(&e)))?);
+                let base = Arc::new(Dir::open_ambient(folder_of(&path)).map_err(|e| bad(system(&e)))?);
                 let offered = into.join(&name).map_err(|e| bad(bad_name(&shown, &e)))?;
                 match base.stat(&name) {
                     Ok(Some(stat)) => Ok(self.take(&base, vec![name], offered, stat, u16::MAX)),
@@ -253,6 +253,9 @@ impl Walk {
             self.note(Note::SkippedLink(path, "it leads back to a folder that it is in"));
             return None;
         }
+        if self.is_taken(&path, Kind::Folder) {
+            return None;
+        }
         if let Err(error) = self.enter(base, at, path.clone(), depth, true) {
             self.unreadable(path, error);
         }
@@ -289,7 +292,8 @@ impl Walk {
 
     fn leave(&mut self) -> Option<Found> {
         let level = self.stack.pop()?;
-        if !level.offered {
+        let again = |among: &Among| among.comes_again(level.path.components().get(self.into..).unwrap_or_default());
+        if !level.offered || self.among.as_ref().is_some_and(again) {
             return None;
         }
         // Its times are those of before: what is sent later is found changed when it is read.
@@ -321,14 +325,9 @@ impl Walk {
     }
 
     fn offer(&mut self, path: &RelPath, kind: Kind, stat: &Stat, target: Vec<u8>, origin: Origin) -> Option<Found> {
-        if (self.skip)(path) {
+        // Before what is done is left out: that may be what has taken the name.
+        if kind != Kind::Folder && self.is_taken(path, kind) || (self.skip)(path) || !self.is_wanted(path) {
             return None;
-        }
-        if let Some(filter) = &self.options.filter {
-            let local = path.components().get(self.into..).unwrap_or_default().to_vec();
-            if !filter.wants(&RelPath::new(local).unwrap_or_default()) {
-                return None;
-            }
         }
         let meta = Meta {
             path: path.clone(),
@@ -342,6 +341,25 @@ impl Walk {
         Some((Entry::new(path.clone(), origin), meta))
     }
 
+    fn is_wanted(&self, path: &RelPath) -> bool {
+        let Some(filter) = &self.options.filter else { return true };
+        let local = path.components().get(self.into..).unwrap_or_default().to_vec();
+        filter.wants(&RelPath::new(local).unwrap_or_default())
+    }
+
+    /// Whether another argument sends something else under this name; then a word is said about it.
+    fn is_taken(&mut self, path: &RelPath, kind: Kind) -> bool {
+        let local = path.components().get(self.into..).unwrap_or_default();
+        let taken = self.among.as_ref().and_then(|among| among.taken(local, kind == Kind::Folder));
+        let Some((this, other)) = taken.filter(|_| self.is_wanted(path)) else { return false };
+        let [this, other] = [this, other].map(|p| ft_core::path::escape(p.as_os_str().as_encoded_bytes()));
+        let text = format!("{this} is not sent: {other} has the same name at the other side");
+        let error = FileError::new(Code::Exists, Retry::Never, text);
+        self.failed.get_or_insert_with(|| error.clone());
+        self.note(Note::SameName(path.clone(), this, error));
+        true
+    }
+
     fn unreadable(&mut self, path: RelPath, error: FileError) {
         self.failed.get_or_insert_with(|| error.clone());
         self.note(Note::Unreadable(path, error));
@@ -351,6 +369,14 @@ impl Walk {
         if let Some(notes) = &self.options.notes {
             notes(note);
         }
+    }
+}
+
+fn through(links: Links, strict: bool) -> Through {
+    match (links, strict) {
+        (Links::Skip | Links::Keep, _) => Through::NoLinks,
+        (Links::Follow, true) => Through::LinksInside,
+        (Links::Follow, false) => Through::LinksAnywhere,
     }
 }
 
