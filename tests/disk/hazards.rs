@@ -197,7 +197,7 @@ fn name_too_long_for_the_file_system_is_a_bad_name() {
     assert!(deep.len() * 251 < ft_core::limits::MAX_PATH);
     let deep = RelPath::new(deep).unwrap();
     land.land(offer_at(deep.clone(), Kind::File, Some(1)), b"x").unwrap();
-    assert_eq!(land.prepare(offer_at(deep, Kind::File, Some(1))).1, ft_core::storage::Prepared::SameMeta);
+    assert_eq!(land.prepare(offer_at(deep, Kind::File, Some(1))).1, Prepared::SameMeta);
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn second_session_on_a_name_is_told_that_it_is_busy_until_the_first_is_done() {
         first.commit(stream).unwrap();
         for land in [&mut second, &mut third] {
             let (stream, prepared) = land.prepare(offer(&name, size));
-            assert_eq!(prepared, ft_core::storage::Prepared::SameMeta);
+            assert_eq!(prepared, Prepared::SameMeta);
             land.discard(stream, Keep::Nothing);
         }
     }
@@ -300,7 +300,7 @@ fn disk_that_fills_up_during_a_transfer_fails_the_file_and_keeps_the_old_one() {
     let mut promised = 0;
     let refused = (0..64).map(|n| land.prepare(offer(&format!("s{n}"), 100_000)).1).find(|prepared| {
         promised += 100_000;
-        matches!(prepared, ft_core::storage::Prepared::Refused(e) if e.code == Code::NoSpace)
+        matches!(prepared, Prepared::Refused(e) if e.code == Code::NoSpace)
     });
     assert!(refused.is_some() && promised <= 2_200_000, "{promised} bytes were promised on a disk with 2 MiB free");
     drop(land);

@@ -173,7 +173,7 @@ fn file_that_was_under_way_when_a_sync_of_all_failed_is_not_called_durable_by_th
     let closed = stream(&root, "closed", staged(&root));
     let mut open = stream(&root, "open", staged(&root));
     let mut lost = stream(&root, "lost", staged(&root));
-    open.temp.as_mut().unwrap().reopen().unwrap();
+    open.temp.as_mut().unwrap().reopen(false).unwrap();
     lost.temp.as_mut().unwrap().file = Some(pipe);
     let mut second = vec![(0, closed), (1, open), (2, lost)];
     for n in 3..3 + many {
@@ -276,7 +276,7 @@ fn file_that_is_there_and_may_not_be_opened_is_synced_with_everything() {
     mine.effective -= CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
     set_capabilities(None, mine).unwrap();
     assert_eq!(File::open(&at).unwrap_err().kind(), ErrorKind::PermissionDenied);
-    let mut commit = |sync| {
+    let commit = |sync| {
         let mut same = stream(&root, "f", staged(&root));
         same.temp = None;
         let stat = root.dir.stat(b"f").unwrap().unwrap();
