@@ -220,6 +220,7 @@ async fn to_stdout(plan: &Plan, transfer: &Transfer, screen: Screen, interrupt: 
         .prefix("ft-get-")
         .tempdir()
         .map_err(|e| Stop::failed(format_args!("cannot make a temporary folder: {e}")))?;
+    interrupt.will_sweep(spool.path());
     let root = open(spool.path())?;
     let policy = Policy { least: Level::Cached, ..policy(plan.names, transfer, &screen, None)? };
     let fetched = fetch(plan, transfer, &screen, &root, &policy, interrupt).await;
