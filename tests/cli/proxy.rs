@@ -13,6 +13,8 @@ pub(crate) enum Fate {
     Pass,
     /// After this many bytes from the client both sides lose it.
     CutAfter(u64),
+    /// After this many bytes from the server both sides lose it.
+    CutAnswersAfter(usize),
     /// After this many bytes from the client nothing of the server's reaches the client any more; when the server is done,
     /// the client loses the connection.
     SilenceAfter(u64),
@@ -55,7 +57,13 @@ fn pass(client: TcpStream, server: TcpStream, fate: Fate) {
     let (mut down_from, mut down_to) = (server, client);
     thread::spawn(move || {
         let mut chunk = [0; 16 * 1024];
+        let mut left = if let Fate::CutAnswersAfter(limit) = fate { limit } else { usize::MAX };
         while let Ok(n @ 1..) = down_from.read(&mut chunk) {
+            if n > left {
+                let _ = down_from.shutdown(Shutdown::Both);
+                break;
+            }
+            left = left.saturating_sub(n);
             let silent = matches!(fate, Fate::SilenceAfter(limit) if from_client.load(Ordering::SeqCst) >= limit);
             if !silent && down_to.write_all(&chunk[..n]).is_err() {
                 break;

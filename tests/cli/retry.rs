@@ -102,3 +102,34 @@ fn connection_that_always_breaks_is_given_up_with_exit_1() {
     assert_eq!(ran.stderr.matches("; retry ").count(), 2, "{}", ran.stderr);
     assert!(!sandbox.path("pub/f").exists());
 }
+
+/// A folder with a large file, and behind it one that lies deeper than names may go.
+fn partly_readable(sandbox: &Sandbox, content: &[u8]) {
+    sandbox.file("pub/t/big", content);
+    sandbox.folder(&format!("pub/t/deep{}", "/d".repeat(130)));
+}
+
+#[test]
+fn get_of_what_is_partly_unreadable_continues_after_a_cut() {
+    let sandbox = Sandbox::new();
+    let content = noise(12 << 20);
+    partly_readable(&sandbox, &content);
+    let server = sandbox.serve("pub");
+    let port = proxy::start(server.port, vec![Fate::CutAnswersAfter(6 << 20)]);
+    let ran = sandbox.run(&format!("get 127.0.0.1:{port}/t got/ --json")).expect(4);
+    assert_eq!(events(&ran, "retry").len(), 1, "{}", ran.text());
+    assert_eq!(fs::read(sandbox.path("got/t/big")).expect("it landed"), content);
+    let missed: Vec<_> = events(&ran, "failed").into_iter().filter(|e| e["path"] == "/t").collect();
+    assert_eq!(missed.len(), 1, "told once: {}", ran.text());
+    assert_eq!(events(&ran, "summary")[0]["failed"], 1, "{}", ran.text());
+}
+
+#[test]
+fn get_of_what_is_partly_unreadable_that_always_breaks_exits_1_and_says_both() {
+    let sandbox = Sandbox::new();
+    partly_readable(&sandbox, &noise(12 << 20));
+    let server = sandbox.serve("pub");
+    let port = proxy::start(server.port, vec![Fate::CutAnswersAfter(3 << 20); 3]);
+    let ran = sandbox.run(&format!("get 127.0.0.1:{port}/t got/ --retries 0")).expect(1);
+    assert!(ran.stderr.contains("error: ") && ran.stderr.contains("/t: bad-name"), "{}", ran.all());
+}

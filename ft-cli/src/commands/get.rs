@@ -1,12 +1,13 @@
 //! `get`: pull files and trees, or one file to standard output.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ft_core::codec::want_len;
+use ft_core::error::FileError;
 use ft_core::event::Event;
 use ft_core::frame::{Level, Overwrite, Want};
 use ft_core::limits::{MAX_WANT_BYTES, MAX_WANTS};
@@ -221,6 +222,7 @@ async fn to_stdout(plan: &Plan, transfer: &Transfer, screen: Screen, interrupt: 
         .prefix("ft-get-")
         .tempdir()
         .map_err(|e| Stop::failed(format_args!("cannot make a temporary folder: {e}")))?;
+    interrupt.will_sweep(spool.path());
     let root = open(spool.path())?;
     let policy = Policy { least: Level::Cached, ..policy(plan.names, transfer, &screen, None)? };
     let fetched = fetch(plan, transfer, &screen, &root, &policy, interrupt).await;
@@ -299,6 +301,13 @@ fn sessions(wants: Vec<Want>) -> Vec<Vec<Want>> {
     sessions
 }
 
+/// What one job has still to ask for.
+struct Open {
+    wants: Vec<Want>,
+    /// Those of which the newest answer did not have everything, and why: the last word, once their files are settled.
+    partial: BTreeMap<RelPath, FileError>,
+}
+
 struct Job {
     endpoint: Endpoint,
     transfer: Transfer,
@@ -314,15 +323,25 @@ impl Job {
     async fn run(self, wants: Vec<Want>) -> Ended {
         for wants in sessions(wants) {
             // Attempts follow one another; the lock is never waited for.
-            let wants = Mutex::new(wants);
+            let open = Mutex::new(Open { wants, partial: BTreeMap::new() });
             let retries = self.transfer.connection.retries;
-            client::retrying(&self.screen, &self.tally, &self.interrupt, retries, || self.attempt(&wants)).await?;
+            let ended =
+                client::retrying(&self.screen, &self.tally, &self.interrupt, retries, || self.attempt(&open)).await;
+            lock(&open).partial.iter().for_each(|(path, error)| self.missed(path, error));
+            ended?;
         }
         Ok(())
     }
 
-    /// One connection. What is refused as a whole is not asked for again.
-    async fn attempt(&self, open: &Mutex<Vec<Want>>) -> Attempt {
+    /// What was asked for did not come, or not all of it.
+    fn missed(&self, path: &RelPath, error: &FileError) {
+        let path = format!("/{path}");
+        self.screen.fact(Some(self.number), &Fact::Failed { stream: 0, path, problem: error.into() });
+        self.tally.missed();
+    }
+
+    /// One connection. What was not answered in full is asked for again as long as files of it may still come.
+    async fn attempt(&self, open: &Mutex<Open>) -> Attempt {
         let mut stream = match client::dial_until(
             &self.interrupt,
             &self.endpoint,
@@ -341,29 +360,32 @@ impl Job {
         };
         let storage = WishfulStorage::new(self.root.storage(self.policy.clone()), wishes);
         let mut watch = Watch::receiver(self.screen.clone(), self.tally.clone(), self.number);
-        let wants = lock(open).clone();
-        let mut refused = Vec::new();
+        let wants = lock(open).wants.clone();
         let pulse = client::pulse(self.transfer.connection.timeout).until(self.interrupt.asked());
         let options = client::options(&self.transfer, &stream);
         let ear = join::listen(&mut stream, &self.endpoint, &self.transfer, false);
         let report =
             session::pull(carry::over(stream, self.transfer.copy), wants.clone(), storage, &options, pulse, |event| {
-                if let Event::WantDone(number, Some(error)) = event {
-                    refused.push((*number, error.clone()));
+                if let Event::WantDone(number, answer) = event
+                    && let Some(want) = client::wanted(&wants, *number)
+                {
+                    let partial = &mut lock(open).partial;
+                    match answer {
+                        Some(error) => partial.insert(want.path.clone(), error.clone()),
+                        None => partial.remove(&want.path),
+                    };
                 }
                 ear.hear(event);
                 watch.event(event);
             })
             .await;
         watch.closed(&report);
-        for (number, error) in refused {
-            let want = client::wanted(&wants, number);
-            let path = want.map_or_else(|| format!("want {number}"), |want| format!("/{}", want.path));
-            self.screen.fact(Some(self.number), &Fact::Failed { stream: 0, path, problem: (&error).into() });
-            self.tally.missed();
-            lock(open).retain(|other| want.is_none_or(|want| want.path != other.path));
+        let open = &mut *lock(open);
+        for (path, error) in open.partial.extract_if(.., |path, _| !self.tally.wants_retry_of(path.name())) {
+            self.missed(&path, &error);
+            open.wants.retain(|want| want.path != path);
         }
-        if lock(open).is_empty() { Attempt::Done } else { Attempt::Over(report) }
+        if open.wants.is_empty() { Attempt::Done } else { Attempt::Over(report) }
     }
 }
 

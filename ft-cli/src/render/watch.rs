@@ -68,6 +68,14 @@ impl Tally {
         !sums.open.is_empty() || !sums.unknown.is_empty()
     }
 
+    /// Whether something so named, or something in it, is not known to be stored, and another try may cure that. Without
+    /// a name: anything.
+    pub fn wants_retry_of(&self, name: Option<&[u8]>) -> bool {
+        let sums = self.lock();
+        let is_it = |path: &RelPath| name.is_none_or(|name| path.components().first().is_some_and(|c| c == name));
+        sums.open.keys().any(is_it) || sums.unknown.iter().any(is_it)
+    }
+
     /// A number pair that grows when something was achieved for good: files completed, and the farthest point, in bytes,
     /// from which a file was continued. Bytes sent are no achievement; a peer may lose them again and again.
     pub fn achieved(&self) -> (u64, u64) {
