@@ -71,7 +71,10 @@ fn ends(landing: &Landing, told: &mut outbox::Inbox<LandDone>) -> Vec<(StreamId,
             LandDone::Landed(id, _) => ends.push((id, None)),
             LandDone::Failed(id, _, error) => ends.push((id, Some(error))),
             LandDone::Step(..) => {}
-            other => panic!("neither a step nor an end: {other:?}"),
+            other
+            @ (LandDone::Prepared(..) | LandDone::Wrote(..) | LandDone::Finished(..) | LandDone::Discarded(_)) => {
+                panic!("neither a step nor an end: {other:?}")
+            }
         }
     }
     ends
@@ -113,7 +116,12 @@ fn commit(storage: &mut DiskStorage, ids: impl Iterator<Item = StreamId>) -> usi
             assert_eq!((error.code, error.retry), (Code::Io, Retry::Later), "{error}");
             false
         }
-        other => panic!("no end: {other:?}"),
+        other @ (LandDone::Prepared(..)
+        | LandDone::Wrote(..)
+        | LandDone::Finished(..)
+        | LandDone::Step(..)
+        | LandDone::Discarded(_)
+        | LandDone::Failed(..)) => panic!("no end: {other:?}"),
     });
     landed.count()
 }
@@ -270,7 +278,7 @@ fn file_that_is_there_and_may_not_be_opened_is_synced_with_everything() {
     let root = Root::open(dir.path()).unwrap();
     let at = dir.path().join("f");
     fs::write(&at, "old").unwrap();
-    fs::set_permissions(&at, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(&at, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
     // Of this thread alone: it is not above modes any more.
     let mut mine = capabilities(None).unwrap();
     mine.effective -= CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
