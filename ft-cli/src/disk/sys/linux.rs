@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use ft_core::frame::Mtime;
 use rustix::fs::{
     Advice, AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, SeekFrom, Timespec, Timestamps,
-    UTIME_OMIT,
+    UTIME_NOW,
 };
 use rustix::io::Errno;
 
@@ -240,7 +240,7 @@ impl Dir {
 
     /// Modification time of a link itself.
     pub(in super::super) fn set_link_mtime(&self, name: &[u8], mtime: Mtime) -> io::Result<()> {
-        Ok(rustix::fs::utimensat(&self.0, os(name), &timestamps(Some(mtime)), AtFlags::SYMLINK_NOFOLLOW)?)
+        Ok(rustix::fs::utimensat(&self.0, os(name), &timestamps(mtime), AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
     /// Mode and modification time of the folder itself.
@@ -322,7 +322,7 @@ fn set_meta_of(fd: impl AsFd, mode: Option<u16>, mtime: Option<Mtime>) -> io::Re
     if let Some(mode) = mode {
         rustix::fs::fchmod(fd.as_fd(), Mode::from_bits_truncate(u32::from(mode & 0o777)))?;
     }
-    if mtime.is_some() {
+    if let Some(mtime) = mtime {
         rustix::fs::futimens(fd.as_fd(), &timestamps(mtime))?;
     }
     Ok(())
@@ -392,10 +392,11 @@ pub(in super::super) fn storable(_component: &[u8]) -> bool {
     true
 }
 
-fn timestamps(mtime: Option<Mtime>) -> Timestamps {
-    let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
-    let last_modification = mtime.map_or(omit, |m| Timespec { tv_sec: m.secs, tv_nsec: m.nanos.into() });
-    Timestamps { last_access: omit, last_modification }
+/// Both times, because many file systems behind FUSE take two or none, and say nothing.
+fn timestamps(mtime: Mtime) -> Timestamps {
+    let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    let last_modification = Timespec { tv_sec: mtime.secs, tv_nsec: mtime.nanos.into() };
+    Timestamps { last_access, last_modification }
 }
 
 fn what(file_type: FileType) -> What {
