@@ -3,9 +3,10 @@
 //! These need root, loop devices, `xfsprogs` and `btrfs-progs`, and a kernel with ext4, XFS and btrfs, so they are ignored
 //! unless asked for (`-- --ignored`); asked for, they fail where something is missing. `FT_CUTS=N` sets how often.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::ground::{Ground, Place, Size};
 use crate::killed::{Kill, after, kill_after, report, seed, whole};
@@ -283,6 +284,9 @@ fn put_into_folding(options: &[&str], client: &[&str], name: &str) -> (Option<i3
     let source = image.folder.path().join("source");
     std::fs::create_dir_all(source.join(name).parent().expect("a folder")).expect("made");
     std::fs::write(source.join(name), "new").expect("written");
+    // Of files that were written in the same moment exFAT's times say that they are the same.
+    let before = SystemTime::now() - Duration::from_secs(3600);
+    File::options().write(true).open(source.join(name)).and_then(|file| file.set_modified(before)).expect("dated");
     let server = Server::start(&there, ["--json"].iter().chain(options));
     let mut command = ft_cli(["put", "--json", "--retries", "0"].iter().chain(client));
     command.arg(source.join(".")).arg(&server.address);
