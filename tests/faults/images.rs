@@ -45,7 +45,7 @@ impl Image {
     fn new(system: &'static str, mib: u64) -> Self {
         let folder = tempfile::tempdir_in(Ground::memory()).expect("a folder");
         let image = Self { folder, system };
-        let file = std::fs::File::create(image.file()).expect("created");
+        let file = File::create(image.file()).expect("created");
         file.set_len(mib * MIB).expect("made long");
         std::fs::create_dir(image.mounted()).expect("made");
         let path = image.file();
@@ -170,9 +170,13 @@ fn what_was_called_durable_is_there_after_the_power_fails_on_ext4_xfs_and_btrfs(
         let times: Vec<_> = ways.iter().map(|way| whole(&ground, *way, Some(&image.mounted()))).collect();
         let mut random = Random::new(seed());
         let mut kills = Vec::new();
-        for n in 0..cuts(100) {
+        let (cuts, mut part) = (cuts(100), 0.0);
+        for n in 0..cuts {
             let at = n % ways.len();
-            kills.push(cut_during(&image, &ground, ways[at], times[at].mul_f64(1.2 * random.fraction())));
+            // Spread over the whole transfer and a little more, so that few of them are enough to hit its end, too.
+            let when = 1.2 * (part + random.fraction()) * spread(cuts);
+            part += 1.0;
+            kills.push(cut_during(&image, &ground, ways[at], times[at].mul_f64(when)));
         }
         println!("{system}:");
         let told = kills.iter().filter(|kill| kill.told > 0).count();
@@ -184,6 +188,11 @@ fn what_was_called_durable_is_there_after_the_power_fails_on_ext4_xfs_and_btrfs(
     report("power cut", &all);
 }
 
+/// The length of one of so many equal parts.
+fn spread(parts: usize) -> f64 {
+    1.0 / f64::from(u32::try_from(parts).expect("few"))
+}
+
 /// Takes all room but so much.
 fn fill(image: &Image, left: u64) -> PathBuf {
     let (at, path) = (image.mounted(), image.mounted().join("filler"));
@@ -191,7 +200,7 @@ fn fill(image: &Image, left: u64) -> PathBuf {
     let bytes = vec![1; 64 * 1024];
     // What is delayed, or set aside for what may come, counts only when it is written, or given back.
     for _ in 0..10 {
-        let mut file = std::fs::File::options().create(true).append(true).open(&path).expect("opened");
+        let mut file = File::options().create(true).append(true).open(&path).expect("opened");
         while free() > left && std::io::Write::write_all(&mut file, &bytes).is_ok() {}
         drop(file);
         let _full = Command::new("sync").arg("-f").arg(&at).output();
@@ -256,7 +265,7 @@ fn disk_that_fills_up_under_way_fails_the_file_and_keeps_the_old_one_on_ext4_xfs
         let server = Server::start(&there, ["--json"]);
         let put = |code| {
             let mut command = ft_cli(["put", "--json", "--retries", "0", "--name", "piped", "-"]);
-            command.arg(&server.address).stdin(std::fs::File::open(&source).expect("opened"));
+            command.arg(&server.address).stdin(File::open(&source).expect("opened"));
             let ran = command.output().expect("it runs");
             let said = String::from_utf8_lossy(&ran.stdout).into_owned();
             assert_eq!(ran.status.code(), Some(code), "{system}: {said}");
@@ -371,7 +380,7 @@ fn file_whose_time_is_kept_in_part_is_still_the_same_file_when_it_comes_again() 
         let source = image.folder.path().join("notes");
         std::fs::write(&source, "mine").expect("written");
         let touch = |nanos| {
-            let file = std::fs::File::options().write(true).open(&source).expect("opened");
+            let file = File::options().write(true).open(&source).expect("opened");
             let time = std::time::UNIX_EPOCH + Duration::new(1_700_000_001, nanos);
             file.set_modified(time).expect("set");
         };
