@@ -7,6 +7,9 @@ mod harness;
 mod hazards;
 #[path = "disk/landing.rs"]
 mod landing;
+#[cfg(target_os = "linux")]
+#[path = "support/owner.rs"]
+mod owner;
 #[path = "disk/reading.rs"]
 mod reading;
 #[path = "disk/resuming.rs"]

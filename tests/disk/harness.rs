@@ -283,17 +283,3 @@ impl Read {
 pub(crate) fn code(result: Result<impl std::fmt::Debug, FileError>) -> Code {
     result.expect_err("an error was expected").code
 }
-
-/// As somebody whom a file's mode stops, which it does not do to root; with all threads that begin in `run`.
-#[cfg(target_os = "linux")]
-pub(crate) fn as_mere_owner<T: Send>(run: impl FnOnce() -> T + Send) -> T {
-    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
-    let run = || {
-        let mut sets = capabilities(None).unwrap();
-        sets.effective.remove(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
-        set_capabilities(None, sets).unwrap();
-        run()
-    };
-    // Capabilities are a thread's own.
-    std::thread::scope(|scope| scope.spawn(run).join().unwrap())
-}

@@ -364,7 +364,7 @@ fn file_without_a_stated_mode_gets_what_any_program_here_would_give() {
 fn many_files_that_wait_and_may_not_be_written_land_one_by_one() {
     let dir = tempfile::tempdir().unwrap();
     let root = Root::open(dir.path()).unwrap();
-    crate::harness::as_mere_owner(|| {
+    crate::owner::as_mere_owner(|| {
         let mut land = Land::new(&root);
         let streams: Vec<_> = (0..12)
             .map(|n| {

@@ -12,9 +12,9 @@ use ft_core::frame::{Compare, Offer};
 use ft_core::hash::{Root as Hash, Subtree, TreeHasher};
 use ft_core::storage::{Keep, Prepared};
 
-#[cfg(target_os = "linux")]
-use crate::harness::as_mere_owner;
 use crate::harness::{Land, MIB, content, offer, tree};
+#[cfg(target_os = "linux")]
+use crate::owner::as_mere_owner;
 
 fn prefix(bytes: &[u8]) -> (u64, Vec<Subtree>) {
     let mut hasher = TreeHasher::new();

@@ -170,12 +170,10 @@ fn what_was_called_durable_is_there_after_the_power_fails_on_ext4_xfs_and_btrfs(
         let times: Vec<_> = ways.iter().map(|way| whole(&ground, *way, Some(&image.mounted()))).collect();
         let mut random = Random::new(seed());
         let mut kills = Vec::new();
-        let (cuts, mut part) = (cuts(100), 0.0);
-        for n in 0..cuts {
-            let at = n % ways.len();
+        let cuts = u32::try_from(cuts(100)).expect("few");
+        for (n, at) in (0..cuts).zip((0..ways.len()).cycle()) {
             // Spread over the whole transfer and a little more, so that few of them are enough to hit its end, too.
-            let when = 1.2 * (part + random.fraction()) * spread(cuts);
-            part += 1.0;
+            let when = 1.2 * (f64::from(n) + random.fraction()) / f64::from(cuts);
             kills.push(cut_during(&image, &ground, ways[at], times[at].mul_f64(when)));
         }
         println!("{system}:");
@@ -186,11 +184,6 @@ fn what_was_called_durable_is_there_after_the_power_fails_on_ext4_xfs_and_btrfs(
         all.extend(kills);
     }
     report("power cut", &all);
-}
-
-/// The length of one of so many equal parts.
-fn spread(parts: usize) -> f64 {
-    1.0 / f64::from(u32::try_from(parts).expect("few"))
 }
 
 /// Takes all room but so much.

@@ -1,7 +1,7 @@
 //! What `put`, `get` and `ls` share: connecting, retrying, and what it all comes to.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ft_core::bundle::Bundle;
@@ -129,6 +129,11 @@ pub(super) async fn dial_lab(
 
 async fn reach(endpoint: &Endpoint, options: &Connection) -> Result<tokio::net::TcpStream, String> {
     connect(endpoint, options.connect_timeout).await.map_err(|e| format!("cannot connect to {endpoint}: {e}"))
+}
+
+/// A panic of another thread leaves what is shared as it was: each change is one assignment, or one entry.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A pulse for one session: several signs of life within the time that the other side may have.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use ft_core::codec::want_len;
 use ft_core::error::FileError;
@@ -15,7 +15,7 @@ use ft_core::path::RelPath;
 use ft_core::session;
 use tokio::task::JoinSet;
 
-use super::client::{self, Attempt, Ended};
+use super::client::{self, Attempt, Ended, lock};
 use super::interrupt::Interrupt;
 use super::{join, lab};
 use crate::args::{ClientDialect, GetArgs, Transfer};
@@ -387,10 +387,6 @@ impl Job {
         }
         if open.wants.is_empty() { Attempt::Done } else { Attempt::Over(report) }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@
 use std::future::Future;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
+use super::client::lock;
 use super::signals::Signals;
 use crate::exit::Exit;
 use crate::render::{Fact, Screen};
@@ -72,10 +73,6 @@ impl Interrupt {
             }
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Nobody is left to hear that it cannot be done.

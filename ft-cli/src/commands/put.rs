@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ft_core::error::FileError;
 use ft_core::event::{Event, Report};
 use ft_core::path::RelPath;
 use ft_core::session::{self, Options};
@@ -129,15 +130,18 @@ pub(super) fn shown(path: &Path) -> String {
 /// How local trees are walked. What cannot be looked at counts as a file that was not sent.
 pub(super) fn walk(args: &Plan, screen: &Screen, tally: &Tally) -> Result<WalkOptions, Stop> {
     let (notes, screen, tally) = (client::notes(screen), screen.clone(), tally.clone());
+    let failed = move |path: &RelPath, error: &FileError| {
+        screen.fact(None, &Fact::Failed { stream: 0, path: path.to_string(), problem: error.into() });
+    };
     let notes: Notes = Arc::new(move |note| match note {
         Note::Unreadable(path, error) => {
             if tally.unreadable(&path, &error) {
-                screen.fact(None, &Fact::Failed { stream: 0, path: path.to_string(), problem: (&error).into() });
+                failed(&path, &error);
             }
         }
         Note::SameName(path, local, error) => {
             if tally.unsent(&local) {
-                screen.fact(None, &Fact::Failed { stream: 0, path: path.to_string(), problem: (&error).into() });
+                failed(&path, &error);
             }
         }
         other @ (Note::SkippedLink(..) | Note::SkippedSpecial(..) | Note::WouldLand(..)) => notes(other),

@@ -14,6 +14,9 @@ mod limits;
 mod listings;
 mod names;
 mod outbox;
+#[cfg(all(test, target_os = "linux"))]
+#[path = "../../../tests/support/owner.rs"]
+mod owner;
 mod root;
 mod roots;
 mod source;

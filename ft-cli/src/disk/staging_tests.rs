@@ -2,6 +2,8 @@
 
 use std::fs;
 
+#[cfg(target_os = "linux")]
+use super::super::owner::as_mere_owner;
 use super::super::root::Root;
 use super::*;
 
@@ -57,20 +59,6 @@ fn sweep_of_the_same_process_leaves_what_waits_with_its_file_closed() {
     drop(busy);
     sweep();
     assert_eq!(is_there(), [false, false]);
-}
-
-/// As somebody whom a file's mode stops, which it does not do to root.
-#[cfg(target_os = "linux")]
-fn as_mere_owner<T: Send>(run: impl FnOnce() -> T + Send) -> T {
-    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
-    let run = || {
-        let mut sets = capabilities(None).unwrap();
-        sets.effective.remove(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
-        set_capabilities(None, sets).unwrap();
-        run()
-    };
-    // Capabilities are a thread's own.
-    std::thread::scope(|scope| scope.spawn(run).join().unwrap())
 }
 
 #[cfg(target_os = "linux")]

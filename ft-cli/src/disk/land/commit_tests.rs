@@ -11,6 +11,7 @@ use ft_core::frame::Offer;
 use ft_core::storage::{Buf, LandOp, Prepared, Storage};
 
 use super::super::super::limits::KEEP_OPEN;
+use super::super::super::owner::as_mere_owner;
 use super::super::super::staging::partial_name;
 use super::super::super::{DiskStorage, Policy, outbox};
 use super::*;
@@ -273,24 +274,19 @@ fn file_whose_folders_could_not_be_synced_is_sent_again() {
 #[test]
 #[cfg(all(target_os = "linux", not(feature = "portable-disk")))]
 fn file_that_is_there_and_may_not_be_opened_is_synced_with_everything() {
-    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
     let dir = tempfile::tempdir().unwrap();
     let root = Root::open(dir.path()).unwrap();
     let at = dir.path().join("f");
     fs::write(&at, "old").unwrap();
     fs::set_permissions(&at, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
-    // Of this thread alone: it is not above modes any more.
-    let mut mine = capabilities(None).unwrap();
-    mine.effective -= CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
-    set_capabilities(None, mine).unwrap();
-    assert_eq!(File::open(&at).unwrap_err().kind(), ErrorKind::PermissionDenied);
+    as_mere_owner(|| assert_eq!(File::open(&at).unwrap_err().kind(), ErrorKind::PermissionDenied));
     let commit = |sync| {
         let mut same = stream(&root, "f", staged(&root));
         same.temp = None;
         let stat = root.dir.stat(b"f").unwrap().unwrap();
         same.same = Some(Box::new(Same { path: RelPath::parse(b"f").unwrap(), stat, root: None }));
         let (mut landing, mut told) = landing(&root, sync);
-        landing.commit(vec![(1, same)]);
+        as_mere_owner(|| landing.commit(vec![(1, same)]));
         ends(&landing, &mut told).pop().unwrap().1
     };
     let open = Some(Arc::new(Dir::open_ambient(dir.path()).unwrap()));
