@@ -8,8 +8,8 @@ The server asks for TLS and an authorised key, and the bad clients have one. Thr
 nothing, or a byte of a TLS hello now and then), `login` (a TLS login with that key, then nothing, or a byte of HELLO now and
 then), `hello` (login, HELLO and OFFER, then nothing, or a byte of a frame now and then). They come from eight addresses of this
 machine, which has no bound for its own; whoever is closed comes back after `--again` seconds. Between two transfers under a flood
-there is one without, and the ratio is taken round by round. `resident` is the most that the server ever had (VmHWM). `in` is the
-time from the start of the good client's program until its last byte, so it holds every wait for a place.
+there is one without, after the same wait, and the ratio is taken round by round. `resident` is the most that the server ever had
+(VmHWM). `in` is the time from the start of the good client's program until its last byte, so it holds every wait for a place.
 
 Both sides and the flood share the machine's cores: what the flood itself costs is in the ratio. Needs: openssl. Ends only
 processes that it started.
@@ -18,6 +18,9 @@ import argparse, asyncio, multiprocessing, os, resource, shutil, ssl, statistics
 
 import memory
 from against_rsync import HERE, free_port, peak_kib, size, wait_for
+
+# Seconds before each transfer: all bad clients have come, and those that sit have sat for longer than anybody has to wait for them.
+SETTLE = 12
 
 
 def crc32c(data):
@@ -163,12 +166,13 @@ def main():
         for kind in args.kinds:
             rows = []
             for _ in range(args.rounds):
+                # The same wait as before the one under a flood: what went before (2,000 ends of connections) is over.
+                time.sleep(SETTLE)
                 alone = put()
                 count = multiprocessing.Value("i", 0)
                 bad = multiprocessing.Process(target=flood, args=(kind, args, count), daemon=True)
                 bad.start()
-                # All have come, and those that sit have sat for longer than anybody has to wait for them.
-                time.sleep(12)
+                time.sleep(SETTLE)
                 inside = count.value
                 rows.append((alone, put(), inside))
                 bad.terminate()

@@ -15,7 +15,7 @@ for the peers, which are left out where they are missing.
 import argparse, os, shutil, socket, statistics, subprocess, sys, tempfile, time
 
 from against_rsync import HERE, make_sources, same, size
-from path import Path
+from path import Path, end_in_order
 
 PORT = 7070
 SINK = """
@@ -144,6 +144,7 @@ def main():
     p.add_argument("--dir", help="scratch folder")
     args = p.parse_args()
     args.binary = os.path.abspath(args.binary)
+    end_in_order()
     tmp = tempfile.mkdtemp(prefix="ft-paths-", dir=args.dir)
     os.chmod(tmp, 0o777)
     try:

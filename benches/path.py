@@ -196,6 +196,11 @@ class Path:
         return ["nsenter", f"--net=/run/netns/{side}", "--", *command]
 
 
+def end_in_order():
+    """A SIGTERM unwinds like Ctrl-C, so that namespaces and servers do not stay."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--rtt", type=float, default=50, help="milliseconds")
@@ -207,6 +212,7 @@ def main():
     args = p.parse_args()
     if args.carry:
         return carry(*args.carry, args.rtt, args.rate, args.queue, args.loss)
+    end_in_order()
     with Path(args.rtt, args.rate, args.queue, args.loss) as path:
         env = dict(os.environ, FT_NEAR=path.near, FT_FAR=path.far, FT_HOST=path.host)
         code = subprocess.run(path.run(path.near, args.command), env=env).returncode

@@ -16,7 +16,7 @@ from against_rsync import HERE, same, size
 from connections import clients
 from cost_curves import make_file, make_tree, shown, svg, table
 from long_paths import PORT, wait_for
-from path import Path
+from path import Path, end_in_order
 
 
 def over_path(args, path, src, dst):
@@ -94,6 +94,7 @@ def main():
     p.add_argument("--out", default=os.path.join(HERE, "../docs/pictures"))
     args = p.parse_args()
     args.binary = os.path.abspath(args.binary)
+    end_in_order()
     tmp = tempfile.mkdtemp(prefix="ft-reach-", dir=args.dir)
     try:
         for name, values, curve in (("latency", args.rtt, latency), ("connections", args.clients, connections)):

@@ -40,11 +40,26 @@ pub const LONG_RTT: Duration = Duration::from_millis(5);
 /// Speed of a path that a send buffer is made for, bytes a second: 2 Gbit/s. What is faster and long is rare.
 pub const PATH_RATE: u64 = 250_000_000;
 
-/// Largest send buffer that is asked for, bytes as the kernel counts them: 2 Gbit/s over 80 ms, 1 Gbit/s over 160 ms.
-pub const SEND_BUFFER_MAX: usize = 32 * 1024 * 1024;
+/// Bytes that a queue on a path may hold: what stands there is under way, too, however short the path is.
+pub const QUEUE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Bytes in a long path's send buffer that may wait for being sent: some milliseconds of a fast path.
+/// Largest send buffer that is asked for, bytes as the kernel counts them: 2 Gbit/s over 100 ms. It is memory of the kernel, and
+/// only that is taken which is under way.
+pub const SEND_BUFFER_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes in a long path's send buffer that may wait for being sent, at least: what a program writes at once, and a little more.
 pub const UNSENT: u32 = 2 * 1024 * 1024;
+
+/// One part in so many of what the path delivers in a second may wait for being sent, if that is more: what an acknowledgement of
+/// much that was missing lets go at once. Where a program leaves the buffer empty then, however shortly, `bbr` takes what the
+/// path delivers for what the program writes, and goes on at three times the speed of the link.
+pub const UNSENT_PART: u64 = 8;
+
+/// By one part in so many what a path is thought to deliver falls from look to look if nothing confirms it: half in a second.
+pub const RATE_FADES: u64 = 16;
+
+/// Bytes that may wait for being sent, at most: a gigabit for an eighth of a second.
+pub const UNSENT_MOST: u32 = 16 * 1024 * 1024;
 
 /// Segments sent again before a path is said to lose: fewer are chance.
 pub const LOSS_SEGMENTS: u32 = 8;
@@ -63,8 +78,14 @@ pub const ROOMY_TRIPS: u32 = 5;
 /// Segments sent again before other connections are made for it: they cost little, and are the more use the earlier they come.
 pub const ROOMY_LOSSES: u32 = 3;
 
+/// Round trips for which losses behind a queue are still laid to it: they are sent again over some of them.
+pub const QUEUE_TRIPS: u32 = 3;
+
 /// Round trips longer by one part in so many than the shortest are a queue, and the link is what is full.
 pub const QUEUE_SHARE: u32 = 4;
+
+/// One segment in so many sent again between two looks is a queue that overflows: no path in use loses that much by itself.
+pub const OVERFLOW_SHARE: u64 = 10;
 
 /// A send buffer that was full for one part of the time in so many is what holds a connection back.
 pub const LIMITED_SHARE: u32 = 3;

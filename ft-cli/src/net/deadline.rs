@@ -16,7 +16,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 
 use super::busy::Busy;
 use super::pace::{Pace, Way};
-use super::path::{Fit, alike, is_roomy, is_slow, is_unread};
+use super::path::{Fit, alike, is_slow, is_unread};
 use crate::limits::{COMPRESS_BELOW, PATH_LOOK};
 
 /// A stream whose reads and writes fail with [`io::ErrorKind::TimedOut`] when nothing has moved for `idle`.
@@ -241,7 +241,7 @@ impl<S: OnTcp> Deadline<S> {
                 // Once is chance: a peer that was busy for a moment has a slow path for that moment.
                 slow.store(slow_path && was_slow && !is_busy, Ordering::Relaxed);
                 was_slow = slow_path;
-                if is_roomy(&measured) && !is_busy {
+                if fit.is_roomy() && !is_busy {
                     roomy.store(true, Ordering::Relaxed);
                 }
             }

@@ -8,6 +8,9 @@
 //!   long, with loss       a congestion control that yields to loss   -> bbr
 //! ```
 //!
+//! and one of ours cost a fifth: little unsent content. A queue that overflows makes holes; whatever fills one lets megabytes go at
+//! once, and a program that has not so many ready counts as one that has nothing to say.
+//!
 //! What is right is known when the connection is made (addresses, the handshake's round trip) but for loss, which is looked
 //! for while bytes flow. Nothing here can fail a transfer: what a system does not allow stays as it is. The receive buffer
 //! is left alone: setting it would end the kernel's own tuning, which was measured to fill every path that the sender fills.
@@ -17,8 +20,9 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use crate::limits::{
-    COMPRESS_BELOW, LIMITED_SHARE, LONG_RTT, LOSS_SEGMENTS, LOSS_SHARE, PATH_RATE, QUEUE_SHARE, ROOMY_LOSSES,
-    ROOMY_TRIPS, SEND_BUFFER_MAX, SHORT_RTT, UNREAD_SHARE,
+    COMPRESS_BELOW, LIMITED_SHARE, LONG_RTT, LOSS_SEGMENTS, LOSS_SHARE, OVERFLOW_SHARE, PATH_RATE, QUEUE_BYTES,
+    QUEUE_SHARE, QUEUE_TRIPS, RATE_FADES, ROOMY_LOSSES, ROOMY_TRIPS, SEND_BUFFER_MAX, SHORT_RTT, UNREAD_SHARE, UNSENT,
+    UNSENT_MOST, UNSENT_PART,
 };
 use crate::proxy::Measured;
 
@@ -33,6 +37,11 @@ pub(super) struct Fit {
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "there is nobody to ask"))]
     kernel: Option<kernel::Socket>,
     last: Option<Measured>,
+    calm: Calm,
+    /// What may wait for being sent, if that is ours to say.
+    unsent: Option<u32>,
+    /// Bytes a second that the path delivers: the most lately, since a hole makes it look slow for a moment.
+    rate: u64,
     is_settled: bool,
 }
 
@@ -45,14 +54,17 @@ impl Fit {
         let mut kernel = kernel::Socket::of(stream);
         let last = kernel.as_mut().and_then(kernel::Socket::measure);
         let is_local = kernel.as_ref().is_some_and(kernel::Socket::is_local);
-        let mut fit = Self { kernel, last, is_settled: is_local };
+        let mut fit = Self { kernel, last, calm: Calm::default(), unsent: None, rate: 0, is_settled: is_local };
         if let Some(kernel) = &mut fit.kernel {
             let now = kernel.congestion(stream);
             if let Some(names) = at_first(is_local, last, &now) {
                 kernel.set_congestion(stream, names);
             }
             if let Some(bytes) = last.filter(|_| !is_local).and_then(|m| send_buffer(m.min_rtt)) {
-                kernel.set_send_buffer(stream, bytes);
+                fit.unsent = kernel.set_unsent(stream, UNSENT).then_some(UNSENT);
+                if fit.unsent.is_some() {
+                    kernel.set_send_buffer(stream, bytes);
+                }
             }
             tracing::debug!(is_local, congestion = %kernel.congestion(stream), ?last, "path");
         }
@@ -63,8 +75,17 @@ impl Fit {
     pub(super) fn look(&mut self, stream: &TcpStream) {
         let Some(kernel) = &mut self.kernel else { return };
         let Some(measured) = kernel.measure() else { return };
+        self.calm.see(&measured, self.last.as_ref());
         self.last = Some(measured);
-        if !self.is_settled && loses(&measured, LOSS_SEGMENTS) {
+        tracing::trace!(?measured, "path");
+        self.rate = measured.delivery_rate.max(self.rate - self.rate / RATE_FADES);
+        let wanted = unsent(self.rate);
+        if let Some(now) = self.unsent.filter(|now| wanted.abs_diff(*now) > now / 4) {
+            // Unless the connection has become one of several, which keep less.
+            let is_ours = kernel.unsent(stream) == Some(now);
+            self.unsent = (is_ours && kernel.set_unsent(stream, wanted)).then_some(wanted);
+        }
+        if !self.is_settled && loses(&self.calm.since(&measured), LOSS_SEGMENTS) {
             self.is_settled = true;
             let now = kernel.congestion(stream);
             if !STEADY.contains(&now.as_str()) {
@@ -78,6 +99,48 @@ impl Fit {
     pub(super) fn measured(&self) -> Option<Measured> {
         self.last
     }
+
+    /// Whether the path has room that one connection does not fill.
+    pub(super) fn is_roomy(&self) -> bool {
+        self.last.is_some_and(|last| !is_queued(&last) && is_roomy(&self.calm.since(&last)))
+    }
+}
+
+/// Since when no queue of ours has stood on the path: what one drops says nothing of the path.
+#[derive(Debug, Default)]
+struct Calm {
+    from: Option<Measured>,
+    /// What is lost until then is laid to the last queue; counted in [`Measured::busy`].
+    settles: Duration,
+}
+
+impl Calm {
+    fn see(&mut self, m: &Measured, before: Option<&Measured>) {
+        if is_queued(m) || before.is_some_and(|before| overflows(&between(m, before))) {
+            self.settles = m.busy + m.min_rtt * QUEUE_TRIPS;
+        }
+        // Between looks much happens: what was lost since one that was not settled may have been lost while it was not.
+        if before.is_some_and(|before| before.busy < self.settles) {
+            self.from = Some(*m);
+        }
+    }
+
+    /// What is counted, from then on.
+    fn since(&self, m: &Measured) -> Measured {
+        self.from.as_ref().map_or(*m, |from| between(m, from))
+    }
+}
+
+/// What is counted, between two looks; all else as it is at the later.
+fn between(m: &Measured, before: &Measured) -> Measured {
+    Measured {
+        sent: m.sent.wrapping_sub(before.sent),
+        sent_again: m.sent_again.wrapping_sub(before.sent_again),
+        busy: m.busy.saturating_sub(before.busy),
+        window_limited: m.window_limited.saturating_sub(before.window_limited),
+        buffer_limited: m.buffer_limited.saturating_sub(before.buffer_limited),
+        ..*m
+    }
 }
 
 /// The congestion control to begin with; `None`: the system's. Where there is hardly any way, pacing only costs.
@@ -86,19 +149,20 @@ fn at_first(is_local: bool, measured: Option<Measured>, now: &str) -> Option<Nam
     (is_short && STEADY.contains(&now)).then_some(&EAGER)
 }
 
-/// Bytes that the send buffer must hold so that it never empties on a path of this length: a program is woken only when
-/// a third of it is free, so it takes half as much again as is under way. `None`: the system's own tuning is enough.
+/// Bytes that the send buffer must hold so that it never empties on a path of this length: what is under way and in a queue, of
+/// which all behind a hole is kept until the hole is filled, and as much again, since a program is woken only when a third is
+/// free. `None`: the system's own tuning is enough.
 fn send_buffer(rtt: Duration) -> Option<usize> {
     let under_way = u64::try_from(rtt.as_micros()).ok()?.checked_mul(PATH_RATE)? / 1_000_000;
-    let bytes = usize::try_from(under_way + under_way / 2).ok()?;
+    let bytes = usize::try_from(2 * under_way + QUEUE_BYTES).ok()?;
     (rtt >= SHORT_RTT).then_some(bytes.min(SEND_BUFFER_MAX))
 }
 
 /// What limited a connection between two looks at it was the other side's program: of the path nothing is learned, and
 /// fewer bytes would not help it.
 pub(super) fn is_unread(m: &Measured, before: &Measured) -> bool {
-    let window = m.window_limited.saturating_sub(before.window_limited);
-    window * UNREAD_SHARE > m.busy.saturating_sub(before.busy)
+    let lately = between(m, before);
+    lately.window_limited * UNREAD_SHARE > lately.busy
 }
 
 /// Whether compression would help: the path takes less than a core can compress. `now` is the answer so far, which stands
@@ -111,12 +175,26 @@ pub(super) fn is_slow(m: &Measured, now: bool) -> bool {
     }
 }
 
-/// Whether the path has room that one connection does not fill: it is long, nothing of ours stands in a queue on it, and what
+/// Whether a path on which nothing of ours stands in a queue has room that one connection does not fill: it is long, and what
 /// holds the connection back are losses, or a send buffer that the system does not let grow.
-pub(super) fn is_roomy(m: &Measured) -> bool {
-    let is_queued = m.rtt.saturating_sub(m.min_rtt) * QUEUE_SHARE > m.min_rtt;
+fn is_roomy(m: &Measured) -> bool {
     let is_limited = m.buffer_limited * LIMITED_SHARE > m.busy;
-    m.min_rtt >= LONG_RTT && m.busy >= m.min_rtt * ROOMY_TRIPS && !is_queued && (loses(m, ROOMY_LOSSES) || is_limited)
+    m.min_rtt >= LONG_RTT && m.busy >= m.min_rtt * ROOMY_TRIPS && (loses(m, ROOMY_LOSSES) || is_limited)
+}
+
+/// The link is what is full.
+fn is_queued(m: &Measured) -> bool {
+    m.rtt.saturating_sub(m.min_rtt) * QUEUE_SHARE > m.min_rtt
+}
+
+/// More than a path loses by itself.
+fn overflows(m: &Measured) -> bool {
+    m.sent_again >= LOSS_SEGMENTS && u64::from(m.sent_again) * OVERFLOW_SHARE >= m.sent.into()
+}
+
+/// Bytes that may wait for being sent where that much is delivered in a second.
+fn unsent(rate: u64) -> u32 {
+    u32::try_from(rate / UNSENT_PART).unwrap_or(UNSENT_MOST).clamp(UNSENT, UNSENT_MOST)
 }
 
 /// Sets connections up that carry one stream together from now on, of which the first has been in use: each as its path
@@ -148,7 +226,7 @@ mod kernel {
     use rustix::net::sockopt;
     use tokio::net::TcpStream;
 
-    use crate::limits::{UNSENT, UNSENT_EACH};
+    use crate::limits::UNSENT_EACH;
     use crate::proxy::{Diag, Measured};
 
     /// Whom to ask about a socket.
@@ -191,13 +269,18 @@ mod kernel {
             let _ = names.iter().any(|name| sockopt::set_tcp_congestion(stream, name).is_ok());
         }
 
-        /// A buffer of `bytes`, or the nearest that is more than what the kernel would come to by itself. What is in it
-        /// is under way, not waiting: last words must not queue behind seconds of content.
+        /// How much may wait for being sent: last words must not queue behind seconds of content.
+        pub(super) fn set_unsent(&self, stream: &TcpStream, bytes: u32) -> bool {
+            let set = socket2::SockRef::from(stream).set_tcp_notsent_lowat(bytes);
+            set.inspect_err(|error| tracing::debug!(%error, "cannot set TCP_NOTSENT_LOWAT")).is_ok()
+        }
+
+        pub(super) fn unsent(&self, stream: &TcpStream) -> Option<u32> {
+            socket2::SockRef::from(stream).tcp_notsent_lowat().ok()
+        }
+
+        /// A buffer of `bytes`, or the nearest that is more than what the kernel would come to by itself.
         pub(super) fn set_send_buffer(&self, stream: &TcpStream, bytes: usize) {
-            if let Err(error) = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT) {
-                tracing::debug!(%error, "cannot set TCP_NOTSENT_LOWAT");
-                return;
-            }
             let own = sysctl("net/ipv4/tcp_wmem").and_then(|three| three.split_whitespace().nth(2)?.parse().ok());
             if own.is_some_and(|own: usize| own >= bytes) {
                 return;
@@ -271,6 +354,14 @@ mod kernel {
         pub(super) fn set_send_buffer(&self, _: &TcpStream, _: usize) {
             match *self {}
         }
+
+        pub(super) fn set_unsent(&self, _: &TcpStream, _: u32) -> bool {
+            match *self {}
+        }
+
+        pub(super) fn unsent(&self, _: &TcpStream) -> Option<u32> {
+            match *self {}
+        }
     }
 }
 
@@ -313,8 +404,11 @@ mod tests {
     fn send_buffer_grows_with_the_path_up_to_its_bound() {
         assert_eq!(send_buffer(MS / 2), None);
         let (short, long) = (send_buffer(10 * MS).unwrap(), send_buffer(20 * MS).unwrap());
-        assert_eq!(long, 2 * short);
-        assert!(send_buffer(100 * MS).unwrap() >= 3 * 12_500_000 / 2, "1 Gbit/s, and what wakes a program");
+        assert_eq!(long - short, 5_000_000, "twice what 10 ms more hold");
+        assert!(
+            send_buffer(100 * MS).unwrap() >= 3 * 12_500_000,
+            "1 Gbit/s, as much in a queue, and what wakes a program"
+        );
         assert_eq!(send_buffer(Duration::from_secs(3600)), Some(SEND_BUFFER_MAX));
     }
 
@@ -344,6 +438,45 @@ mod tests {
     }
 
     #[test]
+    fn what_a_full_queue_dropped_is_no_loss_of_the_path() {
+        let at = |busy: u32, rtt: u32, sent, sent_again| Measured {
+            busy: busy * MS,
+            rtt: rtt * MS,
+            ..measured(50 * MS, sent, sent_again)
+        };
+        let mut calm = Calm::default();
+        let mut before = None;
+        // A queue stands, overflows, and is gone; what it dropped is sent again for a while yet.
+        for m in [at(100, 50, 100, 0), at(200, 70, 1_000, 200), at(300, 51, 2_000, 300), at(420, 51, 2_100, 320)] {
+            calm.see(&m, before.replace(m).as_ref());
+        }
+        let later = at(700, 51, 10_000, 322);
+        calm.see(&later, before.replace(later).as_ref());
+        assert!(!loses(&calm.since(&later), ROOMY_LOSSES), "{:?}", calm.since(&later));
+        let much_later = at(960, 51, 12_000, 332);
+        calm.see(&much_later, before.as_ref());
+        assert!(loses(&calm.since(&much_later), ROOMY_LOSSES), "these are the path's own");
+        assert!(is_roomy(&calm.since(&much_later)));
+    }
+
+    #[test]
+    fn without_a_queue_losses_count_from_the_beginning() {
+        let mut calm = Calm::default();
+        let first = Measured { busy: 60 * MS, ..measured(50 * MS, 1_000, 2) };
+        calm.see(&first, None);
+        let next = Measured { busy: 300 * MS, ..measured(50 * MS, 3_000, 3) };
+        calm.see(&next, Some(&first));
+        assert!(is_roomy(&calm.since(&next)));
+    }
+
+    #[test]
+    fn what_may_wait_to_be_sent_is_an_eighth_of_a_second_within_bounds() {
+        assert_eq!(unsent(0), UNSENT);
+        assert_eq!(unsent(80_000_000), 10_000_000);
+        assert_eq!(unsent(u64::MAX), UNSENT_MOST);
+    }
+
+    #[test]
     fn peer_that_does_not_read_is_no_slow_path() {
         let before = measured(50 * MS, 1_000, 0);
         let later = Measured { busy: before.busy + 100 * MS, ..before };
@@ -362,7 +495,7 @@ mod tests {
         assert!(!is_roomy(&measured(50 * MS, 10_000, 0)), "nothing holds it back");
         assert!(!is_roomy(&measured(50 * MS, 10_000, 2)), "two are chance");
         for one in [losing, limited] {
-            assert!(!is_roomy(&Measured { rtt: 80 * MS, ..one }), "the link is what is full");
+            assert!(is_queued(&Measured { rtt: 80 * MS, ..one }), "the link is what is full");
             assert!(!is_roomy(&Measured { min_rtt: MS, rtt: MS, ..one }), "close by");
             assert!(!is_roomy(&Measured { busy: 100 * MS, ..one }), "it has only begun");
         }
