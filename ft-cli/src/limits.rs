@@ -44,14 +44,14 @@ pub const PATH_RATE: u64 = 250_000_000;
 pub const QUEUE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Largest send buffer that is asked for, bytes as the kernel counts them: 2 Gbit/s over 100 ms. It is memory of the kernel, and
-/// only that is taken which is under way.
+/// only that is taken which is under way or waits.
 pub const SEND_BUFFER_MAX: usize = 64 * 1024 * 1024;
 
 /// Bytes in a long path's send buffer that may wait for being sent, at least: what a program writes at once, and a little more.
 pub const UNSENT: u32 = 2 * 1024 * 1024;
 
-/// One part in so many of what the path delivers in a second may wait for being sent, if that is more: what an acknowledgement of
-/// much that was missing lets go at once. Where a program leaves the buffer empty then, however shortly, `bbr` takes what the
+/// One part in so many of what the path delivers in a second may wait for being sent, if that is more: what may
+/// go at once when a hole is filled. Where a program leaves the buffer empty then, however shortly, `bbr` takes what the
 /// path delivers for what the program writes, and goes on at three times the speed of the link.
 pub const UNSENT_PART: u64 = 8;
 

@@ -59,6 +59,26 @@ fn interrupted_get_exits_with_130_though_its_server_is_silent() {
     assert!(ran.all().contains("interrupted; what has arrived is kept"), "{}", ran.all());
 }
 
+/// The same, where whoever runs the tests ignores hangups (`nohup`): what is ignored is inherited, and respected.
+fn hearing_hangups(ours: Command) -> Command {
+    if cfg!(not(target_os = "linux")) {
+        return ours;
+    }
+    let mut command = Command::new("env");
+    command.arg("--default-signal=HUP").arg(ours.get_program()).args(ours.get_args());
+    for (name, value) in ours.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    if let Some(folder) = ours.get_current_dir() {
+        command.current_dir(folder);
+    }
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
 #[test]
 fn terminated_or_hung_up_get_to_standard_output_leaves_nothing_behind() {
     let sandbox = Sandbox::new();
@@ -67,7 +87,8 @@ fn terminated_or_hung_up_get_to_standard_output_leaves_nothing_behind() {
     for asked in [Signal::INT, Signal::TERM, Signal::HUP] {
         let port = proxy::start(server.port, vec![Fate::SilenceAfter(1)]);
         let line = format!("get 127.0.0.1:{port}/big -");
-        let (child, _input) = sandbox.start(&line);
+        let mut command = hearing_hangups(sandbox.command(&line));
+        let child = command.stdin(Stdio::piped()).spawn().expect("the program starts");
         await_spool(&sandbox);
         std::thread::sleep(UNDER_WAY);
         signal(&child, asked);

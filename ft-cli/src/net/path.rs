@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   loopback, one room    a congestion control that paces (bbr)      -> one that waits for loss (cubic, reno)
-//!   long                  a send buffer smaller than the path        -> one that holds what is under way, and little more
+//!   long                  a send buffer smaller than the path        -> one that holds twice what is under way, and a queue
 //!   long, with loss       a congestion control that yields to loss   -> bbr
 //! ```
 //!
@@ -79,13 +79,13 @@ impl Fit {
         self.last = Some(measured);
         tracing::trace!(?measured, "path");
         self.rate = measured.delivery_rate.max(self.rate - self.rate / RATE_FADES);
-        let wanted = unsent(self.rate);
-        if let Some(now) = self.unsent.filter(|now| wanted.abs_diff(*now) > now / 4) {
+        if let Some(wanted) = self.unsent.and_then(|now| other_unsent(now, self.rate)) {
             // Unless the connection has become one of several, which keep less.
-            let is_ours = kernel.unsent(stream) == Some(now);
+            let is_ours = kernel.unsent(stream) == self.unsent;
             self.unsent = (is_ours && kernel.set_unsent(stream, wanted)).then_some(wanted);
         }
-        if !self.is_settled && loses(&self.calm.since(&measured), LOSS_SEGMENTS) {
+        // Whatever it was that dropped them: round trips that vary by themselves look like a queue, and there, too, `bbr` is no worse.
+        if !self.is_settled && loses(&measured, LOSS_SEGMENTS) {
             self.is_settled = true;
             let now = kernel.congestion(stream);
             if !STEADY.contains(&now.as_str()) {
@@ -149,9 +149,8 @@ fn at_first(is_local: bool, measured: Option<Measured>, now: &str) -> Option<Nam
     (is_short && STEADY.contains(&now)).then_some(&EAGER)
 }
 
-/// Bytes that the send buffer must hold so that it never empties on a path of this length: what is under way and in a queue, of
-/// which all behind a hole is kept until the hole is filled, and as much again, since a program is woken only when a third is
-/// free. `None`: the system's own tuning is enough.
+/// Bytes that the send buffer must hold so that it never empties on a path of this length: twice what is under way, since all
+/// behind a hole is kept until the hole is filled, and a queue; a program is woken only when a third is free. `None`: the system's own tuning is enough.
 fn send_buffer(rtt: Duration) -> Option<usize> {
     let under_way = u64::try_from(rtt.as_micros()).ok()?.checked_mul(PATH_RATE)? / 1_000_000;
     let bytes = usize::try_from(2 * under_way + QUEUE_BYTES).ok()?;
@@ -190,6 +189,11 @@ fn is_queued(m: &Measured) -> bool {
 /// More than a path loses by itself.
 fn overflows(m: &Measured) -> bool {
     m.sent_again >= LOSS_SEGMENTS && u64::from(m.sent_again) * OVERFLOW_SHARE >= m.sent.into()
+}
+
+/// What may wait for being sent from now on, if that is worth a change.
+fn other_unsent(now: u32, rate: u64) -> Option<u32> {
+    Some(unsent(rate)).filter(|wanted| wanted.abs_diff(now) > now / 4)
 }
 
 /// Bytes that may wait for being sent where that much is delivered in a second.
@@ -474,6 +478,27 @@ mod tests {
         assert_eq!(unsent(0), UNSENT);
         assert_eq!(unsent(80_000_000), 10_000_000);
         assert_eq!(unsent(u64::MAX), UNSENT_MOST);
+        assert_eq!(other_unsent(10_000_000, 96_000_000), None, "no flutter");
+        assert_eq!(other_unsent(10_000_000, 120_000_000), Some(15_000_000));
+        assert_eq!(other_unsent(10_000_000, 0), Some(UNSENT));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn connection_that_has_become_one_of_several_keeps_what_it_was_told_then() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let kept = || socket2::SockRef::from(&stream).tcp_notsent_lowat().unwrap();
+        let mut fit = Fit::new(&stream);
+        // As if the path were long and fast.
+        fit.unsent = fit.kernel.as_ref().unwrap().set_unsent(&stream, UNSENT).then_some(UNSENT);
+        fit.rate = u64::from(UNSENT_MOST) * UNSENT_PART * 2;
+        fit.look(&stream);
+        assert_eq!(kept(), UNSENT_MOST);
+        kernel::keep_little(&stream);
+        fit.rate = 0;
+        fit.look(&stream);
+        assert_eq!((kept(), fit.unsent), (crate::limits::UNSENT_EACH, None));
     }
 
     #[test]

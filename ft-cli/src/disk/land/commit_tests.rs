@@ -11,6 +11,7 @@ use ft_core::frame::Offer;
 use ft_core::storage::{Buf, LandOp, Prepared, Storage};
 
 use super::super::super::limits::KEEP_OPEN;
+#[cfg(all(target_os = "linux", not(feature = "portable-disk")))]
 use super::super::super::owner::as_mere_owner;
 use super::super::super::staging::partial_name;
 use super::super::super::{DiskStorage, Policy, outbox};
