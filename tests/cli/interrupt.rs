@@ -59,13 +59,10 @@ fn interrupted_get_exits_with_130_though_its_server_is_silent() {
     assert!(ran.all().contains("interrupted; what has arrived is kept"), "{}", ran.all());
 }
 
-/// The same, where whoever runs the tests ignores hangups (`nohup`): what is ignored is inherited, and respected.
-fn hearing_hangups(ours: Command) -> Command {
-    if cfg!(not(target_os = "linux")) {
-        return ours;
-    }
-    let mut command = Command::new("env");
-    command.arg("--default-signal=HUP").arg(ours.get_program()).args(ours.get_args());
+/// The same, started by another program, which becomes it.
+fn through(program: &str, args: &[&str], ours: &Command) -> Command {
+    let mut command = Command::new(program);
+    command.args(args).arg(ours.get_program()).args(ours.get_args());
     for (name, value) in ours.get_envs() {
         match value {
             Some(value) => command.env(name, value),
@@ -75,8 +72,13 @@ fn hearing_hangups(ours: Command) -> Command {
     if let Some(folder) = ours.get_current_dir() {
         command.current_dir(folder);
     }
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// The same, though whoever runs the tests may ignore hangups (`nohup`): what is ignored is inherited, and respected.
+fn hearing_hangups(ours: Command) -> Command {
+    if cfg!(target_os = "linux") { through("env", &["--default-signal=HUP"], &ours) } else { ours }
 }
 
 #[test]
@@ -104,9 +106,7 @@ fn hangup_is_no_matter_to_a_command_that_was_told_to_ignore_it() {
     sandbox.folder("pub");
     let server = sandbox.serve("pub");
     let ours = sandbox.command(&format!("put - 127.0.0.1:{} --name slow", server.port));
-    let mut command = Command::new("sh");
-    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(ours.get_program()).args(ours.get_args());
-    command.current_dir(sandbox.path("")).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut command = through("sh", &["-c", "trap '' HUP; exec \"$@\"", "sh"], &ours);
     let mut child = command.spawn().expect("a shell");
     let mut input = child.stdin.take().expect("a pipe");
     std::thread::sleep(UNDER_WAY);

@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use crate::limits::{
     COMPRESS_BELOW, LIMITED_SHARE, LONG_RTT, LOSS_SEGMENTS, LOSS_SHARE, OVERFLOW_SHARE, PATH_RATE, QUEUE_BYTES,
     QUEUE_SHARE, QUEUE_TRIPS, RATE_FADES, ROOMY_LOSSES, ROOMY_TRIPS, SEND_BUFFER_MAX, SHORT_RTT, UNREAD_SHARE, UNSENT,
-    UNSENT_MOST, UNSENT_PART,
+    UNSENT_EACH, UNSENT_MOST, UNSENT_PART,
 };
 use crate::proxy::Measured;
 
@@ -61,7 +61,7 @@ impl Fit {
                 kernel.set_congestion(stream, names);
             }
             if let Some(bytes) = last.filter(|_| !is_local).and_then(|m| send_buffer(m.min_rtt)) {
-                fit.unsent = kernel.set_unsent(stream, UNSENT).then_some(UNSENT);
+                fit.unsent = kernel::set_unsent(stream, UNSENT).then_some(UNSENT);
                 if fit.unsent.is_some() {
                     kernel.set_send_buffer(stream, bytes);
                 }
@@ -81,10 +81,11 @@ impl Fit {
         self.rate = measured.delivery_rate.max(self.rate - self.rate / RATE_FADES);
         if let Some(wanted) = self.unsent.and_then(|now| other_unsent(now, self.rate)) {
             // Unless the connection has become one of several, which keep less.
-            let is_ours = kernel.unsent(stream) == self.unsent;
-            self.unsent = (is_ours && kernel.set_unsent(stream, wanted)).then_some(wanted);
+            let is_ours = kernel::unsent(stream) == self.unsent;
+            self.unsent = (is_ours && kernel::set_unsent(stream, wanted)).then_some(wanted);
         }
-        // Whatever it was that dropped them: round trips that vary by themselves look like a queue, and there, too, `bbr` is no worse.
+        // Whatever it was that dropped them: round trips that vary by themselves look like a queue, and there, too, `bbr`
+        // is no worse.
         if !self.is_settled && loses(&measured, LOSS_SEGMENTS) {
             self.is_settled = true;
             let now = kernel.congestion(stream);
@@ -102,7 +103,7 @@ impl Fit {
 
     /// Whether the path has room that one connection does not fill.
     pub(super) fn is_roomy(&self) -> bool {
-        self.last.is_some_and(|last| !is_queued(&last) && is_roomy(&self.calm.since(&last)))
+        self.last.is_some_and(|last| is_roomy(&self.calm.since(&last)))
     }
 }
 
@@ -150,7 +151,8 @@ fn at_first(is_local: bool, measured: Option<Measured>, now: &str) -> Option<Nam
 }
 
 /// Bytes that the send buffer must hold so that it never empties on a path of this length: twice what is under way, since all
-/// behind a hole is kept until the hole is filled, and a queue; a program is woken only when a third is free. `None`: the system's own tuning is enough.
+/// behind a hole is kept until the hole is filled, and a queue; a program is woken only when a third is free. `None`: the
+/// system's own tuning is enough.
 fn send_buffer(rtt: Duration) -> Option<usize> {
     let under_way = u64::try_from(rtt.as_micros()).ok()?.checked_mul(PATH_RATE)? / 1_000_000;
     let bytes = usize::try_from(2 * under_way + QUEUE_BYTES).ok()?;
@@ -174,11 +176,12 @@ pub(super) fn is_slow(m: &Measured, now: bool) -> bool {
     }
 }
 
-/// Whether a path on which nothing of ours stands in a queue has room that one connection does not fill: it is long, and what
+/// Whether the path has room that one connection does not fill: it is long, nothing of ours stands in a queue on it, and what
 /// holds the connection back are losses, or a send buffer that the system does not let grow.
 fn is_roomy(m: &Measured) -> bool {
     let is_limited = m.buffer_limited * LIMITED_SHARE > m.busy;
-    m.min_rtt >= LONG_RTT && m.busy >= m.min_rtt * ROOMY_TRIPS && (loses(m, ROOMY_LOSSES) || is_limited)
+    let is_held_back = loses(m, ROOMY_LOSSES) || is_limited;
+    m.min_rtt >= LONG_RTT && m.busy >= m.min_rtt * ROOMY_TRIPS && !is_queued(m) && is_held_back
 }
 
 /// The link is what is full.
@@ -208,7 +211,7 @@ pub fn together<'a>(all: impl Iterator<Item = &'a TcpStream>) {
         if number > 0 {
             let _ = Fit::new(stream);
         }
-        kernel::keep_little(stream);
+        kernel::set_unsent(stream, UNSENT_EACH);
     }
 }
 
@@ -230,7 +233,6 @@ mod kernel {
     use rustix::net::sockopt;
     use tokio::net::TcpStream;
 
-    use crate::limits::UNSENT_EACH;
     use crate::proxy::{Diag, Measured};
 
     /// Whom to ask about a socket.
@@ -273,16 +275,6 @@ mod kernel {
             let _ = names.iter().any(|name| sockopt::set_tcp_congestion(stream, name).is_ok());
         }
 
-        /// How much may wait for being sent: last words must not queue behind seconds of content.
-        pub(super) fn set_unsent(&self, stream: &TcpStream, bytes: u32) -> bool {
-            let set = socket2::SockRef::from(stream).set_tcp_notsent_lowat(bytes);
-            set.inspect_err(|error| tracing::debug!(%error, "cannot set TCP_NOTSENT_LOWAT")).is_ok()
-        }
-
-        pub(super) fn unsent(&self, stream: &TcpStream) -> Option<u32> {
-            socket2::SockRef::from(stream).tcp_notsent_lowat().ok()
-        }
-
         /// A buffer of `bytes`, or the nearest that is more than what the kernel would come to by itself.
         pub(super) fn set_send_buffer(&self, stream: &TcpStream, bytes: usize) {
             let own = sysctl("net/ipv4/tcp_wmem").and_then(|three| three.split_whitespace().nth(2)?.parse().ok());
@@ -309,10 +301,14 @@ mod kernel {
         }
     }
 
-    pub(super) fn keep_little(stream: &TcpStream) {
-        if let Err(error) = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_EACH) {
-            tracing::debug!(%error, "cannot set TCP_NOTSENT_LOWAT");
-        }
+    /// How much may wait for being sent: last words must not queue behind seconds of content. False where that stays as it was.
+    pub(super) fn set_unsent(stream: &TcpStream, bytes: u32) -> bool {
+        let set = socket2::SockRef::from(stream).set_tcp_notsent_lowat(bytes);
+        set.inspect_err(|error| tracing::debug!(%error, "cannot set TCP_NOTSENT_LOWAT")).is_ok()
+    }
+
+    pub(super) fn unsent(stream: &TcpStream) -> Option<u32> {
+        socket2::SockRef::from(stream).tcp_notsent_lowat().ok()
     }
 
     fn sysctl(name: &str) -> Option<String> {
@@ -328,7 +324,13 @@ mod kernel {
 
     pub(super) fn alike(_: &TcpStream, _: &TcpStream) {}
 
-    pub(super) fn keep_little(_: &TcpStream) {}
+    pub(super) fn set_unsent(_: &TcpStream, _: u32) -> bool {
+        false
+    }
+
+    pub(super) fn unsent(_: &TcpStream) -> Option<u32> {
+        None
+    }
 
     /// Nobody to ask.
     #[derive(Debug)]
@@ -356,14 +358,6 @@ mod kernel {
         }
 
         pub(super) fn set_send_buffer(&self, _: &TcpStream, _: usize) {
-            match *self {}
-        }
-
-        pub(super) fn set_unsent(&self, _: &TcpStream, _: u32) -> bool {
-            match *self {}
-        }
-
-        pub(super) fn unsent(&self, _: &TcpStream) -> Option<u32> {
             match *self {}
         }
     }
@@ -491,14 +485,14 @@ mod tests {
         let kept = || socket2::SockRef::from(&stream).tcp_notsent_lowat().unwrap();
         let mut fit = Fit::new(&stream);
         // As if the path were long and fast.
-        fit.unsent = fit.kernel.as_ref().unwrap().set_unsent(&stream, UNSENT).then_some(UNSENT);
+        fit.unsent = kernel::set_unsent(&stream, UNSENT).then_some(UNSENT);
         fit.rate = u64::from(UNSENT_MOST) * UNSENT_PART * 2;
         fit.look(&stream);
         assert_eq!(kept(), UNSENT_MOST);
-        kernel::keep_little(&stream);
+        kernel::set_unsent(&stream, UNSENT_EACH);
         fit.rate = 0;
         fit.look(&stream);
-        assert_eq!((kept(), fit.unsent), (crate::limits::UNSENT_EACH, None));
+        assert_eq!((kept(), fit.unsent), (UNSENT_EACH, None));
     }
 
     #[test]
@@ -520,7 +514,7 @@ mod tests {
         assert!(!is_roomy(&measured(50 * MS, 10_000, 0)), "nothing holds it back");
         assert!(!is_roomy(&measured(50 * MS, 10_000, 2)), "two are chance");
         for one in [losing, limited] {
-            assert!(is_queued(&Measured { rtt: 80 * MS, ..one }), "the link is what is full");
+            assert!(!is_roomy(&Measured { rtt: 80 * MS, ..one }), "the link is what is full");
             assert!(!is_roomy(&Measured { min_rtt: MS, rtt: MS, ..one }), "close by");
             assert!(!is_roomy(&Measured { busy: 100 * MS, ..one }), "it has only begun");
         }
