@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """1, 2, 8 and 64 clients at once against one server, over loopback: does the total hold, and does anybody starve?
 
-    cargo build --release && python3 benches/connections.py                 # push and pull, 1 GiB in all each time
+    cargo build --release && cargo build --release -p ft-cli --example bare
+    python3 benches/connections.py                 # push and pull, 1 GiB in all each time
     python3 benches/connections.py --total 256M --rounds 3 --durability durable
 
 Every client moves a file of its own, all together the same number of bytes whatever their number, so that the total is
-comparable. `MB/s` is bytes of all by the time of the last, without the time that the same number of clients takes for a file
+comparable. The bare program of `benches/bare.rs`, a receiver for each sender, shows what the machine itself does with so many
+streams. `MB/s` is bytes of all by the time of the last, without the time that the same number of clients takes for a file
 of one byte each: starting 64 programs on two cores is no matter of connections (`start`). `slowest` is the median client's time by the slowest's, both
 counted from the moment at which all were started: 1 is perfectly fair. Rounds are interleaved (1 2 8 64 1 2 8 64 ...),
 medians are shown, landings are compared byte by byte. Ends only processes that it started.
@@ -16,51 +18,70 @@ from memory import SMALL, warm
 from against_rsync import HERE, free_port, peak_kib, size, wait_for
 
 
-def clients(args, tmp, sources, count, pull):
-    """One run: seconds of every client, CPU seconds of all with the server's, and the server's peak MiB."""
+def push(args, names, sources, there):
+    """Who serves (everything that must listen first), its ports, and the line of every client; what landed is in `there`."""
+    port = free_port()
+    return [serve(args, there, port)], [port], [
+        [args.binary, "put", source, f"127.0.0.1:{port}", "-q", "--durability", args.durability] for source in sources]
+
+
+def pull(args, names, sources, there):
+    port = free_port()
+    return [serve(args, os.path.dirname(sources[0]), port)], [port], [
+        [args.binary, "get", f"127.0.0.1:{port}/{name}", there + "/", "-q", "--durability", args.durability] for name in names]
+
+
+def bare(args, names, sources, there):
+    ports = set()
+    while len(ports) < len(sources):
+        ports.add(free_port())
+    return ([[args.bare, "receive", os.path.join(there, name), str(port)] for name, port in zip(names, ports)], list(ports),
+            [[args.bare, "send", source, f"127.0.0.1:{port}"] for source, port in zip(sources, ports)])
+
+
+def serve(args, folder, port):
+    return [args.binary, "serve", folder, "--listen", f"127.0.0.1:{port}", "-q", "--durability", args.durability,
+            "--max-connections", "1000"]
+
+
+def clients(args, tmp, sources, row):
+    """One run: seconds of every client, CPU seconds of all with who serves, and that one's peak MiB."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     there = os.path.join(tmp, "there")
-    here = os.path.join(tmp, "here")
-    for folder in (there, here):
-        os.mkdir(folder)
-    names = [os.path.basename(s) for s in sources[count]]
-    port = free_port()
-    serve = os.path.dirname(sources[count][0]) if pull else there
-    warm(2 * sum(os.path.getsize(s) for s in sources[count]) + SMALL)
-    server = subprocess.Popen([args.binary, "serve", serve, "--listen", f"127.0.0.1:{port}", "-q", "--durability", args.durability,
-                               "--max-connections", "1000"])
+    os.mkdir(there)
+    count = len(sources)
+    names = [os.path.basename(s) for s in sources]
+    serving, ports, lines = row(args, names, sources, there)
+    warm(2 * sum(os.path.getsize(s) for s in sources) + SMALL)
+    servers = [subprocess.Popen(line) for line in serving]
     try:
-        wait_for(port)
-        at = f"127.0.0.1:{port}"
-        own = ["-q", "--durability", args.durability]
-        line = lambda i: ([args.binary, "get", f"{at}/{names[i]}", here + "/", *own] if pull
-                          else [args.binary, "put", sources[count][i], at, *own])
+        for port in ports:
+            wait_for(port)
         seconds = [0.0] * count
         begin = time.perf_counter()
-        running = [subprocess.Popen(line(i)) for i in range(count)]
+        running = [subprocess.Popen(line) for line in lines]
 
         def wait(i):
-            if running[i].wait(timeout=300):
-                raise SystemExit(f"a client failed: {line(i)}")
-            seconds[i] = time.perf_counter() - begin
+            if running[i].wait(timeout=300) == 0:
+                seconds[i] = time.perf_counter() - begin
 
         threads = [threading.Thread(target=wait, args=(i,)) for i in range(count)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        memory = peak_kib(server.pid) / 1024
+        if not all(seconds):
+            raise SystemExit("a client failed: " + str(lines[seconds.index(0.0)]))
+        memory = peak_kib(servers[0].pid) / 1024
     finally:
-        server.terminate()
-        server.wait(timeout=60)
-    landed = here if pull else there
-    for name, source in zip(names, sources[count]):
-        if not filecmp.cmp(source, os.path.join(landed, name), shallow=False):
+        for server in servers:
+            server.terminate()
+        for server in servers:
+            server.wait(timeout=60)
+    for name, source in zip(names, sources):
+        if not filecmp.cmp(source, os.path.join(there, name), shallow=False):
             raise SystemExit(f"{name}: what landed is not what was sent")
-    for folder in (there, here):
-        shutil.rmtree(folder)
-    if not all(seconds):
-        raise SystemExit("a client failed")
+    shutil.rmtree(there)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, memory
 
@@ -68,13 +89,14 @@ def clients(args, tmp, sources, count, pull):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--binary", default=os.path.join(HERE, "../target/release/ft-cli"))
+    p.add_argument("--bare", default=os.path.join(HERE, "../target/release/examples/bare"))
     p.add_argument("--total", type=size, default=1 << 30, help="bytes of all clients together")
     p.add_argument("--counts", type=int, nargs="+", default=[1, 2, 8, 64])
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--durability", default="cached")
     p.add_argument("--dir", help="scratch folder")
     args = p.parse_args()
-    args.binary = os.path.abspath(args.binary)
+    args.binary, args.bare = os.path.abspath(args.binary), os.path.abspath(args.bare)
     tmp = tempfile.mkdtemp(prefix="ft-connections-", dir=args.dir)
     try:
         rng, sources = random.Random(1), {}
@@ -93,20 +115,20 @@ def main():
                 with open(os.path.join(tiny, os.path.basename(path)), "wb") as f:
                     f.write(b"x")
         small = {c: [os.path.join(tmp, f"tiny-{c}", os.path.basename(s)) for s in sources[c]] for c in sources}
-        for pull in (False, True):
+        for row in (push, pull, bare):
             times = {count: [] for count in args.counts}
             start = {count: [] for count in args.counts}
             cpu = {count: [] for count in args.counts}
             for _ in range(args.rounds):
                 for count in args.counts:
-                    start[count].append(max(clients(args, tmp, small, count, pull)[0]))
-                    seconds, used, _ = clients(args, tmp, sources, count, pull)
+                    start[count].append(max(clients(args, tmp, small[count], row)[0]))
+                    seconds, used, _ = clients(args, tmp, sources[count], row)
                     times[count].append(seconds)
                     cpu[count].append(used)
             base = {c: statistics.median(start[c]) for c in args.counts}
             rate = {c: args.total / (statistics.median([max(t) for t in times[c]]) - base[c]) / 1e6 for c in args.counts}
             two = rate.get(2, rate[args.counts[0]])
-            print(f"\n{'pull' if pull else 'push'}, {args.total >> 20} MiB in all, {args.durability}, {args.rounds} rounds, medians\n"
+            print(f"\n{row.__name__}, {args.total >> 20} MiB in all, {args.durability}, {args.rounds} rounds, medians\n"
                   f"{'clients':>8}{'s':>8}{'start':>8}{'cpu s':>8}{'MB/s':>9}{'/ of two':>10}{'slowest':>9}")
             for count in args.counts:
                 fair = statistics.median([statistics.median(t) / max(t) for t in times[count]])

@@ -302,6 +302,28 @@ fn program_that_writes_outside_its_folder_is_stopped_or_told_of() {
     assert!(!Path::new("/usr/stray").exists() && !Path::new("/tmp/stray").exists());
 }
 
+#[test]
+fn pipe_and_endless_device_under_a_files_name_are_not_read() {
+    let grade = misbehaving("trap");
+    let odd: Vec<String> =
+        grade.findings.iter().map(|finding| format!("{}: {}", finding.id(), finding.observed)).collect();
+    assert_eq!((grade.is_graded(), grade.of(Verdict::Failed).count()), (true, 0), "{:?} {odd:?}", grade.controls);
+}
+
+#[test]
+fn client_that_sends_more_than_its_file_does_not_pass() {
+    ft_cli::jail::use_helper(env!("CARGO_BIN_EXE_ft-cli").into());
+    let script = "import socket, sys; name = sys.argv[1]; data = open(name, 'rb').read(); \
+                  s = socket.create_connection(('127.0.0.1', 65432)); s.sendall(f'{name}|{len(data)}'.encode()); \
+                  s.recv(1024); s.sendall(data + b'<EOF>'); s.close()";
+    let words = ["python3", "-c", script, "{file}"].map(String::from).into();
+    let mut order = Order::new(Dialect::Pipe);
+    order.client = Some(Command::new(words, Path::new("/")).expect("a command"));
+    let grade = grade(&order, &|_| ()).expect("a grade");
+    let broken = grade.controls[0].broken.clone().unwrap_or_default();
+    assert!(broken.contains("and more than that: \"<EOF>\" came where nothing may"), "{broken:?}");
+}
+
 /// This project's own careful programs for the labs. Its client for lab A is not among them: it ends with "unknown", which
 /// is all that a client of that lab can honestly say.
 #[test]

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use ft_core::carry::Bulk;
 use ft_core::error::{Code, FileError, Retry};
-use ft_core::frame::Compare;
+use ft_core::frame::{Compare, Kind};
 use ft_core::storage::{Buf, LandDone, LandOp, Prepared, Source, SourceDone, SourceOp, Storage};
 
 use crate::render::Tally;
@@ -74,7 +74,8 @@ impl<D> WishfulStorage<D> {
 impl<D: Storage> Storage for WishfulStorage<D> {
     fn submit(&mut self, op: LandOp, content: Option<Bulk>) {
         let LandOp::Prepare(stream, mut offer) = op else { return self.inner.submit(op, content) };
-        if self.wishes.tally.is_done(&offer.meta.path) {
+        // Not so a folder: whatever came into it since has changed its time.
+        if offer.meta.kind != Kind::Folder && self.wishes.tally.is_done(&offer.meta.path) {
             let text = "an earlier connection has dealt with it";
             let refusal = FileError::new(Code::NotWanted, Retry::Never, text);
             return self.ready.push(LandDone::Prepared(stream, Prepared::Refused(refusal)));

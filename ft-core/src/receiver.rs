@@ -536,12 +536,15 @@ impl Receiver {
         let unfinished = self.open.iter().find(|(_, s)| Self::is_busy(s.state)).map(|(id, _)| *id);
         let waits = |id: &StreamId| unfinished.is_some_and(|u| u < *id) && self.open.get(id).is_some_and(|s| s.folder);
         let (waiting, mut group): (Vec<_>, Vec<_>) = std::mem::take(&mut self.group).into_iter().partition(waits);
+        group.sort_unstable();
+        // While one group lands, more may come than belongs into the next.
+        let rest = group.split_off(group.len().min(GROUP_FILES));
         self.group = waiting;
+        self.group.extend(rest);
         self.group_bytes = 0;
         if group.is_empty() {
             return;
         }
-        group.sort_unstable();
         self.landing = group.len();
         for &id in &group {
             // Members of the group are `Verified`; the table agrees.

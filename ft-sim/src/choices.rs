@@ -196,8 +196,13 @@ impl Enumeration {
         0
     }
 
-    /// Moves to the next run; false when all have been visited.
+    /// Moves to the next run; false when all have been visited, or when the last one ended before it had made the decisions
+    /// that it was told to make: then it has diverged.
     pub fn advance(&mut self) -> bool {
+        if let Some(missed) = self.path.get(self.cursor) {
+            self.diverged.get_or_insert(Divergence { decision: self.cursor, expected: missed.n, got: 0 });
+            return false;
+        }
         self.path.truncate(self.cursor);
         self.cursor = 0;
         self.spent = 0;

@@ -55,6 +55,14 @@ impl<T> Ended<T> {
         }
     }
 
+    /// What the task panicked with, if it did; escaped.
+    pub fn panic(&self) -> Option<&str> {
+        match self {
+            Self::Panicked(message) => Some(message),
+            Self::Done(_) | Self::Killed | Self::Crashed | Self::Waiting => None,
+        }
+    }
+
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Done(_) => "done".to_owned(),
@@ -75,6 +83,8 @@ pub(crate) trait Task {
     fn kill(&mut self, death: Death);
     /// How it ended, in words, for the trace.
     fn describe(&self) -> String;
+    /// What it panicked with, if it did.
+    fn panic(&self) -> Option<&str>;
 }
 
 /// A task whose future lives on the caller's stack.
@@ -114,17 +124,16 @@ impl<F: Future> Task for Slot<'_, F> {
     fn describe(&self) -> String {
         self.ended.describe()
     }
+
+    fn panic(&self) -> Option<&str> {
+        self.ended.panic()
+    }
 }
 
-/// The text of a panic.
+/// The text of a panic, escaped: it may be anything that a party got from its peer.
 pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
-    if let Some(text) = payload.downcast_ref::<&str>() {
-        (*text).to_owned()
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "a panic without a text".to_owned()
-    }
+    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.map_or_else(|| "a panic without a text".to_owned(), |text| crate::trace::escape(text.as_bytes()))
 }
 
 /// Which tasks have been woken, and whom to tell when the executor itself is a guest.

@@ -20,11 +20,20 @@ use crate::shrink::shrink;
 use crate::world::{Decide, World};
 
 /// Begins a search over a case; `name` appears in reports and replay lines.
+///
+/// # Panics
+///
+/// If the name is empty or has `": "` in it, which ends a name in a replay line.
 pub fn explore<F: Fn(&mut World)>(name: &str, case: F) -> Explorer<'static, F> {
     Explorer::new(name, case, World::new())
 }
 
-/// As [`explore`], in a tokio runtime with a paused clock.
+/// As [`explore`], in a tokio runtime with a paused clock. Tasks that a party has spawned live as long as the run: a kill or a
+/// crash of their host ends the futures that were given to the world, and not them.
+///
+/// # Panics
+///
+/// As [`explore`]; and if the operating system refuses the runtime.
 #[cfg(feature = "tokio-world")]
 pub fn explore_on_tokio<F: Fn(&mut World)>(name: &str, case: F) -> Explorer<'static, F> {
     Explorer::new(name, case, World::on_tokio())
@@ -34,6 +43,16 @@ pub fn explore_on_tokio<F: Fn(&mut World)>(name: &str, case: F) -> Explorer<'sta
 pub fn run<F: Fn(&mut World)>(case: F, schedule: &Schedule) -> Run {
     let mut world = World::new();
     run_once(&mut world, &case, Decide::Schedule(schedule.clone()), true)
+}
+
+/// As [`run`], in a tokio runtime with a paused clock: what [`explore_on_tokio`] has found.
+///
+/// # Panics
+///
+/// If the operating system refuses the runtime.
+#[cfg(feature = "tokio-world")]
+pub fn run_on_tokio<F: Fn(&mut World)>(case: F, schedule: &Schedule) -> Run {
+    run_once(&mut World::on_tokio(), &case, Decide::Schedule(schedule.clone()), true)
 }
 
 /// A search under way. Each verb runs at once and adds to the report, unless a failure has ended the search.
@@ -53,6 +72,7 @@ const PROGRESS_EVERY: u64 = 4096;
 
 impl<'p, F: Fn(&mut World)> Explorer<'p, F> {
     fn new(name: &str, case: F, world: World) -> Self {
+        assert!(!name.is_empty() && !name.contains(": "), "a name stands before \": \" in a replay line: {name:?}");
         let report = Report { case: name.to_owned(), ..Report::default() };
         let mut explorer = Self { case, world, report, part: (1, 1), progress: None };
         explorer.world.set_faults(&Faults::segmentation());
@@ -75,6 +95,7 @@ impl<'p, F: Fn(&mut World)> Explorer<'p, F> {
     pub fn partition(mut self, part: u32, parts: u32) -> Self {
         assert!((1..=parts).contains(&part), "partition {part}/{parts}: the part must lie between 1 and {parts}");
         self.part = (part, parts);
+        self.report.is_part = parts > 1;
         self
     }
 
@@ -108,6 +129,7 @@ impl<'p, F: Fn(&mut World)> Explorer<'p, F> {
                 return self;
             }
             if !path.advance() {
+                self.report.divergence = path.diverged();
                 return self;
             }
         }

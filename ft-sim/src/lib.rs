@@ -79,9 +79,9 @@ pub use clock::{Clock, Elapsed, Sleep};
 pub use core::HostId;
 pub use endpoint::Endpoint;
 pub use exec::Ended;
-#[cfg(feature = "tokio-world")]
-pub use explore::explore_on_tokio;
 pub use explore::{Explorer, explore, run};
+#[cfg(feature = "tokio-world")]
+pub use explore::{explore_on_tokio, run_on_tokio};
 pub use faults::{Family, Faults};
 pub use ground::WorldKind;
 pub use invariant::Violation;

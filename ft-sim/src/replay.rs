@@ -29,6 +29,9 @@ pub fn parse(line: &str) -> Result<(&str, Schedule), ScheduleError> {
     let Some((case, schedule)) = spaced.or_else(|| text.split_once(':')) else {
         return Err(ScheduleError::invalid(0, "expected NAME: SCHEDULE"));
     };
+    if case.is_empty() {
+        return Err(ScheduleError::invalid(0, "expected NAME: SCHEDULE, and the name is empty"));
+    }
     Ok((case, schedule.parse()?))
 }
 
@@ -61,5 +64,6 @@ mod tests {
     #[test]
     fn replay_line_without_a_case_is_refused() {
         assert!(parse("c2s@4 split").is_err());
+        assert!(parse(": benign").is_err());
     }
 }

@@ -345,8 +345,9 @@ impl<N: Network> Ground for Away<N> {
         }
         room.bury(&mut self.world);
         self.written.extend(room.wires.iter().map(Wire::written));
-        self.world.ended(room.end.unwrap_or(RunEnd::Complete));
         let ended = hub.take_ended();
+        let panic = ended.iter().find_map(Ended::panic).map(str::to_owned);
+        self.world.ended(room.end.unwrap_or(RunEnd::Complete), panic);
         let slots = slots.into_iter().map(|slot: Rc<RefCell<Option<T>>>| slot.take());
         ended.into_iter().zip(slots).map(|(ended, said)| map(ended, |()| said.expect("it was done"))).collect()
     }

@@ -44,7 +44,7 @@ const EPOCH: std::time::SystemTime = std::time::SystemTime::UNIX_EPOCH;
 /// How a world behaves; the fields that matter for a test are written out in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Seed of latencies and of tokio's own choices.
+    /// Seed of latencies. Not of `tokio::select!`, which draws from a source of its own unless it is `biased`.
     pub seed: u64,
     /// Longest time that a segment travels, 0 to 5 ms: each millisecond costs a tick of every host.
     pub latency: Duration,

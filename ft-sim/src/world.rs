@@ -100,8 +100,18 @@ pub struct World {
     windows: [u64; 2],
     faults: Faults,
     tolerate_deadlock: bool,
+    tolerate_panic: bool,
     #[cfg(feature = "tokio-world")]
     runtime: Option<tokio::runtime::Runtime>,
+}
+
+#[cfg(feature = "tokio-world")]
+fn paused_runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a current-thread runtime needs no more than memory")
 }
 
 impl Default for World {
@@ -121,6 +131,7 @@ impl World {
             windows: [limits::DEFAULT_WINDOW; 2],
             faults: Faults::segmentation(),
             tolerate_deadlock: false,
+            tolerate_panic: false,
             #[cfg(feature = "tokio-world")]
             runtime: None,
         }
@@ -135,17 +146,13 @@ impl World {
     #[cfg(feature = "tokio-world")]
     #[must_use]
     pub fn on_tokio() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .expect("a current-thread runtime needs no more than memory");
-        Self { runtime: Some(runtime), ..Self::new() }
+        Self { runtime: Some(paused_runtime()), ..Self::new() }
     }
 
     /// Runs a client and a server over one connection until both have ended.
     ///
-    /// A deadlock is a violation of `live`, unless [`World::tolerate_deadlock`] was called.
+    /// A deadlock is a violation of `live`, unless [`World::tolerate_deadlock`] was called; a party that panics is one, unless
+    /// [`World::tolerate_panic`] was.
     pub fn pair<FC, FS>(
         &mut self,
         client: impl FnOnce(Endpoint) -> FC,
@@ -289,6 +296,11 @@ impl World {
     /// A run that ends in a deadlock is no violation by itself: for parties that have no deadlines and are shown silence.
     pub fn tolerate_deadlock(&mut self) {
         self.tolerate_deadlock = true;
+    }
+
+    /// A party that panics is no violation by itself: for programs that are shown falling.
+    pub fn tolerate_panic(&mut self) {
+        self.tolerate_panic = true;
     }
 
     /// The schedule of the run so far: what was decided, or what was prescribed.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ft_sim::trace::{NoteKind, json_lines, lanes, pcapng};
 use ft_sim::{
     CLIENT, Clock, Ended, Endpoint, Fault, Faults, HostDeath, HostTask, Party, Schedule, World, explore,
-    explore_on_tokio, run,
+    explore_on_tokio, run, run_on_tokio,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -117,6 +117,56 @@ fn both_executors_show_programs_the_same() {
         report.schedules([&schedule]).assert_passed();
         assert_eq!(own, tokio, "{text}");
     }
+}
+
+#[test]
+fn clock_of_a_tokio_world_goes_on_from_one_pair_to_the_next_and_a_long_sleep_is_no_deadlock() {
+    let hours = Duration::from_secs(2 * 3600);
+    let times = RefCell::new(Vec::new());
+    let case = |world: &mut World| {
+        for _ in 0..2 {
+            let clock = world.clock();
+            let client = |s: Endpoint| async move {
+                tokio::time::sleep(hours).await;
+                drop(s);
+                clock.now()
+            };
+            let end = world.pair(client, |mut s| async move { read_all(&mut s).await });
+            times.borrow_mut().push(end.client.done());
+        }
+    };
+    let run = run_on_tokio(case, &Schedule::benign());
+    assert!(run.violation.is_none(), "{:?}", run.violation);
+    let times: Vec<Duration> = times.into_inner().into_iter().flatten().collect();
+    assert!(times[0] >= hours && times[1] >= 2 * hours, "{times:?}");
+}
+
+#[test]
+fn task_that_a_party_has_left_behind_is_gone_in_the_next_run() {
+    let steps = Rc::new(std::cell::Cell::new(0_u32));
+    let counted = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let report = explore_on_tokio("left", |world| {
+        let mine = std::sync::Arc::clone(&counted);
+        let end = world.pair(
+            |s| async move {
+                tokio::spawn(async move {
+                    loop {
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                        mine.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    }
+                });
+                drop(s);
+            },
+            |_| async { tokio::time::sleep(Duration::from_millis(10)).await },
+        );
+        assert!(end.server.done().is_some());
+        let before = counted.swap(0, std::sync::atomic::Ordering::Relaxed);
+        steps.set(steps.get().max(before));
+    })
+    .schedules([&Schedule::benign(), &Schedule::benign(), &Schedule::benign()])
+    .report();
+    assert!(report.passed(), "{report}");
+    assert!(steps.get() <= 11, "{} steps of one task in ten milliseconds", steps.get());
 }
 
 #[test]

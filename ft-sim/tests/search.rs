@@ -158,6 +158,49 @@ fn a_case_with_state_of_its_own_is_called_not_deterministic() {
 }
 
 #[test]
+fn a_case_that_stops_deciding_is_called_not_deterministic_too() {
+    let calls = std::cell::Cell::new(0);
+    let report = explore("moody", |world| {
+        calls.set(calls.get() + 1);
+        if calls.get() % 2 == 1 {
+            world.pick("a", 2);
+            world.pick("b", 2);
+        }
+    })
+    .exhaustive(1)
+    .report();
+    assert!(report.divergence.is_some() && !report.passed(), "{report}");
+}
+
+#[test]
+fn party_that_panics_breaks_a_promise_unless_that_is_tolerated() {
+    let falls = |world: &mut World| {
+        let end = world.pair(|s| async move { drop(s) }, |_| async { panic!("a \x1b and a\nline") });
+        let () = end.server.done().unwrap_or_default();
+    };
+    let report = explore("falls", falls).exhaustive(0).report();
+    let told = report.expect_failure().to_string();
+    assert!(told.contains("no panic") && told.contains("a \\x1b and a\\nline"), "{told}");
+    let tolerated = |world: &mut World| {
+        world.tolerate_panic();
+        falls(world);
+    };
+    explore("tolerated", tolerated).exhaustive(0).assert_passed();
+}
+
+#[test]
+fn search_without_a_run_shows_nothing_and_a_part_need_not_see_all_by_itself() {
+    assert!(!explore("none", |_: &mut World| ()).swarm(1, 0).report().passed());
+    let seen = |world: &mut World| {
+        let first = world.pick("a", 2) == 0;
+        world.sometimes("the first", first);
+    };
+    for part in 1..=2 {
+        explore("part", seen).partition(part, 2).exhaustive(1).assert_passed();
+    }
+}
+
+#[test]
 fn silence_with_a_deadline_is_no_deadlock() {
     let report = explore("deadline", |world| {
         let clock = world.clock();

@@ -18,6 +18,11 @@ fn arguments_of_one_final_name_are_refused_before_anything_is_sent() {
     assert!(sandbox.run(&format!("put a b/../a/ {host}")).expect(2).stderr.contains("would both be a"));
     let ran = sandbox.run(&format!("send a/report.pdf b/report.pdf 7-crossover-clockwork@{host}")).expect(2);
     assert!(ran.stderr.contains(both), "the code is not used up: {}", ran.all());
+    let ran = sandbox.run(&format!("send a/report.pdf missing.pdf 7-crossover-clockwork@{host}")).expect(1);
+    let unread = "cannot read missing.pdf: No such file or directory (os error 2); nothing was sent";
+    assert!(ran.stderr.contains(unread), "the code is not used up: {}", ran.all());
+    let ran = sandbox.run(&format!("send - 7-crossover-clockwork@{host}")).expect(2);
+    assert!(ran.stderr.contains("not standard input"), "{}", ran.all());
     assert_eq!(tree(&sandbox.path("pub")), []);
     sandbox.run(&format!("put a/report.pdf a/report.pdf {host}")).expect(0);
     sandbox.file("pub/other/report.pdf", "other");

@@ -108,13 +108,19 @@ type Change = fn(&Path);
 fn file_that_changes_between_offer_and_read_or_while_it_is_read_fails_as_changed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("f");
-    let change: [(&str, Change); 5] = [
+    let change: [(&str, Change); 6] = [
         ("removed", |p| fs::remove_file(p).unwrap()),
         ("longer", |p| fs::OpenOptions::new().append(true).open(p).unwrap().write_all(b"x").unwrap()),
         ("shorter", |p| File::options().write(true).open(p).unwrap().set_len(2 * MIB as u64).unwrap()),
         ("replaced by one of the same size", |p| {
             fs::remove_file(p).unwrap();
             fs::write(p, content(3 * MIB, 2)).unwrap();
+        }),
+        ("written to, and its time put back", |p| {
+            let file = File::options().write(true).open(p).unwrap();
+            let time = file.metadata().unwrap().modified().unwrap();
+            file.write_all_at(b"new", 5).unwrap();
+            file.set_modified(time).unwrap();
         }),
         ("replaced by a pipe", |p| {
             fs::remove_file(p).unwrap();

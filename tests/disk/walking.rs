@@ -101,6 +101,37 @@ fn links_are_kept_with_their_raw_targets_or_followed_once() {
 }
 
 #[test]
+fn link_that_cannot_be_followed_is_a_failure_and_one_that_leads_nowhere_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::create_dir(at("top")).unwrap();
+    symlink("two", at("top/one")).unwrap();
+    symlink("one", at("top/two")).unwrap();
+    symlink("none", at("top/three")).unwrap();
+    let (mut read, told) = push(&[at("top")], Links::Follow);
+    read.entries(0).1.unwrap();
+    let words = told.lock().unwrap().join("\n");
+    assert_eq!(words.matches("nothing is where it leads").count(), 3, "{words}");
+    // Something is there, or may be: no name is so long, but the system says so for another reason than that it is not there.
+    symlink("x".repeat(300), at("top/long")).unwrap();
+    let (mut read, told) = push(&[at("top")], Links::Follow);
+    drop(read.entries(0));
+    let words = told.lock().unwrap().join("\n");
+    assert!(words.contains("follow top/long: File name too long"), "{words}");
+}
+
+#[test]
+fn folder_is_offered_again_when_it_is_done_and_its_files_are_not() {
+    let dir = sample();
+    let (options, _) = options(Links::Skip);
+    let mut read = Read(DiskSource::push(vec![dir.path().join("top")], RelPath::root(), options, |_| true));
+    let (items, end) = read.entries(0);
+    end.unwrap();
+    let names: Vec<_> = items.iter().map(|item| item.meta.path.to_string()).collect();
+    assert_eq!(names, ["top/b/empty", "top/b", "top"], "what came into them since has changed their times");
+}
+
+#[test]
 fn served_links_are_followed_only_inside_the_root() {
     let dir = sample();
     let root = Root::open(&dir.path().join("top")).unwrap();

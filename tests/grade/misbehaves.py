@@ -1,4 +1,4 @@
-"""A lab A server that is right, and besides does what its argument says: fork, flood, memory, stubborn, stray or daemon."""
+"""A lab A server that is right, and besides does what its argument says: fork, flood, memory, stubborn, stray, trap or daemon."""
 
 import os
 import signal
@@ -52,6 +52,14 @@ def stray():
             print(error, flush=True)
 
 
+def trap():
+    # Whoever reads it waits for a writer; whoever reads the other never comes to an end.
+    if not os.path.exists("data.txt"):
+        os.mkfifo("data.txt")
+    if not os.path.exists("next.txt"):
+        os.symlink("/dev/zero", "next.txt")
+
+
 def receive(conn):
     conn.settimeout(2)
     head = conn.recv(1024)
@@ -86,7 +94,7 @@ server = socket.socket()
 server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 server.bind(("127.0.0.1", 65432))
 server.listen()
-{"fork": fork, "flood": flood, "memory": memory, "stubborn": stubborn, "daemon": daemon, "stray": stray}[sys.argv[1]]()
+{"fork": fork, "flood": flood, "memory": memory, "stubborn": stubborn, "daemon": daemon, "stray": stray, "trap": trap}[sys.argv[1]]()
 while True:
     conn, _ = server.accept()
     with conn:

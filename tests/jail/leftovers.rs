@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use ft_cli::jail::{Isolation, Status};
+use ft_cli::jail::{Isolation, Left, Status};
 
 use super::harness::{
     both, contained, in_network, in_network_of, marked, marker, program, python, run, sh, until, until_printed,
@@ -128,4 +128,51 @@ fn clearing_keeps_the_jail_good_and_follows_no_link() {
     }
     assert!(outside.path().join("kept").exists());
     assert_eq!(run(&jail, &program(["pwd"])).0.status, Status::Code(0));
+}
+
+#[test]
+fn folder_that_a_program_has_put_a_link_in_the_place_of_is_made_anew_and_nothing_behind_the_link_is_touched() {
+    for mut jail in both() {
+        let outside = tempfile::tempdir().unwrap();
+        fs::create_dir(outside.path().join("folder")).unwrap();
+        fs::write(outside.path().join("folder/kept"), "1").unwrap();
+        fs::write(outside.path().join("data.txt"), "2").unwrap();
+        let line = format!("mv ../work ../away && ln -s {:?} ../work", outside.path());
+        let (ended, output) = run(&jail, &sh(&line));
+        assert_eq!(ended.status, Status::Code(0), "{output:?}");
+        // While it runs on, files are put and removed where the program was begun.
+        jail.put("data.txt", b"ours").unwrap();
+        jail.tidy().unwrap();
+        assert_eq!(jail.names().unwrap(), Vec::<std::ffi::OsString>::new());
+        jail.clear().unwrap();
+        assert_eq!(fs::read(outside.path().join("data.txt")).unwrap(), b"2");
+        assert_eq!(fs::read(outside.path().join("folder/kept")).unwrap(), b"1");
+        assert_eq!(jail.strays(), Vec::<std::path::PathBuf>::new());
+        let (ended, output) = run(&jail, &sh("touch here && test -e ../work/here"));
+        assert_eq!(ended.status, Status::Code(0), "{output:?}");
+    }
+}
+
+#[test]
+fn what_is_no_file_is_neither_waited_for_nor_followed_nor_written_through() {
+    for jail in both() {
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("kept"), "theirs").unwrap();
+        let line = format!(
+            "mkfifo pipe && ln -s /dev/zero zeros && ln -s {:?}/kept link && mkdir folder && echo ab > file",
+            outside.path()
+        );
+        assert_eq!(run(&jail, &sh(&line)).0.status, Status::Code(0));
+        for name in ["pipe", "zeros", "link", "folder"] {
+            assert_eq!(jail.left(name, 10), Left::NoFile, "{name}");
+        }
+        assert_eq!(jail.left("file", 1), Left::File { bytes: b"a".to_vec(), len: 3 });
+        assert_eq!(jail.left("none", 1), Left::Nothing);
+        assert_eq!(jail.left("../work/file", 1), Left::Nothing, "a name is one component");
+        for name in ["pipe", "zeros", "link", "folder"] {
+            jail.put(name, b"ours").unwrap();
+            assert_eq!(jail.left(name, 10), Left::File { bytes: b"ours".to_vec(), len: 4 }, "{name}");
+        }
+        assert_eq!(fs::read(outside.path().join("kept")).unwrap(), b"theirs");
+    }
 }

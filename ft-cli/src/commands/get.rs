@@ -53,6 +53,7 @@ pub(super) enum Dest {
 /// Pulls everything that the command line names.
 pub(super) async fn run(args: GetArgs, screen: Screen) -> Result<Exit, Stop> {
     let plan = plan(&args, &|path| path.is_dir())?;
+    super::serve::raise_descriptors();
     let transfer = &args.transfer;
     match transfer.speak.dialect {
         ClientDialect::Ft1 => {}
@@ -186,8 +187,24 @@ fn shown(arg: &OsStr) -> String {
 /// The folder to land in, made if missing.
 pub(super) fn open(folder: &Path) -> Result<Arc<Root>, Stop> {
     let failed = |e: io::Error| Stop::failed(format_args!("cannot use {}: {e}", shown(folder.as_os_str())));
+    let missing = folder.ancestors().take_while(|at| !at.as_os_str().is_empty() && !at.exists()).count();
     std::fs::create_dir_all(folder).map_err(failed)?;
+    // What lands in a new folder is only as durable as the folder's own name.
+    folder.ancestors().skip(1).take(missing).try_for_each(sync_folder).map_err(failed)?;
     open_existing(folder)
+}
+
+/// The names in a folder are on disk, as far as this user may ask for that.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(not(unix)) {
+        return Ok(());
+    }
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    match std::fs::File::open(folder) {
+        Ok(folder) => folder.sync_all(),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(e) => Err(e),
+    }
 }
 
 /// A folder that must be there.

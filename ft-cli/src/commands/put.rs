@@ -81,6 +81,11 @@ fn plan(args: PutArgs) -> Result<Plan, Stop> {
     Ok(Plan { paths, target, name: args.name, request: args.request, transfer: args.transfer })
 }
 
+/// The same for who has something to lose before: no mistake that can be found without a connection.
+pub(super) fn check_line(args: PutArgs) -> Result<(), Stop> {
+    check(&plan(args)?)
+}
+
 /// Mistakes that are found before anything is sent.
 fn check(args: &Plan) -> Result<(), Stop> {
     match (from_stdin(args), &args.name) {
@@ -103,7 +108,7 @@ fn check(args: &Plan) -> Result<(), Stop> {
 }
 
 /// No two things may have one name at the other side: the second could not be stored beside the first.
-pub(super) fn apart(paths: &[impl AsRef<Path>]) -> Result<(), Stop> {
+fn apart(paths: &[impl AsRef<Path>]) -> Result<(), Stop> {
     let mut names = HashMap::new();
     for path in paths.iter().map(AsRef::as_ref) {
         let Some(name) = DiskSource::sent_as(path) else { continue };
@@ -214,7 +219,8 @@ impl Job {
         let disk = DiskSource::push(self.paths.clone(), self.into.clone(), walk, skip);
         let source = WishfulSource::new(disk, !self.transfer.no_resume);
         let watch = Watch::sender(self.screen.clone(), self.tally.clone(), self.number);
-        let wires = Wires { stream, endpoint: &self.endpoint, transfer: &self.transfer, interrupt: &self.interrupt };
+        let (endpoint, screen) = (&self.endpoint, &self.screen);
+        let wires = Wires { stream, endpoint, transfer: &self.transfer, interrupt: &self.interrupt, screen };
         Attempt::Over(wires.push(source, &options, watch).await)
     }
 }
@@ -225,6 +231,7 @@ struct Wires<'a> {
     endpoint: &'a Endpoint,
     transfer: &'a Transfer,
     interrupt: &'a Interrupt,
+    screen: &'a Screen,
 }
 
 impl Wires<'_> {
@@ -238,7 +245,13 @@ impl Wires<'_> {
             watch.event(event);
         };
         let report = session::push(transport, source, options, pulse, on).await;
+        // What could not even be walked: files that could not be looked at have been told and counted one by one.
+        let tally = watch.tally();
         watch.closed(&report);
+        if let Some((_, error)) = report.wants.first().filter(|_| tally.counts().failed == 0) {
+            tally.missed();
+            self.screen.fact(None, &Fact::Failed { stream: 0, path: ".".to_owned(), problem: error.into() });
+        }
         report
     }
 }
@@ -266,7 +279,8 @@ async fn pipe(args: &Plan, screen: &Screen, tally: &Tally, interrupt: &Interrupt
     let source = DiskSource::stdin(io::stdin(), into);
     let watch = Watch::sender(screen.clone(), tally.clone(), 1);
     let options = client::options(&args.transfer, &stream);
-    let wires = Wires { stream, endpoint: &args.target.endpoint, transfer: &args.transfer, interrupt };
+    let endpoint = &args.target.endpoint;
+    let wires = Wires { stream, endpoint, transfer: &args.transfer, interrupt, screen };
     let report = wires.push(source, &options, watch).await;
     if tally.wants_retry() {
         let text = "standard input cannot be read twice, so this is not tried again".into();

@@ -8,7 +8,7 @@ use clap::Parser as _;
 use zeroize::Zeroizing;
 
 use super::put;
-use crate::args::{Cli, Verb};
+use crate::args::{Cli, PutArgs, Verb};
 use crate::exit::{Exit, Stop};
 use crate::net::{Endpoint, connect};
 use crate::render::{Fact, Screen};
@@ -24,8 +24,11 @@ pub(super) async fn run(args: SendArgs, screen: Screen) -> Result<Exit, Stop> {
     let target =
         target.ok_or_else(|| Stop::usage("expected PATH... [CODE@]HOST[:PORT]: what to send, and where to"))?;
     let (code, host) = split(&target)?;
+    if paths.iter().any(|path| path == "-") {
+        return Err(Stop::usage("send takes files and folders, not standard input (-)"));
+    }
     // Before the code is used up.
-    put::apart(&paths)?;
+    put::check_line(as_put(&args, &paths, &host, None)?)?;
     let endpoint = Endpoint::parse(&host).map_err(|e| Stop::usage(e).hint("the last argument says where to"))?;
     let code = match code {
         Some(code) => {
@@ -40,7 +43,7 @@ pub(super) async fn run(args: SendArgs, screen: Screen) -> Result<Exit, Stop> {
     drop(code);
     let text = format!("the code was right; the receiver's key is {key}");
     screen.fact(None, &Fact::Note { text });
-    put::run(as_put(&args, &paths, &host, key)?, screen).await
+    put::run(as_put(&args, &paths, &host, Some(key))?, screen).await
 }
 
 async fn meet(endpoint: &Endpoint, identity: &Identity, code: &Code, args: &SendArgs) -> Result<Fingerprint, Stop> {
@@ -52,10 +55,12 @@ async fn meet(endpoint: &Endpoint, identity: &Identity, code: &Code, args: &Send
         .map_err(|text| Stop::failed(format_args!("{endpoint}: {text}")))
 }
 
-/// The command that does the rest: a `put` to this key, with everything else as it is by default.
-fn as_put(args: &SendArgs, paths: &[OsString], host: &str, key: Fingerprint) -> Result<crate::args::PutArgs, Stop> {
-    let mut line: Vec<OsString> = ["ft-cli", "put", "--peer"].map(OsString::from).to_vec();
-    line.push(key.to_string().into());
+/// The command that does the rest: a `put` to this key, once it is known, with everything else as it is by default.
+fn as_put(args: &SendArgs, paths: &[OsString], host: &str, key: Option<Fingerprint>) -> Result<PutArgs, Stop> {
+    let mut line: Vec<OsString> = ["ft-cli", "put"].map(OsString::from).to_vec();
+    if let Some(key) = key {
+        line.extend(["--peer".into(), key.to_string().into()]);
+    }
     if let Some(identity) = &args.identity {
         line.extend(["--identity".into(), identity.clone().into_os_string()]);
     }

@@ -23,8 +23,10 @@ pub(super) enum Stored {
     Whole,
     /// Its beginning.
     Beginning(usize),
-    /// Something else.
-    Other(usize),
+    /// Something else, of so many bytes.
+    Other(u64),
+    /// A link, a folder, a pipe.
+    NoFile,
 }
 
 impl Stored {
@@ -35,7 +37,7 @@ impl Stored {
             Some(bytes) if bytes == meant => Self::Whole,
             Some(bytes) if plan.input.old.as_deref() == Some(bytes) => Self::Old,
             Some(bytes) if meant.starts_with(bytes) => Self::Beginning(bytes.len()),
-            Some(bytes) => Self::Other(bytes.len()),
+            Some(bytes) => Self::Other(bytes.len() as u64),
         }
     }
 
@@ -48,6 +50,7 @@ impl Stored {
             Self::Beginning(0) => "the file is there, and empty".into(),
             Self::Beginning(bytes) => format!("{bytes} of {len} bytes are there under its name"),
             Self::Other(bytes) => format!("other content is there under its name, {bytes} bytes"),
+            Self::NoFile => "what is there under its name is no file".into(),
         }
     }
 }
@@ -104,7 +107,7 @@ impl Facts {
     /// Why it is not what was wanted; nothing if it is.
     pub(super) fn fault(&self, plan: &Plan, role: Role) -> Option<String> {
         if let Some(why) = &self.unstarted {
-            return Some(format!("it could not be started: {why}"));
+            return Some(format!("it could not be tried: {why}"));
         }
         if let Some(words) = self.breach.and_then(breach_words) {
             return Some(words.into());
@@ -211,7 +214,12 @@ impl Facts {
             }
             Wants::Delivered => match (self.ended, whole) {
                 _ if self.stuck => Some(format!("it waits for ever; {}", self.received(plan))),
-                (Some(Status::Code(0)), true) => None,
+                (Some(Status::Code(0)), true) => match &self.heard.broken {
+                    Some(broken @ Broken::Early { .. }) if !plan.input.down => {
+                        Some(format!("the content arrived, and more than that: {broken}"))
+                    }
+                    _ => None,
+                },
                 (Some(Status::Code(0)), false) => Some(format!("it reports success, but {}", self.received(plan))),
                 (Some(status), _) => Some(format!("it ended with {}; {}", shown(status), self.received(plan))),
                 (None, _) => Some(format!("it did not end; {}", self.received(plan))),
@@ -306,6 +314,7 @@ impl Facts {
                 Stored::Absent => "nothing arrived".into(),
                 Stored::Beginning(bytes) => format!("{bytes} of {} bytes arrived", plan.input.content.len()),
                 Stored::Other(bytes) => format!("other content arrived, {bytes} bytes"),
+                Stored::NoFile => "what it left under the file's name is no file".into(),
                 Stored::Whole | Stored::Old => "the content arrived".into(),
             },
         }

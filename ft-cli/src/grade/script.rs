@@ -25,8 +25,8 @@ pub(super) enum Act {
     ExpectLine(Vec<u8>),
     /// So many bytes of content, kept.
     Take(usize),
-    /// Content to the end of the stream, kept.
-    TakeToEnd,
+    /// Content to the end of the stream, kept, of at most so many bytes: who sends for ever must not fill the memory.
+    TakeToEnd(usize),
     /// For so long nothing may come.
     Calm(Duration),
     /// The next thing happens so much later.
@@ -142,8 +142,11 @@ impl Talk {
                 self.heard.kept = self.ahead.drain(..*count).collect();
                 Ok(())
             }
-            Act::TakeToEnd => {
+            Act::TakeToEnd(most) => {
                 let result = loop {
+                    if self.ahead.len() > *most {
+                        break Err(Broken::Early { came: self.ahead.split_off(*most) });
+                    }
                     match self.more().await {
                         Ok(true) => {}
                         Ok(false) => break Ok(()),
@@ -229,13 +232,20 @@ mod tests {
 
     #[tokio::test]
     async fn words_that_come_together_are_told_apart() {
-        let acts = [Act::ExpectLine(b"addfile".to_vec()), Act::ExpectLine(b"a.txt".to_vec()), Act::TakeToEnd];
+        let acts = [Act::ExpectLine(b"addfile".to_vec()), Act::ExpectLine(b"a.txt".to_vec()), Act::TakeToEnd(4)];
         assert_eq!(against(b"addfile\na.txtrest", &acts).await, Heard { kept: b"rest".to_vec(), broken: None });
     }
 
     #[tokio::test]
+    async fn stream_that_does_not_end_where_it_should_is_read_no_further() {
+        let heard = against(b"rest and more", &[Act::TakeToEnd(4), Act::Drain]).await;
+        let broken = Some(Broken::Early { came: b" and more".to_vec() });
+        assert_eq!(heard, Heard { kept: b"rest".to_vec(), broken });
+    }
+
+    #[tokio::test]
     async fn other_words_end_the_talk_and_are_named() {
-        let heard = against(b"a.txt 3", &[Act::Expect(b"a.txt|3".to_vec()), Act::TakeToEnd]).await;
+        let heard = against(b"a.txt 3", &[Act::Expect(b"a.txt|3".to_vec()), Act::TakeToEnd(3)]).await;
         assert_eq!(heard.broken.map(|b| b.to_string()).as_deref(), Some("expected \"a.txt|3\", got \"a.txt 3\""));
         let heard = against(b"AC", &[Act::Expect(b"ACK".to_vec())]).await;
         assert_eq!(

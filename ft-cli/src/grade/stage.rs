@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::ffi::OsString;
-use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::clamp::{Clamp, Place};
 use super::facts::{Stored, breach_words, last_lines, shown};
 use super::plan::Plan;
-use crate::jail::{Ended, Isolation, Jail, Limits, Program, Running};
+use crate::jail::{Ended, Isolation, Jail, Left, Limits, Program, Running};
 use crate::limits::{GRADE_LOOK, GRADE_START, GRADE_STUCK};
 use crate::proxy::Diag;
 
@@ -117,7 +116,7 @@ impl Stage {
             Isolation::Plain { why } if !command.names("{port}") => {
                 return Err(NoStage(format!("{why}. Give the port as {{port}} in {:?}", command.shown)));
             }
-            Isolation::Plain { .. } => std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port(),
+            Isolation::Plain { .. } => free_port()?,
         };
         let diag = Rc::new(Diag::on(jail.netlink()?));
         let running = Rc::default();
@@ -129,6 +128,10 @@ impl Stage {
         self.stop();
         self.jail = jail(&self.command, self.limits, self.plain)?;
         self.diag = Rc::new(Diag::on(self.jail.netlink()?));
+        if matches!(self.jail.isolation(), Isolation::Plain { .. }) {
+            // The network is the machine's, where the old one may be taken for a minute.
+            self.port = free_port()?;
+        }
         Ok(())
     }
 
@@ -144,18 +147,13 @@ impl Stage {
     pub(super) fn prepare(&mut self, files: &[(&str, &[u8])]) -> Result<(), NoStage> {
         if self.is_running() && !self.jail.strays().iter().any(|path| path.starts_with("..")) {
             // What a program keeps for itself, it may still need: files of ours and of earlier runs go.
-            for entry in fs::read_dir(self.jail.work())? {
-                let entry = entry?;
-                if entry.file_type()?.is_file() && !entry.file_name().as_encoded_bytes().starts_with(b".") {
-                    fs::remove_file(entry.path())?;
-                }
-            }
+            self.jail.tidy()?;
         } else {
             self.stop();
             self.jail.clear()?;
         }
         for (name, content) in files {
-            fs::write(self.jail.work().join(name), content)?;
+            self.jail.put(name, content)?;
         }
         let output = self.running.borrow().as_ref().map(Running::output).unwrap_or_default();
         self.heard = (output.stdout.len(), output.stderr.len());
@@ -323,15 +321,25 @@ impl Stage {
 
     /// What lies under the name that the run is about.
     pub(super) fn stored(&self, plan: &Plan) -> Stored {
-        let path = self.jail.work().join(&plan.input.stored);
-        Stored::of(fs::read(path).ok().as_deref(), plan)
+        let input = &plan.input;
+        let most = input.content.len().max(input.old.as_ref().map_or(0, Vec::len)) as u64 + 1;
+        match self.jail.left(&input.stored, most) {
+            Left::Nothing => Stored::Absent,
+            Left::NoFile => Stored::NoFile,
+            Left::File { bytes, len } => match Stored::of(Some(&bytes), plan) {
+                Stored::Other(_) => Stored::Other(len),
+                known @ (Stored::Absent | Stored::Old | Stored::Whole | Stored::Beginning(_) | Stored::NoFile) => known,
+            },
+        }
     }
 
     /// The name of a file that has this content.
     pub(super) fn name_of(&self, content: &[u8]) -> Option<String> {
-        let entries = fs::read_dir(self.jail.work()).ok()?;
-        let found = entries.flatten().find(|entry| fs::read(entry.path()).is_ok_and(|bytes| bytes == content))?;
-        found.file_name().into_string().ok()
+        let holds = |name: &OsString| match self.jail.left(name, content.len() as u64 + 1) {
+            Left::File { bytes, .. } => bytes == content,
+            Left::Nothing | Left::NoFile => false,
+        };
+        self.jail.names().ok()?.into_iter().find(holds)?.into_string().ok()
     }
 
     /// What lies where nothing of the transfer should, escaped. What a language keeps in its home or for a while in `/tmp` is
@@ -350,6 +358,11 @@ const NOTES: usize = 8;
 /// What Java keeps in `/tmp` about every process.
 fn is_of_a_language(path: &Path) -> bool {
     path.iter().any(|part| part.as_encoded_bytes().starts_with(b"hsperfdata_"))
+}
+
+/// A port that nobody listens at on this machine.
+fn free_port() -> io::Result<u16> {
+    Ok(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 fn jail(command: &Command, limits: Limits, plain: bool) -> Result<Jail, NoStage> {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::talk::Setup;
+use super::work::Work;
 use crate::limits::JAIL_STRAYS;
 
 /// Entries of a jail that are looked at when it is searched: a program may have made millions.
@@ -21,6 +22,8 @@ pub(super) struct Folders {
     root: TempDir,
     path: PathBuf,
     work: PathBuf,
+    /// The same, as it was before a program could put something else there.
+    inside: Work,
     /// What of the caller's `/tmp` is seen in the jail's, relative to it. To be left alone: something is mounted there.
     held: Vec<PathBuf>,
 }
@@ -33,6 +36,7 @@ impl Folders {
         for name in ["outer/work", "home", "tmp", "dev"] {
             fs::create_dir_all(path.join(name))?;
         }
+        let work = path.join("outer/work");
         let mut held = Vec::new();
         for show in shown.iter().chain([&path]) {
             let show = show.canonicalize()?;
@@ -46,7 +50,7 @@ impl Folders {
         }
         // The outer ones first: a mount over a folder hides what is mounted inside it.
         held.sort();
-        Ok(Self { work: path.join("outer/work"), root, path, held })
+        Ok(Self { inside: Work::open(&work)?, work, root, path, held })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -55,6 +59,11 @@ impl Folders {
 
     pub(super) fn work(&self) -> &Path {
         &self.work
+    }
+
+    /// What is in `work`.
+    pub(super) fn inside(&self) -> &Work {
+        &self.inside
     }
 
     pub(super) fn home(&self) -> PathBuf {
@@ -110,8 +119,8 @@ impl Folders {
         found
     }
 
-    /// Removes all that is in them.
-    pub(super) fn clear(&self) -> io::Result<()> {
+    /// Removes all that is in them, also where a program has put something else in the place of a folder of ours.
+    pub(super) fn clear(&mut self) -> io::Result<()> {
         self.open_up();
         for folder in self.writable() {
             empty(&folder, &|path| {
@@ -119,7 +128,11 @@ impl Folders {
                 path == self.work || path.strip_prefix(self.tmp()).is_ok_and(held)
             })?;
         }
-        empty(&self.work, &|_| false)
+        for folder in self.held.iter().map(|held| self.tmp().join(held)).chain([self.work.clone()]) {
+            fs::create_dir_all(folder)?;
+        }
+        self.inside = Work::open(&self.work)?;
+        Ok(())
     }
 
     /// Gives us back the right to remove what a program has taken it from.
@@ -157,13 +170,14 @@ fn walk(folder: &Path, left: &mut usize, each: &mut dyn FnMut(&Path, &fs::Metada
     }
 }
 
-/// Removes what is in `folder`, except what `keep` names, which is emptied but for what it names in there.
+/// Removes what is in `folder`, except folders that `keep` names, which are emptied but for what it names in there. A link in
+/// the place of one is no folder.
 fn empty(folder: &Path, keep: &dyn Fn(&Path) -> bool) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();
         let is_folder = entry.file_type()?.is_dir();
-        if keep(&path) {
+        if is_folder && keep(&path) {
             empty(&path, keep)?;
         } else if is_folder {
             fs::remove_dir_all(path)?;

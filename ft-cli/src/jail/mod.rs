@@ -50,6 +50,8 @@ mod pump;
 mod running;
 #[cfg(target_os = "linux")]
 mod talk;
+#[cfg(target_os = "linux")]
+mod work;
 
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{Jail, Running};
@@ -161,6 +163,22 @@ pub struct Output {
     pub stderr: Vec<u8>,
     /// Bytes of both that came after and were not kept.
     pub lost: u64,
+}
+
+/// What lies under a name in [`Jail::work`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing, or nothing that can be read.
+    Nothing,
+    /// A folder, a link, a pipe, a device: it is not looked into.
+    NoFile,
+    /// A file.
+    File {
+        /// Its first bytes, as many as were asked for.
+        bytes: Vec<u8>,
+        /// Bytes in all.
+        len: u64,
+    },
 }
 
 /// Why there is no jail, or no program in it.

@@ -1,6 +1,6 @@
 //! A jail from outside: made, furnished, used and torn down by its caller.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::{SocketAddrV4, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,7 +18,7 @@ use super::folders::{Folders, environment};
 use super::inside::{Role, fence};
 use super::running::{self, Inner, Running};
 use super::talk::{self, Answer, Ask, Order, Run};
-use super::{Isolation, JailError, Limits, Program, VERB};
+use super::{Isolation, JailError, Left, Limits, Program, VERB};
 use crate::limits::{BACKLOG, JAIL_ANSWER, JAIL_KILL};
 
 /// The program that helpers are made of, when it is not the one that runs.
@@ -123,9 +123,40 @@ impl Jail {
         &self.isolation
     }
 
-    /// The current folder of the programs. The caller may put files there, and read what is there.
+    /// The current folder of the programs, by the name under which they find it. What programs have left there is reached by
+    /// [`Jail::left`], and files are put there by [`Jail::put`]: a path may lead anywhere once a program has run.
     pub fn work(&self) -> &Path {
         self.folders.work()
+    }
+
+    /// What lies under a name in [`Jail::work`]; of a file no more than `most` bytes are read. No link is followed, and nothing
+    /// that would be waited for is opened.
+    pub fn left(&self, name: impl AsRef<OsStr>, most: u64) -> Left {
+        self.folders.inside().read(name.as_ref(), most)
+    }
+
+    /// Puts a file into [`Jail::work`], in the place of whatever has its name.
+    ///
+    /// # Errors
+    /// It cannot be written, or the name is no single component.
+    pub fn put(&self, name: impl AsRef<OsStr>, content: &[u8]) -> io::Result<()> {
+        self.folders.inside().put(name.as_ref(), content)
+    }
+
+    /// Removes from [`Jail::work`] what is neither a folder nor hidden. A program may be running.
+    ///
+    /// # Errors
+    /// Something cannot be removed.
+    pub fn tidy(&self) -> io::Result<()> {
+        self.folders.inside().tidy()
+    }
+
+    /// The names in [`Jail::work`], which are the programs': escape them before a terminal sees them.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
+        self.folders.inside().names()
     }
 
     /// What programs have written outside [`Jail::work`] where they could: above it (`../x`), in their home (`~/x`) and

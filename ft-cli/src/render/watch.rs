@@ -145,6 +145,13 @@ impl Sums {
         !kept
     }
 
+    /// Counts a file that somebody chose not to have, unless it was counted before: as that or, in an earlier session, as what
+    /// came of it there.
+    fn skipped(&mut self, path: &RelPath) {
+        let (before, _) = self.remember(path);
+        self.counts.skipped += u64::from(!before);
+    }
+
     /// Whether the path was done before, and whether it is known to be from now on.
     fn remember(&mut self, path: &RelPath) -> (bool, bool) {
         let mark = mark(path);
@@ -298,9 +305,9 @@ impl Watch {
                 }
             }
             Event::Failed(stream, error) if self.is_choice(*stream, error) => {
-                if self.streams.remove(stream).is_some() {
+                if let Some(seen) = self.streams.remove(stream) {
                     self.counts.skipped += 1;
-                    self.tally.lock().counts.skipped += 1;
+                    self.tally.lock().skipped(&seen.meta.path);
                 }
             }
             Event::Failed(stream, error) => {
@@ -380,7 +387,10 @@ impl Watch {
         seen.kept = offset;
         self.screen.change(Change { offered: -i128::from(offset), ..Change::default() });
         let mut sums = self.tally.lock();
-        sums.farthest = sums.farthest.max(offset);
+        // A file that grows faster than it is sent gets farther each time, and never anywhere.
+        if sums.open.get(&seen.meta.path).is_none_or(|error| error.code != Code::Changed) {
+            sums.farthest = sums.farthest.max(offset);
+        }
         // The receiver wants content, so what an earlier connection sent was not stored.
         sums.known(&seen.meta.path);
     }
@@ -440,6 +450,35 @@ mod tests {
         assert_eq!((sums.counts.completed, again), (all as u64, 5), "none twice, and no better known than before");
         assert!(sums.completed(&seen(all, true)));
         assert_eq!(sums.counts.completed, all as u64 + 1);
+    }
+
+    #[test]
+    fn file_that_is_not_wanted_a_second_time_is_what_it_was_the_first_time() {
+        let mut sums = Sums::default();
+        sums.completed(&seen(1, false));
+        sums.failed(&seen(2, false).meta.path, &FileError::new(Code::Exists, Retry::Never, "there is another"));
+        sums.skipped(&seen(3, false).meta.path);
+        // A retry is offered all of them again, and takes none.
+        (1..=4).for_each(|n| sums.skipped(&seen(n, false).meta.path));
+        let counts = sums.counts;
+        assert_eq!((counts.completed, counts.failed, counts.skipped), (1, 1, 2), "of the fourth nothing was known");
+    }
+
+    #[test]
+    fn file_that_grows_under_the_senders_hands_achieves_nothing_by_getting_farther() {
+        let tally = Tally::default();
+        let screen = Screen::new(crate::args::Talk { quiet: true, ..Default::default() }, false);
+        let mut watch = Watch::sender(screen, tally.clone(), 1);
+        let mut attempt = |stream, offset, code| {
+            watch.event(&Event::Offered(stream, seen(1, false).meta));
+            watch.event(&Event::Started(stream, offset, None));
+            watch.event(&Event::Failed(stream, FileError::new(code, Retry::Now, "again")));
+            tally.achieved()
+        };
+        assert_eq!(attempt(1, 5, Code::Io), (0, 5));
+        assert_eq!(attempt(3, 6, Code::Changed), (0, 6));
+        assert_eq!(attempt(5, 7, Code::Changed), (0, 6));
+        assert_eq!(attempt(7, 8, Code::Changed), (0, 6));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Parties may call `tokio::spawn` and `tokio::time`. The link's own timers become tokio timers, so that both kinds
 //! fire in one order. Whether anyone can still run is known to tokio alone; so a deadlock is what nothing interrupts
-//! for an hour of virtual time, to which a paused clock jumps at once.
+//! for a day of virtual time, to which a paused clock jumps at once.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -15,8 +15,8 @@ use super::{Exec, Observer, RunEnd, Task, Turn};
 use crate::core::Shared;
 use crate::limits;
 
-/// Virtual time without anything happening that is taken for a deadlock. Longer than any deadline that parties set.
-const IDLE: Duration = Duration::from_secs(3600);
+/// Virtual time without anything happening that is taken for a deadlock: as long as a run may last at all.
+const IDLE: Duration = limits::MAX_VIRTUAL_TIME;
 
 /// How long drained gates wait before they open: the least that lets every runnable tokio task run first.
 const SETTLE: Duration = Duration::from_millis(1);
@@ -45,8 +45,12 @@ async fn drive(
     began: tokio::time::Instant,
 ) -> RunEnd {
     let mut settled = false;
+    // A case may drive several pairs, one after the other, and its clock goes on from one to the next.
+    let base = Duration::from_nanos(shared.lock().now);
+    let now = || base + began.elapsed();
     loop {
-        shared.lock().now = limits::nanos(began.elapsed());
+        let looked = limits::nanos(now());
+        shared.lock().now = looked;
         match exec.turn(shared, tasks, observer) {
             Turn::Polled => {
                 settled = false;
@@ -58,9 +62,9 @@ async fn drive(
         }
         let next = shared.lock().timers.next_time().map(Duration::from_nanos);
         let wait = match (settled, next) {
-            (false, Some(at)) => at.saturating_sub(began.elapsed()).min(SETTLE),
+            (false, Some(at)) => at.saturating_sub(now()).min(SETTLE),
             (false, None) => SETTLE,
-            (true, Some(at)) => at.saturating_sub(began.elapsed()),
+            (true, Some(at)) => at.saturating_sub(now()),
             (true, None) => IDLE,
         };
         if sleep_or_wake(exec, wait).await {
@@ -68,12 +72,14 @@ async fn drive(
             continue;
         }
         let mut core = shared.lock();
-        core.now = limits::nanos(began.elapsed());
+        core.now = limits::nanos(now());
         let due = core.timers.next_time().is_some_and(|at| at <= core.now);
         let moved = core.open_drained_gate(false)
             || due && core.fire_next_timer()
             || settled && next.is_none() && core.open_drained_gate(true);
         if settled && !moved && next.is_none() {
+            // The day in which nothing happened is no time of the case's.
+            core.now = looked;
             return RunEnd::Deadlock(core.waiting());
         }
         if next.is_some() && core.now > limits::nanos(limits::MAX_VIRTUAL_TIME) {

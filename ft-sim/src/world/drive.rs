@@ -26,13 +26,18 @@ pub(crate) enum Decide {
 impl World {
     pub(super) fn drive(&mut self, tasks: &mut [&mut dyn Task]) {
         let end = self.execute(tasks);
-        self.ended(end);
+        let panic = tasks.iter().find_map(|task| task.panic()).map(str::to_owned);
+        self.ended(end, panic);
     }
 
-    /// Books how a run ended.
-    pub(crate) fn ended(&mut self, end: RunEnd) {
+    /// Books how a run ended, and what the first party that panicked said.
+    pub(crate) fn ended(&mut self, end: RunEnd, panic: Option<String>) {
         if let Some(name) = self.hooks.broken {
             self.violate(Kind::Always, name, String::new);
+        }
+        // Before what may be its consequence.
+        if let Some(text) = panic.filter(|_| !self.tolerate_panic) {
+            self.violate(Kind::Panic, "no panic", || text);
         }
         match end {
             RunEnd::Complete => {}
@@ -77,6 +82,12 @@ impl World {
         self.hooks.broken = None;
         self.windows = [limits::DEFAULT_WINDOW; 2];
         self.tolerate_deadlock = false;
+        self.tolerate_panic = false;
+        #[cfg(feature = "tokio-world")]
+        if self.runtime.as_ref().is_some_and(|runtime| runtime.metrics().num_alive_tasks() > 0) {
+            // What a party has spawned and nobody ended must not run on into the next run.
+            self.runtime = Some(super::paused_runtime());
+        }
         let mut core = self.shared.lock();
         core.reset(keep_events);
         core.planner.serve_all();

@@ -62,7 +62,7 @@ pub(super) struct Prepared {
 
 /// Lets this process have as many descriptors as its system allows: a session has a dozen, and connections that join it one each;
 /// the usual 1,024 are fewer than all places together need.
-fn raise_descriptors() {
+pub(super) fn raise_descriptors() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, getrlimit, setrlimit};

@@ -17,7 +17,7 @@ use ft_core::storage::{LandDone, Step};
 
 use super::super::Names;
 use super::super::fault::{alike, fault, in_the_way, internal};
-use super::super::limits::{FOLDER_RIGHTS, KEEP_BOTH_TRIES, SYNC_EACH};
+use super::super::limits::{FOLDER_RIGHTS, KEEP_BOTH_TRIES, OPEN_TOGETHER, SYNC_EACH};
 use super::super::listings::{Listings, respelled};
 use super::super::names;
 use super::super::outbox::Outbox;
@@ -47,7 +47,7 @@ impl Lander {
         done: Outbox<LandDone>,
     ) -> Option<Self> {
         let (jobs, queue) = channel();
-        let sync = sync.as_ref().ok().map(Arc::clone);
+        let sync = sync.as_ref().ok().filter(|dir| dir.sync_tells()).map(Arc::clone);
         let root = Arc::clone(root);
         let working = root.work();
         let run = move || {
@@ -128,7 +128,22 @@ impl Landing {
         self.done.push(completion, None);
     }
 
-    fn commit(&mut self, batch: Vec<(StreamId, Box<Stream>)>) {
+    /// In parts: of each, no more files are open at a time than a process can afford.
+    fn commit(&mut self, mut batch: Vec<(StreamId, Box<Stream>)>) {
+        let each = !self.syncs_all();
+        let stays_open = |stream: &Stream| each || stream.temp.as_ref().is_some_and(|temp| temp.partial);
+        while !batch.is_empty() {
+            let mut open = 0;
+            let beyond = batch.iter().position(|(_, stream)| {
+                open += usize::from(stays_open(stream));
+                open > OPEN_TOGETHER
+            });
+            let rest = batch.split_off(beyond.unwrap_or(batch.len()));
+            self.commit_part(std::mem::replace(&mut batch, rest));
+        }
+    }
+
+    fn commit_part(&mut self, batch: Vec<(StreamId, Box<Stream>)>) {
         let mut batch: Vec<Entry> = batch
             .into_iter()
             .map(|(id, stream)| Entry { id, path: stream.meta.path.clone(), stream, alone: false, error: None })

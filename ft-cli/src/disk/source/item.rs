@@ -147,12 +147,13 @@ impl Entry {
         if now.what == What::File && self.unchanged(&now) { Ok(()) } else { Err(self.changed()) }
     }
 
-    /// Whether the file is still the one that was offered. A new name or mode does not matter to its content.
+    /// Whether the file is still the one that was offered. A new mode or link counts as a change as well: it cannot be told from
+    /// new content whose time was put back, and another try costs little.
     pub(super) fn unchanged(&self, now: &Stat) -> bool {
         let Origin::File { stat, .. } = &self.origin else {
             return true;
         };
-        let identity = |st: &Stat| (st.device, st.inode, st.size, st.mtime);
+        let identity = |st: &Stat| (st.device, st.inode, st.size, st.mtime, st.changed);
         identity(stat) == identity(now)
     }
 

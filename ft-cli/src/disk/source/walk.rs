@@ -232,8 +232,16 @@ impl Walk {
                         self.note(Note::SkippedLink(path, "it leads out of the folder"));
                         None
                     }
-                    Err(_) => {
+                    // In a circle, too, nothing is where it leads.
+                    Err(e)
+                        if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) || sys::is_circle(&e) =>
+                    {
                         self.note(Note::SkippedLink(path, "nothing is where it leads"));
+                        None
+                    }
+                    Err(e) => {
+                        let error = fault("follow", &path, &e);
+                        self.unreadable(path, error);
                         None
                     }
                 },
@@ -326,7 +334,8 @@ impl Walk {
 
     fn offer(&mut self, path: &RelPath, kind: Kind, stat: &Stat, target: Vec<u8>, origin: Origin) -> Option<Found> {
         // Before what is done is left out: that may be what has taken the name.
-        if kind != Kind::Folder && self.is_taken(path, kind) || (self.skip)(path) || !self.is_wanted(path) {
+        // A folder that is done is offered again: whatever came into it since has changed its time.
+        if kind != Kind::Folder && (self.is_taken(path, kind) || (self.skip)(path)) || !self.is_wanted(path) {
             return None;
         }
         let meta = Meta {

@@ -259,6 +259,16 @@ impl Dir {
         Ok(rustix::fs::syncfs(&self.0)?)
     }
 
+    /// Whether such a sync tells of everything that could not be written: older systems do not say it, and FUSE need not pass the
+    /// question on.
+    pub(in super::super) fn sync_tells(&self) -> bool {
+        // `FUSE_SUPER_MAGIC`, which is also that of disks behind it.
+        const FUSE: u64 = 0x6573_5546;
+        let is_fuse =
+            rustix::fs::fstatfs(&self.0).map_or(true, |st| u64::try_from(st.f_type).is_ok_and(|kind| kind == FUSE));
+        !is_fuse && release() >= (5, 8)
+    }
+
     /// Bytes that this user may still store on the file system.
     pub(in super::super) fn free(&self) -> io::Result<u64> {
         let st = rustix::fs::fstatvfs(&self.0)?;
@@ -380,6 +390,14 @@ pub(in super::super) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> 
 /// A path of this system as components; `None` when it has something that is no name (`..`).
 pub(in super::super) fn component(name: &OsStr) -> Vec<u8> {
     name.as_bytes().to_vec()
+}
+
+/// The first two numbers of the kernel's version.
+fn release() -> (u32, u32) {
+    let uname = rustix::system::uname();
+    let text = uname.release().to_string_lossy();
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// Components as a path of this system, for matching and for showing.

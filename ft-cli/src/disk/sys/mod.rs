@@ -96,6 +96,11 @@ pub(super) fn through_link() -> io::Error {
     io::Error::other(ThroughLink)
 }
 
+/// Links that lead to each other, and nowhere else.
+pub(super) fn is_circle(e: &io::Error) -> bool {
+    cfg!(unix) && e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
 pub(super) fn is_through_link(e: &io::Error) -> bool {
     e.get_ref().is_some_and(|inner| inner.is::<ThroughLink>())
 }

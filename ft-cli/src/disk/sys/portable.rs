@@ -200,6 +200,11 @@ impl Dir {
     }
 
     #[allow(clippy::unused_self, reason = "the same on every system")]
+    pub(in super::super) fn sync_tells(&self) -> bool {
+        false
+    }
+
+    #[allow(clippy::unused_self, reason = "the same on every system")]
     pub(in super::super) fn sync_file_system(&self) -> io::Result<()> {
         Err(ErrorKind::Unsupported.into())
     }

@@ -12,6 +12,8 @@ use super::{Checks, FOREIGN, LARGE, OLD, run, text};
 const NAME: &str = "data.txt";
 /// Four digits, so that a size can be cut in the middle.
 const LEN: usize = 1_300;
+/// Bytes that a client may send beside its content where nobody knows which of them are its header.
+const SLACK: usize = 64;
 
 fn input(name: &str, len: usize) -> Input {
     Input { name: name.into(), content: content(len), stored: name.into(), old: None, down: false }
@@ -158,7 +160,7 @@ pub(in super::super) fn client_checks(end: TextEnd) -> Checks {
             Act::Expect(b"a".to_vec()),
             Act::Pause(Duration::from_millis(50)),
             Act::Send(b"ACK".to_vec()),
-            Act::TakeToEnd,
+            Act::TakeToEnd(LEN + SLACK),
         ];
         run(input, script).wants(Wants::Admitted)
     };

@@ -95,7 +95,9 @@ impl Talk {
                 acts.extend(body);
                 acts.push(Act::Drain);
             }
-            Verb::Download => acts.extend([Act::HalfClose, Act::ExpectLine(OK.into()), Act::TakeToEnd]),
+            Verb::Download => {
+                acts.extend([Act::HalfClose, Act::ExpectLine(OK.into()), Act::TakeToEnd(input.content.len())])
+            }
         }
         acts
     }
@@ -271,7 +273,7 @@ pub(in super::super) fn client_checks(talk: Talk) -> Checks {
     let large = || talk.sending(NAME, LARGE);
     let request = talk.request(NAME);
     let status = text(OK, end).len();
-    let silent = check(Pitfall::NoTimeout, "gives up when the server says nothing")
+    let silent = check(Pitfall::NoTimeout, "gives up when the server says nothing for 4 s")
         .plans([plain().under(&[s2c(0, Fault::Stall)]).wants(Wants::Ends)]);
     let two_lines = {
         let input = talk.input("a\nb", SMALL);
@@ -292,7 +294,7 @@ pub(in super::super) fn client_checks(talk: Talk) -> Checks {
                 let script = talk
                     .server(&input)
                     .into_iter()
-                    .map(|act| if act == Act::Take(0) { Act::TakeToEnd } else { act })
+                    .map(|act| if act == Act::Take(0) { Act::TakeToEnd(0) } else { act })
                     .collect();
                 run(input, script)
             };

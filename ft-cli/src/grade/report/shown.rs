@@ -10,7 +10,8 @@ pub(super) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '\'' | '"' => out.push(c),
+            // A backslash is most often of what is escaped in there already.
+            '\'' | '"' | '\\' => out.push(c),
             c => out.extend(c.escape_debug()),
         }
     }

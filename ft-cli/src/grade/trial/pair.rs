@@ -10,7 +10,7 @@ use super::super::plan::{Plan, Special, Wants};
 use super::super::script::Broken;
 use super::super::stage::{NoStage, Stage};
 use super::super::verdict::Role;
-use super::send::{arrival, ends, pulse};
+use super::send::{Arrival, arrival, ends, pulse};
 use super::serve::restart;
 use super::{session, tail, unstarted};
 use crate::limits::{GRADE_AFTER, GRADE_LOOK, GRADE_PATIENCE, GRADE_STUCK};
@@ -43,15 +43,20 @@ pub(super) async fn pair(
     }
     let mut facts = Facts::default();
     let silent = if plan.special == Special::Meanwhile {
-        let silent = server.connect().await.map_err(NoStage)?;
+        let silent = match server.connect().await {
+            Ok(silent) => silent,
+            Err(why) => return Ok(unstarted(server, why)),
+        };
         sleep(Duration::from_millis(100)).await;
         Some(silent)
     } else {
         None
     };
     if plan.wants == Wants::NextServed {
-        if silent.is_none() {
-            drop(server.connect().await.map_err(NoStage)?);
+        if silent.is_none()
+            && let Err(why) = server.connect().await
+        {
+            return Ok(unstarted(server, why));
         }
     } else {
         facts = both(server, client, plan).await?;
@@ -76,7 +81,12 @@ async fn both(server: &Stage, client: &mut Stage, plan: &Plan) -> Result<Facts, 
     let mut facts = Facts::default();
     let listener = client.listen().await?;
     client.start_client(&plan.input.name)?;
-    let Some(near) = arrival(client, &listener).await? else {
+    let near = match arrival(client, &listener).await? {
+        Arrival::Came(near) => Some(near),
+        Arrival::Ended => None,
+        Arrival::Late(why) => return Ok(unstarted(client, why)),
+    };
+    let Some(near) = near else {
         facts.heard.broken = Some(Broken::Failed("the client did not connect".into()));
         facts.ended = client.ended()?.map(|ended| ended.status);
         facts.said = tail(client.said());

@@ -13,7 +13,7 @@ use super::super::facts::{Facts, Stored};
 use super::super::plan::{Plan, Special, Wants};
 use super::super::script::Broken;
 use super::super::stage::{NoStage, Shared, Stage};
-use super::{Session, connected, here, session};
+use super::{Session, connected, here, session, unstarted};
 use crate::jail::Signal;
 use crate::limits::{GRADE_AFTER, GRADE_LOOK, GRADE_PATIENCE, GRADE_PULSE, GRADE_START, GRADE_STUCK};
 use crate::proxy::Record;
@@ -35,7 +35,15 @@ pub(super) async fn send(stage: &mut Stage, plan: &Plan) -> Result<Facts, NoStag
     }
     stage.start_client(&input.name)?;
     let mut facts = Facts::default();
-    let accepted = arrival(stage, &listener).await?;
+    let accepted = match arrival(stage, &listener).await? {
+        Arrival::Late(why) => {
+            let facts = unstarted(stage, why);
+            stage.stop();
+            return Ok(facts);
+        }
+        Arrival::Came(client) => Some(client),
+        Arrival::Ended => None,
+    };
     let accepted_any = accepted.is_some();
     if let Some(client) = accepted {
         let session = sending(stage, client, plan).await?;
@@ -73,18 +81,28 @@ pub(super) async fn send(stage: &mut Stage, plan: &Plan) -> Result<Facts, NoStag
     Ok(facts)
 }
 
-/// The client's connection; nothing if it ended without one.
-pub(super) async fn arrival(stage: &Stage, listener: &TcpListener) -> Result<Option<TcpStream>, NoStage> {
+/// What came of waiting for a client.
+pub(super) enum Arrival {
+    /// Its connection.
+    Came(TcpStream),
+    /// It ended without one.
+    Ended,
+    /// It has not connected so far: nothing is shown by that, and what there is to say.
+    Late(String),
+}
+
+/// Waits for the client's connection.
+pub(super) async fn arrival(stage: &Stage, listener: &TcpListener) -> Result<Arrival, NoStage> {
     let begun = Instant::now();
     loop {
         if let Ok(accepted) = timeout(GRADE_LOOK, listener.accept()).await {
-            return Ok(Some(accepted?.0));
+            return Ok(Arrival::Came(accepted?.0));
         }
         if stage.ended()?.is_some() {
-            return Ok(None);
+            return Ok(Arrival::Ended);
         }
         if begun.elapsed() > GRADE_START {
-            return Err(NoStage(format!(
+            return Ok(Arrival::Late(format!(
                 "it does not connect to port {} within {} s (give the port that it uses with --port)",
                 stage.port,
                 GRADE_START.as_secs()

@@ -33,12 +33,20 @@ pub(super) async fn serve(stage: &mut Stage, plan: &Plan, control: &Plan) -> Res
         return restart(stage).await;
     }
     let mut facts = Facts::default();
-    let session = match serving(stage, plan).await {
+    let mut session = serving(stage, plan).await;
+    if session.is_err() {
+        // It has just gone, behind an earlier client.
+        stage.stop();
+        if let Err(why) = stage.make_ready(&files).await? {
+            return Ok(unstarted(stage, why));
+        }
+        session = serving(stage, plan).await;
+    }
+    let session = match session {
         Ok(session) => session,
         Err(why) => {
-            // It listens and does not accept, or has just gone.
+            let facts = unstarted(stage, why);
             stage.stop();
-            facts.next = Some(Err(why));
             return Ok(facts);
         }
     };
@@ -77,6 +85,12 @@ pub(super) async fn serve(stage: &mut Stage, plan: &Plan, control: &Plan) -> Res
 /// Gives a server that has answered the time to finish its file.
 async fn settle(stage: &Stage, plan: &Plan, session: &Session) {
     let begun = Instant::now();
+    if plan.wants == Wants::KeptOld {
+        // A server may be about to open the file, behind a name that came before the end.
+        while begun.elapsed() < GRADE_AFTER / 4 && stage.stored(plan) == Stored::Old {
+            sleep(GRADE_LOOK).await;
+        }
+    }
     let wants_file = matches!(plan.wants, Wants::Delivered | Wants::Honest) && !plan.input.down;
     while begun.elapsed() < GRADE_AFTER {
         let is_done = if wants_file { stage.stored(plan) == Stored::Whole } else { session.is_over() };
@@ -145,7 +159,10 @@ async fn next_client(stage: &Stage, control: &Plan, patience: Duration) -> Resul
 /// Kills the server while a connection is open, so that its side closes first, and starts it again.
 pub(super) async fn restart(stage: &mut Stage) -> Result<Facts, NoStage> {
     let mut facts = Facts::default();
-    let open = stage.connect().await.map_err(NoStage)?;
+    let open = match stage.connect().await {
+        Ok(open) => open,
+        Err(why) => return Ok(unstarted(stage, why)),
+    };
     // Until the connection has been accepted it is not the program's.
     sleep(Duration::from_millis(30)).await;
     stage.stop();
