@@ -305,9 +305,10 @@ fn program_that_writes_outside_its_folder_is_stopped_or_told_of() {
 #[test]
 fn pipe_and_endless_device_under_a_files_name_are_not_read() {
     let grade = misbehaving("trap");
-    let odd: Vec<String> =
-        grade.findings.iter().map(|finding| format!("{}: {}", finding.id(), finding.observed)).collect();
-    assert_eq!((grade.is_graded(), grade.of(Verdict::Failed).count()), (true, 0), "{:?} {odd:?}", grade.controls);
+    assert!(grade.is_graded());
+    // Where a run has no file in the end, one may lie there since the program was started.
+    let observed: BTreeSet<&str> = grade.of(Verdict::Failed).map(|finding| finding.observed.as_str()).collect();
+    assert!(observed.iter().all(|text| *text == "what is there under its name is no file"), "{observed:?}");
 }
 
 #[test]

@@ -52,6 +52,7 @@ fn echo_or_error(world: &mut World) {
     let pair = world.pair(client, server);
     let result = pair.client.done();
     world.always("the client ends", result.is_some());
+    world.sometimes("it comes to the end", matches!(result, Some(Ok(_))));
     if let Some(Ok(frames)) = result {
         world.always_eq("echo", frames, FRAMES.map(Bytes::from_static).to_vec());
     }

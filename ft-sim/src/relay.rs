@@ -359,7 +359,9 @@ impl<L: Leg, G: Gate> Relay<L, G> {
     /// A RST goes to `party`: what is in flight in either direction is lost.
     fn reset(&mut self, party: Party) {
         for (dir, lane) in Direction::BOTH.into_iter().zip(&mut self.lanes) {
-            lane.lose_held(Sink::Swallow);
+            // Where the connection was closed towards both, each learns of it by its own write.
+            let sink = if let Sink::Refuse { from } = lane.sink { Sink::Refuse { from } } else { Sink::Swallow };
+            lane.lose_held(sink);
             self.gate.widen(dir);
         }
         if let Some(leg) = self.legs[party.index()].take() {

@@ -234,6 +234,8 @@ impl Listener {
 #[derive(Debug, Default)]
 struct Meter {
     unread: u64,
+    /// Nobody will read any more: what is written goes out, so that the answer to it is heard.
+    gone: bool,
     writer: Option<Waker>,
 }
 
@@ -268,6 +270,7 @@ impl AsyncWrite for Stream {
         let room = {
             let mut meter = lock(&self.outgoing);
             let room = self.window.saturating_sub(meter.unread);
+            let room = if meter.gone { u64::MAX } else { room };
             if room == 0 {
                 meter.writer = Some(cx.waker().clone());
                 return Poll::Pending;
@@ -294,7 +297,7 @@ impl AsyncWrite for Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         let mut meter = lock(&self.incoming);
-        meter.unread = 0;
+        meter.gone = true;
         let writer = meter.writer.take();
         drop(meter);
         if let Some(writer) = writer {

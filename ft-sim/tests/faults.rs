@@ -120,6 +120,39 @@ fn both_executors_show_programs_the_same() {
 }
 
 #[test]
+fn connection_closed_towards_both_answers_the_write_of_each() {
+    let case = |world: &mut World| {
+        let clocks = [world.clock(), world.clock()];
+        let [one, two] = &clocks;
+        let end = world.pair(
+            |mut s| async move {
+                let mut told = say(&mut s, "ab").await + &read_all(&mut s).await;
+                for _ in 0..3 {
+                    told += &say(&mut s, "x").await;
+                    one.sleep(Duration::from_millis(100)).await;
+                }
+                told
+            },
+            |mut s| async move {
+                let mut told = read_all(&mut s).await;
+                two.sleep(Duration::from_secs(1)).await;
+                for _ in 0..3 {
+                    told += &say(&mut s, "y").await;
+                    two.sleep(Duration::from_millis(100)).await;
+                }
+                told
+            },
+        );
+        for told in [end.client.done(), end.server.done()] {
+            let told = told.unwrap_or_default();
+            world.always("it is told by its second write", told.matches("[write: ").count() == 2);
+        }
+    };
+    let run = run(case, &"c2s@1 fin".parse().unwrap());
+    assert!(run.violation.is_none() && run.unmet.is_empty(), "{}", lanes(&run.events));
+}
+
+#[test]
 fn clock_of_a_tokio_world_goes_on_from_one_pair_to_the_next_and_a_long_sleep_is_no_deadlock() {
     let hours = Duration::from_secs(2 * 3600);
     let times = RefCell::new(Vec::new());

@@ -61,5 +61,7 @@ fn naive_programs_fall_and_the_smallest_schedule_is_found() {
     ] {
         text += &format!("{families:?}: {}\n", falls(name, &[families]));
     }
-    println!("{text}");
+    insta::with_settings!({ snapshot_path => "../../snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("naive_programs_fall", text);
+    });
 }

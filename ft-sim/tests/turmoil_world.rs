@@ -97,6 +97,39 @@ fn bare_turmoil_loses_what_is_sent_into_a_partition_for_ever() {
 }
 
 #[test]
+fn writer_whose_reader_has_gone_is_told_however_much_it_writes() {
+    let mut world = TurmoilWorld::new(Settings::default());
+    let net = world.net();
+    world.host("server", move || {
+        let net = net.clone();
+        async move {
+            let (mut stream, _) = net.listen(1).await?.accept().await?;
+            let mut ten = [0; 10];
+            stream.read_exact(&mut ten).await?;
+            drop(stream);
+            sleep(Duration::from_secs(30)).await;
+            Ok(())
+        }
+    });
+    let net = world.net();
+    world.client("client", async move {
+        let mut stream = net.connect("server", 1).await?;
+        stream.write_all(&[1; 10]).await?;
+        sleep(Duration::from_secs(1)).await;
+        let rest = timeout(Duration::from_secs(10), async {
+            for _ in 0..100 {
+                stream.write_all(&[2; 16 * 1024]).await?;
+                sleep(Duration::from_millis(10)).await;
+            }
+            Ok::<(), std::io::Error>(())
+        });
+        assert!(rest.await.expect("it is not waited for for ever").is_err());
+        Ok(())
+    });
+    world.run().unwrap();
+}
+
+#[test]
 fn what_is_sent_while_a_path_is_held_arrives_after_its_release() {
     let mut world = TurmoilWorld::new(Settings::default());
     let (net, written) = (world.net(), Rc::new(Cell::new(false)));

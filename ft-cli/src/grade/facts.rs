@@ -228,6 +228,9 @@ impl Facts {
             Wants::Admitted if self.claims() && whole => {
                 Some("it reports success, though its server left without confirming it".into())
             }
+            Wants::Admitted if self.claims() && plan.refuses() => {
+                Some("it reports success, though its server could not take the file".into())
+            }
             Wants::Admitted if self.claims() => Some(format!("it reports success, but {}", self.received(plan))),
             Wants::Waited if self.claims() && self.unheard => {
                 Some("it reports success, and closed before the last confirmation came".into())

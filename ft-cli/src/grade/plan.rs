@@ -160,6 +160,11 @@ impl Plan {
     pub(super) fn preserves(&self) -> bool {
         self.input.content.len() <= PRESERVED
     }
+
+    /// Our server takes no content of a client: it has refused the file, or cannot know where its name ends.
+    pub(super) fn refuses(&self) -> bool {
+        !self.input.down && !self.script.iter().any(|act| matches!(act, Act::Take(_)))
+    }
 }
 
 /// Client to server.

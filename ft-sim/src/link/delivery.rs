@@ -160,7 +160,9 @@ impl Core {
         let state = &mut self.conns[usize::from(conn)];
         let offset = state.pipe(party.reads()).delivered;
         for pipe in &mut state.pipes {
-            pipe.lose_undelivered(Sink::Swallow);
+            // Where the connection was closed towards both, each learns of it by its own write.
+            let sink = if pipe.sink == Sink::Refuse { Sink::Refuse } else { Sink::Swallow };
+            pipe.lose_undelivered(sink);
         }
         self.trace.fold([TAG_RST | u64::from(conn) << 8 | (party as u64) << 32, offset, self.now]);
         self.trace.keep(self.now, self.step, || What::Rst { conn: conn + 1, to: party, offset });

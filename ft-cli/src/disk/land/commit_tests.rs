@@ -192,7 +192,9 @@ fn file_that_was_under_way_when_a_sync_of_all_failed_is_not_called_durable_by_th
         second.push((n, later));
     }
     landing.commit(second);
-    for (n, error) in ends(&landing, &mut told) {
+    let ends = ends(&landing, &mut told);
+    assert_eq!(ends.len(), 3 + usize::try_from(many).unwrap());
+    for (n, error) in ends {
         match error {
             Some(error) => {
                 assert!(n == 0 || n == 2, "{n}: {error}");
