@@ -541,7 +541,7 @@ impl Receiver {
         let rest = group.split_off(group.len().min(GROUP_FILES));
         self.group = waiting;
         self.group.extend(rest);
-        self.group_bytes = 0;
+        self.group_bytes = self.group.iter().filter_map(|id| self.open.get(id)).map(|stream| stream.position).sum();
         if group.is_empty() {
             return;
         }

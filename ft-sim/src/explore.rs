@@ -29,7 +29,8 @@ pub fn explore<F: Fn(&mut World)>(name: &str, case: F) -> Explorer<'static, F> {
 }
 
 /// As [`explore`], in a tokio runtime with a paused clock. Tasks that a party has spawned live as long as the run: a kill or a
-/// crash of their host ends the futures that were given to the world, and not them.
+/// crash of their host ends the futures that were given to the world, and not them. An hour of virtual time in which nothing
+/// happens but `tokio::time` is a deadlock.
 ///
 /// # Panics
 ///

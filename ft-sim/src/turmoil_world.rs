@@ -23,6 +23,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -83,7 +84,11 @@ impl<'a> TurmoilWorld<'a> {
             // A segment has at least one byte, so that a full window leaves room for the FIN.
             .tcp_capacity(window as usize + 1)
             .build();
-        Self { sim, net: Net { window: u64::from(window), meters: Arc::default() }, names: Vec::new() }
+        Self {
+            sim,
+            net: Net { window: u64::from(window), meters: Arc::default(), losing_power: Arc::default() },
+            names: Vec::new(),
+        }
     }
 
     /// The network as hosts use it.
@@ -123,7 +128,9 @@ impl<'a> TurmoilWorld<'a> {
         for other in self.names.iter().filter(|other| *other != name) {
             self.sim.partition(name, other.as_str());
         }
+        self.net.losing_power.store(true, Ordering::Relaxed);
         self.sim.crash(name);
+        self.net.losing_power.store(false, Ordering::Relaxed);
     }
 
     /// Ends a host's process: its sockets are closed.
@@ -173,6 +180,8 @@ impl<'a> TurmoilWorld<'a> {
 pub struct Net {
     window: u64,
     meters: Arc<Mutex<BTreeMap<Route, Arc<Mutex<Meter>>>>>,
+    /// The host that is being ended says nothing to anybody.
+    losing_power: Arc<AtomicBool>,
 }
 
 /// Writer's address, then reader's.
@@ -204,7 +213,8 @@ impl Net {
         // Routes come back when ports are used again; what nobody holds any more has no say.
         meters.retain(|_, meter| Arc::strong_count(meter) > 1);
         let mut of = |route| Arc::clone(meters.entry(route).or_default());
-        Ok(Stream { outgoing: of((here, there)), incoming: of((there, here)), inner, window: self.window })
+        let (outgoing, incoming) = (of((here, there)), of((there, here)));
+        Ok(Stream { outgoing, incoming, inner, window: self.window, losing_power: Arc::clone(&self.losing_power) })
     }
 }
 
@@ -245,6 +255,7 @@ pub struct Stream {
     window: u64,
     outgoing: Arc<Mutex<Meter>>,
     incoming: Arc<Mutex<Meter>>,
+    losing_power: Arc<AtomicBool>,
 }
 
 impl AsyncRead for Stream {
@@ -296,6 +307,9 @@ impl AsyncWrite for Stream {
 /// A writer that waits for a reader which is gone must learn of it: what nobody will read no longer fills the window.
 impl Drop for Stream {
     fn drop(&mut self) {
+        if self.losing_power.load(Ordering::Relaxed) {
+            return;
+        }
         let mut meter = lock(&self.incoming);
         meter.gone = true;
         let writer = meter.writer.take();

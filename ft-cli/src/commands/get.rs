@@ -201,7 +201,11 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     }
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     match std::fs::File::open(folder) {
-        Ok(folder) => folder.sync_all(),
+        // Some file systems cannot sync a folder, and promise less.
+        Ok(folder) => folder.sync_all().or_else(|e| {
+            let promises_less = matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported);
+            if promises_less { Ok(()) } else { Err(e) }
+        }),
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         Err(e) => Err(e),
     }

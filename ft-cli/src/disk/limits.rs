@@ -38,8 +38,8 @@ pub(super) const SYNC_EACH: usize = 8;
 pub(super) const HASH_INLINE: u64 = 512 * 1024;
 
 /// Files of one commit that are open at a time, from the look at what lies under their names to the rename: with 16 sessions
-/// of one client they are 4,096, which is the least that systems allow a process that asks.
-pub(super) const OPEN_TOGETHER: usize = 256;
+/// of one client they are 3,072, and systems allow 4,096 at least to a process that asks.
+pub(super) const OPEN_TOGETHER: usize = 192;
 
 /// Bytes read at once from a file that is hashed beside its way: they stay in a core's own cache until they are hashed.
 pub(super) const HASH_STEP: usize = 256 * 1024;

@@ -145,15 +145,14 @@ impl Stage {
 
     /// Empties the folder, and puts there what the program finds before the run.
     pub(super) fn prepare(&mut self, files: &[(&str, &[u8])]) -> Result<(), NoStage> {
-        if self.is_running() && !self.jail.strays().iter().any(|path| path.starts_with("..")) {
-            // What a program keeps for itself, it may still need: files of ours and of earlier runs go.
-            self.jail.tidy()?;
-        } else {
+        let put = |jail: &Jail| files.iter().try_for_each(|(name, content)| jail.put(name, content));
+        let is_clean = self.is_running() && !self.jail.strays().iter().any(|path| path.starts_with(".."));
+        // What a program keeps for itself, it may still need: files of ours and of earlier runs go. Where it does not let us, it
+        // is started anew.
+        if !is_clean || self.jail.tidy().and_then(|()| put(&self.jail)).is_err() {
             self.stop();
             self.jail.clear()?;
-        }
-        for (name, content) in files {
-            self.jail.put(name, content)?;
+            put(&self.jail)?;
         }
         let output = self.running.borrow().as_ref().map(Running::output).unwrap_or_default();
         self.heard = (output.stdout.len(), output.stderr.len());

@@ -2,7 +2,7 @@
 //!
 //! Parties may call `tokio::spawn` and `tokio::time`. The link's own timers become tokio timers, so that both kinds
 //! fire in one order. Whether anyone can still run is known to tokio alone; so a deadlock is what nothing interrupts
-//! for a day of virtual time, to which a paused clock jumps at once.
+//! for an hour of virtual time, to which a paused clock jumps at once.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -15,8 +15,9 @@ use super::{Exec, Observer, RunEnd, Task, Turn};
 use crate::core::Shared;
 use crate::limits;
 
-/// Virtual time without anything happening that is taken for a deadlock: as long as a run may last at all.
-const IDLE: Duration = limits::MAX_VIRTUAL_TIME;
+/// Virtual time without anything happening that is taken for a deadlock. Not more, because a task that ticks is run through all
+/// of it.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// How long drained gates wait before they open: the least that lets every runnable tokio task run first.
 const SETTLE: Duration = Duration::from_millis(1);
@@ -78,7 +79,7 @@ async fn drive(
             || due && core.fire_next_timer()
             || settled && next.is_none() && core.open_drained_gate(true);
         if settled && !moved && next.is_none() {
-            // The day in which nothing happened is no time of the case's.
+            // The hour in which nothing happened is no time of the case's.
             core.now = looked;
             return RunEnd::Deadlock(core.waiting());
         }

@@ -130,8 +130,10 @@ impl Landing {
 
     /// In parts: of each, no more files are open at a time than a process can afford.
     fn commit(&mut self, mut batch: Vec<(StreamId, Box<Stream>)>) {
-        let each = !self.syncs_all();
-        let stays_open = |stream: &Stream| each || stream.temp.as_ref().is_some_and(|temp| temp.partial);
+        let (each, failed) = (!self.syncs_all(), self.root.failed_syncs());
+        let stays_open = |stream: &Stream| {
+            each || stream.needs_own_sync(failed) || stream.temp.as_ref().is_some_and(|temp| temp.partial)
+        };
         while !batch.is_empty() {
             let mut open = 0;
             let beyond = batch.iter().position(|(_, stream)| {

@@ -147,8 +147,8 @@ impl Entry {
         if now.what == What::File && self.unchanged(&now) { Ok(()) } else { Err(self.changed()) }
     }
 
-    /// Whether the file is still the one that was offered. A new mode or link counts as a change as well: it cannot be told from
-    /// new content whose time was put back, and another try costs little.
+    /// Whether the file is still the one that was offered. A new mode, name, link or attribute counts as a change as well: it cannot
+    /// be told from new content whose time was put back, and the worst of it is another try.
     pub(super) fn unchanged(&self, now: &Stat) -> bool {
         let Origin::File { stat, .. } = &self.origin else {
             return true;

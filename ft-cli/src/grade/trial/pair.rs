@@ -45,7 +45,7 @@ pub(super) async fn pair(
     let silent = if plan.special == Special::Meanwhile {
         let silent = match server.connect().await {
             Ok(silent) => silent,
-            Err(why) => return Ok(unstarted(server, why)),
+            Err(why) => return Ok(unreached(server, why)),
         };
         sleep(Duration::from_millis(100)).await;
         Some(silent)
@@ -56,7 +56,7 @@ pub(super) async fn pair(
         if silent.is_none()
             && let Err(why) = server.connect().await
         {
-            return Ok(unstarted(server, why));
+            return Ok(unreached(server, why));
         }
     } else {
         facts = both(server, client, plan).await?;
@@ -64,6 +64,11 @@ pub(super) async fn pair(
     if matches!(plan.wants, Wants::Untouched | Wants::NextServed) {
         client.stop();
         let next = both(server, client, control).await?;
+        if next.unstarted.is_some() {
+            server.stop();
+            client.stop();
+            return Ok(next);
+        }
         facts.next = Some(next.fault(control, Role::Pair).map_or(Ok(()), Err));
         (facts.events.is_empty()).then(|| facts.events.clone_from(&next.events));
     }
@@ -74,6 +79,13 @@ pub(super) async fn pair(
     }
     client.stop();
     Ok(facts)
+}
+
+/// It listens, and cannot be connected to: the next run needs another.
+fn unreached(server: &mut Stage, why: String) -> Facts {
+    let facts = unstarted(server, why);
+    server.stop();
+    facts
 }
 
 /// One transfer between the two.
