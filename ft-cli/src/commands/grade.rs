@@ -157,16 +157,17 @@ fn order(args: &GradeArgs) -> Result<Order, Stop> {
     if let Some(mib) = args.memory.or(config.memory) {
         order.limits.memory = mib * 1024 * 1024;
     }
+    let is_pitfall = |id: &str| Pitfall::ALL.iter().any(|pitfall| pitfall.id() == id);
     for id in &order.only {
         let (role, pitfall) = id.split_once('/').unwrap_or(("pair", id));
         let is_role = ["server", "client", "pair"].contains(&role);
-        if !is_role || !Pitfall::ALL.iter().any(|known| known.id() == pitfall) {
+        if !is_role || !is_pitfall(pitfall) {
             return Err(Stop::usage(format_args!("--replay {id:?} is no finding's id"))
                 .hint("an id is a pitfall, or a program and a pitfall: server/split-header"));
         }
     }
     for id in order.points.keys().chain(&order.skip) {
-        if !Pitfall::ALL.iter().any(|pitfall| pitfall.id() == id) {
+        if !is_pitfall(id) {
             return Err(Stop::usage(format_args!("the config names {id:?}, which is no pitfall")));
         }
     }

@@ -81,7 +81,7 @@ fn plan(args: PutArgs) -> Result<Plan, Stop> {
     Ok(Plan { paths, target, name: args.name, request: args.request, transfer: args.transfer })
 }
 
-/// The same for who has something to lose before: no mistake that can be found without a connection.
+/// Mistakes of a command line that are found without a connection, for who has something to lose by making one.
 pub(super) fn check_line(args: PutArgs) -> Result<(), Stop> {
     check(&plan(args)?)
 }

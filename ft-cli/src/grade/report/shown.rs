@@ -5,12 +5,11 @@ use ft_sim::trace::{self, Event};
 use crate::limits::{REPORT_LANES, REPORT_PRINTED, REPORT_PRINTED_BYTES};
 
 /// Text that is safe everywhere: nothing in it moves a cursor, turns the direction of writing, or cannot be seen. A
-/// backslash is doubled, so that nothing is lost.
+/// backslash stays as it is: most often it is of what is escaped already, such as payload in lanes or words that came.
 pub(super) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            // A backslash is most often of what is escaped in there already.
             '\'' | '"' | '\\' => out.push(c),
             c => out.extend(c.escape_debug()),
         }
@@ -43,7 +42,7 @@ pub(super) fn lanes(events: &[Event]) -> Vec<String> {
     }
     let text = trace::lanes(&in_millis(events));
     let all: Vec<&str> = text.lines().collect();
-    let clean = |lines: &[&str]| lines.iter().map(|line| visible_lane(line)).collect::<Vec<_>>();
+    let clean = |lines: &[&str]| lines.iter().map(|line| visible(line)).collect::<Vec<_>>();
     if all.len() <= REPORT_LANES {
         return clean(&all);
     }
@@ -60,9 +59,4 @@ pub(super) fn lanes(events: &[Event]) -> Vec<String> {
 pub(super) fn in_millis(events: &[Event]) -> Vec<Event> {
     const MILLI: u64 = 1_000_000;
     events.iter().map(|event| Event { at: event.at / MILLI * MILLI, ..event.clone() }).collect()
-}
-
-/// Payload in lanes is escaped already: a backslash stays as it is.
-fn visible_lane(line: &str) -> String {
-    line.chars().map(|c| if c == '\\' { c.to_string() } else { visible(c.encode_utf8(&mut [0; 4])) }).collect()
 }
