@@ -124,7 +124,8 @@ pub struct Offer {
 pub enum Verdict {
     /// Send all of it.
     Send,
-    /// The first bytes are here, with these subtree hashes: continue at the first that differs (PROTOCOL §6.3).
+    /// The first bytes are here, with these subtree hashes: continue at the first that differs (PROTOCOL §6.3). Without
+    /// hashes they are hashed while the rest is on its way, and the root tells whether they were right.
     Resume(Vec<Subtree>),
     /// Size and time are equal: nothing to send, ACK2 follows.
     SameMeta,
@@ -181,7 +182,7 @@ pub enum Frame {
     Entry(u32, Meta),
     /// Sender: here is a file.
     Offer(StreamId, Offer),
-    /// Receiver: what to do about it. The number is the length in bytes that `Resume`'s hashes cover.
+    /// Receiver: what to do about it. The number is the length in bytes that `Resume` is about.
     Ack1(StreamId, u64, Verdict),
     /// Sender: the next `len` bytes of the stream, beginning at `offset`.
     Data {

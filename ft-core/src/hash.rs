@@ -56,11 +56,13 @@ pub fn statable(kept: u64, size: u64) -> u64 {
     kept.min(size.saturating_sub(1)) / RESUME_UNIT * RESUME_UNIT
 }
 
-/// Hashes a file from its beginning, or from a stated prefix on.
+/// Hashes a file from its beginning, from a stated prefix on, or behind a prefix that is hashed elsewhere meanwhile.
 #[derive(Clone)]
 pub struct TreeHasher {
-    /// Complete subtrees, left to right, each larger than the next. The last unit of a file never gets here, because
-    /// the last merge of all must be a root merge.
+    /// Where what is in `stack` begins: 0, or the length of a prefix that is still missing.
+    base: u64,
+    /// Complete subtrees, left to right; from byte 0 on, each is larger than the next. The last unit of a file never gets
+    /// here, because the last merge of all must be a root merge.
     stack: Vec<(Subtree, u64)>,
     /// The unit being filled, beginning at `done`.
     current: blake3::Hasher,
@@ -77,7 +79,7 @@ impl Default for TreeHasher {
 impl TreeHasher {
     /// Starts at byte 0.
     pub fn new() -> Self {
-        Self { stack: Vec::new(), current: blake3::Hasher::new(), in_current: 0, done: 0 }
+        Self { base: 0, stack: Vec::new(), current: blake3::Hasher::new(), in_current: 0, done: 0 }
     }
 
     /// Goes on behind a prefix of `len` bytes stated by `subtrees`.
@@ -88,9 +90,36 @@ impl TreeHasher {
         let lengths: Vec<u64> = decompose(len).collect();
         assert_eq!(lengths.len(), subtrees.len(), "one subtree hash for each bit of the prefix");
         let stack = subtrees.iter().copied().zip(lengths).collect();
-        let mut hasher = Self { stack, current: blake3::Hasher::new(), in_current: 0, done: len };
+        let mut hasher = Self { base: 0, stack, current: blake3::Hasher::new(), in_current: 0, done: len };
         hasher.start_unit();
         hasher
+    }
+
+    /// Goes on behind a prefix of `len` bytes of which nothing is known yet: [`TreeHasher::join`] adds it in the end.
+    ///
+    /// # Panics
+    /// If `len` is no multiple of [`RESUME_UNIT`].
+    pub fn behind(len: u64) -> Self {
+        assert!(len.is_multiple_of(RESUME_UNIT), "a unit begins at a multiple of its length");
+        let mut hasher = Self { base: len, done: len, ..Self::new() };
+        hasher.start_unit();
+        hasher
+    }
+
+    /// Puts the missing prefix before what was hashed behind it.
+    ///
+    /// # Panics
+    /// If `prefix` has another length than was said, or itself misses one.
+    pub fn join(&mut self, prefix: &Self) {
+        let (len, subtrees) = prefix.prefix();
+        assert!(prefix.base == 0 && len == prefix.len() && len == self.base, "the prefix that is missing");
+        let behind = std::mem::replace(&mut self.stack, subtrees.into_iter().zip(decompose(len)).collect());
+        (self.base, self.done) = (0, len);
+        for (subtree, len) in behind {
+            self.stack.push((subtree, len));
+            self.done += len;
+            self.merge_equal();
+        }
     }
 
     /// Bytes hashed so far, a resumed prefix included.
@@ -144,7 +173,11 @@ impl TreeHasher {
     }
 
     /// The hashes that state the whole units hashed so far, as [`decompose`] orders them, and their length in bytes.
+    ///
+    /// # Panics
+    /// If a prefix is missing.
     pub fn prefix(&self) -> (u64, Vec<Subtree>) {
+        assert_eq!(self.base, 0, "what is behind a prefix does not state it");
         let mut all = self.clone();
         if all.in_current == RESUME_UNIT {
             all.finish_unit();
@@ -153,7 +186,11 @@ impl TreeHasher {
     }
 
     /// The root over everything.
+    ///
+    /// # Panics
+    /// If a prefix is missing.
     pub fn root(&self) -> Root {
+        assert_eq!(self.base, 0, "what is behind a prefix has no root");
         let Some(((last, _), rest)) = self.stack.split_last() else {
             return Root(*self.current.finalize().as_bytes());
         };
@@ -184,10 +221,11 @@ impl TreeHasher {
         self.in_current = 0;
     }
 
-    /// Merges neighbours of equal length.
+    /// Merges what ends here with its sibling: a neighbour of equal length, if both together begin at a multiple of theirs.
+    /// From byte 0 on that goes without saying.
     fn merge_equal(&mut self) {
         while let [.., (left, a), (right, b)] = self.stack[..] {
-            if a != b {
+            if a != b || !self.done.is_multiple_of(a + b) {
                 return;
             }
             self.stack.truncate(self.stack.len() - 2);
@@ -295,6 +333,39 @@ mod tests {
         whole.update(&bytes[6 * MIB..]);
         parts.update(&bytes[6 * MIB..]);
         assert_eq!((parts.root(), parts.len()), (Root::of(&bytes), whole.len()));
+    }
+
+    #[test]
+    fn prefix_that_is_hashed_last_gives_the_same_root() {
+        for (units, tail) in [(7, 5), (8, 0), (13, 1), (16, MIB - 1)] {
+            let bytes = content(units * MIB + tail);
+            // At least one byte follows any prefix.
+            for kept in 0..=(bytes.len() - 1) / MIB {
+                let (first, rest) = bytes.split_at(kept * MIB);
+                let mut prefix = TreeHasher::new();
+                prefix.update(first);
+                let mut whole = TreeHasher::behind(first.len() as u64);
+                whole.update(rest);
+                assert_eq!(whole.len(), bytes.len() as u64);
+                whole.join(&prefix);
+                assert_eq!(whole.root(), Root::of(&bytes), "{kept} of {units} MiB");
+                let mut plain = TreeHasher::new();
+                plain.update(&bytes);
+                assert_eq!(whole.prefix(), plain.prefix(), "{kept} of {units} MiB");
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "the prefix that is missing")]
+    fn prefix_of_another_length_is_no_prefix() {
+        TreeHasher::behind(2 * RESUME_UNIT).join(&TreeHasher::new());
+    }
+
+    #[test]
+    #[should_panic(expected = "has no root")]
+    fn what_is_behind_a_prefix_has_no_root_without_it() {
+        TreeHasher::behind(RESUME_UNIT).root();
     }
 
     #[test]

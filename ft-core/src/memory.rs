@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use crate::carry::Bulk;
 use crate::error::{Code, FileError, Retry};
-use crate::frame::{Ack2, Compare, Kind, Level, Links, Meta, Offer, Overwrite, StreamId};
+use crate::frame::{Ack2, Compare, Kind, Level, Links, Meta, Mtime, Offer, Overwrite, StreamId};
 use crate::hash::{Root, Subtree, TreeHasher, decompose, statable};
 use crate::path::RelPath;
 use crate::storage::{
@@ -45,6 +45,9 @@ pub struct Tree {
     pub files: BTreeMap<RelPath, Entry>,
     /// Content that did not become a file yet, by the name it is meant for.
     pub partials: BTreeMap<RelPath, Vec<u8>>,
+    /// Of which file each of them is the beginning, as far as that is known: its modification time. An offer of the same time
+    /// is answered without hashes.
+    pub kept_from: BTreeMap<RelPath, Mtime>,
     /// What to do about existing files when the sender has no wish.
     pub overwrite: Option<Overwrite>,
     /// Bytes that may still be written; `None` for no limit.
@@ -182,8 +185,12 @@ impl MemoryStorage {
             let len = statable(kept.len() as u64, size);
             if len > 0 {
                 landing.content = kept[..usize::try_from(len).expect("it is in memory")].to_vec();
+                let meta = &landing.offer.meta;
+                let known = meta.mtime.is_some() && meta.mtime.as_ref() == tree.kept_from.get(&meta.path);
                 let mut hasher = TreeHasher::new();
-                hasher.update(&landing.content);
+                if !known {
+                    hasher.update(&landing.content);
+                }
                 prepared = Prepared::Partial { len, subtrees: hasher.prefix().1 };
             }
         }
@@ -224,6 +231,7 @@ impl MemoryStorage {
             *room = room.saturating_sub(if same.is_some() { 0 } else { size });
         }
         tree.partials.remove(&offer.meta.path);
+        tree.kept_from.remove(&offer.meta.path);
         let meta = Meta { path: path.clone(), size: Some(size), ..offer.meta.clone() };
         tree.files.insert(path.clone(), Entry { meta, content });
         let level = level_for(&offer, Level::Durable);
@@ -231,16 +239,22 @@ impl MemoryStorage {
     }
 
     fn discard(&mut self, id: StreamId, keep: Keep) {
-        if let Some(landing) = self.streams.remove(&id) {
-            let path = landing.offer.meta.path;
-            match keep {
-                Keep::Partial if !landing.content.is_empty() => {
-                    drop(self.memory.tree().partials.insert(path, landing.content))
-                }
-                Keep::Partial => {}
-                Keep::Nothing => drop(self.memory.tree().partials.remove(&path)),
-            }
+        let Some(Landing { offer, content, begun, .. }) = self.streams.remove(&id) else { return };
+        let (path, mut tree) = (&offer.meta.path, self.memory.tree());
+        if keep == Keep::Nothing {
+            tree.partials.remove(path);
+            tree.kept_from.remove(path);
+            return;
         }
+        if !begun || content.is_empty() {
+            // It is what it was.
+            return;
+        }
+        tree.partials.insert(path.clone(), content);
+        match (keep, offer.meta.mtime) {
+            (Keep::Partial, Some(mtime)) => tree.kept_from.insert(path.clone(), mtime),
+            (Keep::Partial | Keep::Doubted | Keep::Nothing, _) => tree.kept_from.remove(path),
+        };
     }
 }
 
@@ -296,10 +310,10 @@ impl Storage for MemoryStorage {
 }
 
 impl Drop for MemoryStorage {
-    /// As a killed process would leave it: what was written stays as a partial.
+    /// As a killed process would leave it: what was written stays as a partial, and nobody says of what.
     fn drop(&mut self) {
         let ids: Vec<StreamId> = self.streams.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.discard(id, Keep::Partial));
+        ids.into_iter().for_each(|id| self.discard(id, Keep::Doubted));
     }
 }
 
@@ -358,9 +372,12 @@ impl MemorySource {
         SourceDone::Entries { want, items, end }
     }
 
-    /// The longest beginning, at a boundary of the stated subtrees, that is equal.
+    /// The longest beginning, at a boundary of the stated subtrees, that is equal; one without hashes is believed.
     fn check(&self, item: ItemId, len: u64, subtrees: &[Subtree]) -> SourceDone {
         let Some(content) = self.items.get(&item) else { return gone(item) };
+        if subtrees.is_empty() {
+            return SourceDone::Checked(item, if len < content.len() as u64 { len } else { 0 });
+        }
         let mut equal = 0;
         let mut hasher = TreeHasher::new();
         for (at, length) in decompose(len).enumerate() {

@@ -384,8 +384,9 @@ fn read_error(r: &mut Reader<'_>) -> Result<FileError, Wrong> {
 fn read_subtrees(r: &mut Reader<'_>, len: u64) -> Result<Vec<Subtree>, Wrong> {
     let expected = decompose(len).count();
     let count = usize::from(r.u8()?);
-    if len == 0 || !len.is_multiple_of(RESUME_UNIT) || count != expected || count > MAX_SUBTREES {
-        let want = format!("FT-57: whole MiB and {expected} subtree hashes");
+    let complete = count == expected || count == 0;
+    if len == 0 || !len.is_multiple_of(RESUME_UNIT) || !complete || count > MAX_SUBTREES {
+        let want = format!("FT-57: whole MiB and {expected} subtree hashes, or none");
         return Err(r.wrong(&want, &format!("{len} bytes and {count} hashes")));
     }
     (0..count).map(|_| r.array().map(Subtree)).collect()

@@ -32,6 +32,8 @@ struct Stream {
     offer_bytes: u32,
     /// What ACK1 stated: a prefix of so many bytes.
     claimed: u64,
+    /// It stated no hashes of them, and content goes on behind them: the first to know whether they are right is the root.
+    unchecked: bool,
     /// What ACK1 stated: a whole file with this root.
     same: Option<Root>,
     /// Bytes received, a used prefix included.
@@ -241,6 +243,7 @@ impl Receiver {
             size: offer.meta.size,
             offer_bytes: bytes,
             claimed: 0,
+            unchecked: false,
             same: None,
             position: 0,
             root: None,
@@ -313,6 +316,7 @@ impl Receiver {
             Prepared::Fresh => Verdict::Send,
             Prepared::Partial { len, subtrees } => {
                 stream.claimed = len;
+                stream.unchecked = subtrees.is_empty();
                 Verdict::Resume(subtrees)
             }
             Prepared::SameMeta => Verdict::SameMeta,
@@ -369,6 +373,7 @@ impl Receiver {
                 return Err(Violation::new("FT-24", text));
             }
             stream.position = offset;
+            stream.unchecked &= offset > 0;
             out.push(Action::Tell(Event::Started(id, offset, stream.size)));
         } else if offset != stream.position {
             let text = format!("content of stream {id} at {offset}, expected {}", stream.position);
@@ -424,7 +429,7 @@ impl Receiver {
 
     fn on_finished(&mut self, id: StreamId, root: Root, out: &mut Actions<LandOp>) {
         let Some(stream) = self.open.get(&id) else { return };
-        let (stated, size) = (stream.root, stream.position);
+        let (stated, size, unchecked) = (stream.root, stream.position, stream.unchecked);
         if stated == Some(root) {
             if self.step(id, Input::RootGood).is_ok() {
                 self.group.push(id);
@@ -433,13 +438,16 @@ impl Receiver {
             }
             return;
         }
+        let what = if unchecked { "that were kept and came" } else { "that came" };
         let text = format!(
-            "expected BLAKE3 {}, the {size} bytes that came have {}",
+            "expected BLAKE3 {}, the {size} bytes {what} have {}",
             stated.unwrap_or_default().to_hex(),
             root.to_hex()
         );
         let error = FileError::new(Code::Integrity, Retry::Now, text);
-        self.spoil(id, Input::RootBad, error, Keep::Nothing, out);
+        // What came is probably right where what was kept is not, and the next try finds out where.
+        let keep = if unchecked { Keep::Doubted } else { Keep::Nothing };
+        self.spoil(id, Input::RootBad, error, keep, out);
     }
 
     /// The stream failed on our side, after ACK1.

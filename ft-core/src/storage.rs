@@ -164,6 +164,8 @@ pub enum LandOp {
 pub enum Keep {
     /// Keep it for a resume.
     Partial,
+    /// Keep it for a resume that states hashes: it is not what was offered, or not all of it.
+    Doubted,
     /// It is wrong or unwanted: remove it.
     Nothing,
 }
@@ -177,7 +179,8 @@ pub enum Prepared {
     Partial {
         /// Whole resume units, bytes.
         len: u64,
-        /// As [`crate::hash::decompose`] orders them.
+        /// As [`crate::hash::decompose`] orders them. None of them: it came from a file of this size and time, and is hashed
+        /// while the rest comes.
         subtrees: Vec<Subtree>,
     },
     /// A file with the offered size and time is there and the offer allows to trust that.
@@ -262,7 +265,8 @@ pub enum SourceOp {
         item: ItemId,
         /// Length of the prefix, bytes.
         len: u64,
-        /// As [`crate::hash::decompose`] orders them.
+        /// As [`crate::hash::decompose`] orders them. None of them: there is nothing to compare with, and the source may take
+        /// it for equal or not.
         subtrees: Vec<Subtree>,
     },
     /// Hash the whole entry. Completes with [`SourceDone::Hashed`].

@@ -2,7 +2,7 @@
 
 use ft_core::compress::Compress;
 use ft_core::event::{Direction, Event, Report};
-use ft_core::frame::{Compare, Frame, Intent, Kind, Links, Mtime, Overwrite, Want};
+use ft_core::frame::{Compare, Frame, Intent, Kind, Links, Mtime, Overwrite, Verdict, Want};
 use ft_core::memory::{Entry, Memory};
 use ft_core::path::RelPath;
 use ft_core::session::{self, NoPulse, Options};
@@ -160,6 +160,54 @@ async fn resume_continues_at_the_first_difference() {
         let started = events.iter().find_map(|e| if let Event::Started(_, at, _) = e { Some(*at) } else { None });
         assert_eq!(started, Some(expect as u64));
     }
+}
+
+/// A tree that kept `partial` of a file of the time `kept_from`, and one that holds all of it with the time 1.
+fn cut_off(whole: &[u8], partial: &[u8], kept_from: i64) -> (Memory, Memory) {
+    let (from, to) = (Memory::new(), Memory::new());
+    let mut entry = Entry::file("f", whole);
+    entry.meta.mtime = Some(Mtime { secs: 1, nanos: 2 });
+    from.put(entry);
+    let path = RelPath::parse(b"f").unwrap();
+    to.tree().partials.insert(path.clone(), partial.to_vec());
+    to.tree().kept_from.insert(path, Mtime { secs: kept_from, nanos: 2 });
+    (from, to)
+}
+
+fn resumed(events: &[Event]) -> Option<(u64, usize)> {
+    events.iter().find_map(|e| {
+        let Event::Frame(_, Frame::Ack1(_, len, Verdict::Resume(stated))) = e else { return None };
+        Some((*len, stated.len()))
+    })
+}
+
+#[tokio::test]
+async fn beginning_of_this_very_file_is_gone_on_with_at_once() {
+    let whole = bytes(4 * MIB + 17);
+    for (kept_from, hashes) in [(1, 0), (2, 2)] {
+        let (from, to) = cut_off(&whole, &whole[..3 * MIB + 5], kept_from);
+        let (client, _, events) = push(&from, &to, &Options::default(), 1 << 16).await;
+        assert_eq!((client.end, client.completed), (Ok(()), 1));
+        assert_eq!(to.content("f").as_ref(), Some(&whole));
+        assert_eq!(resumed(&events), Some((3 * MIB as u64, hashes)));
+        let sent = events.iter().filter(|e| matches!(e, Event::Frame(_, Frame::Data { .. }))).count();
+        assert_eq!(sent, 2, "the rest, in two frames, and nothing before it");
+    }
+}
+
+#[tokio::test]
+async fn beginning_that_was_believed_wrongly_fails_once_and_is_compared_the_next_time() {
+    let whole = bytes(4 * MIB + 17);
+    let mut torn = whole[..3 * MIB].to_vec();
+    torn[2 * MIB + 9] ^= 1;
+    let (from, to) = cut_off(&whole, &torn, 1);
+    let (client, server, _) = push(&from, &to, &Options::default(), 1 << 16).await;
+    assert_eq!((client.end, client.completed, client.failed), (Ok(()), 0, 1));
+    assert_eq!((server.completed, to.content("f")), (0, None), "nothing wrong has landed");
+    let (client, _, events) = push(&from, &to, &Options::default(), 1 << 16).await;
+    assert_eq!((client.end, client.completed), (Ok(()), 1));
+    assert_eq!(resumed(&events), Some((4 * MIB as u64, 1)), "with all that came, stated by its hash");
+    assert_eq!(to.content("f"), Some(whole));
 }
 
 #[tokio::test]

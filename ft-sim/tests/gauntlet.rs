@@ -225,7 +225,7 @@ fn search(case: &Case, asked: &Asked, book: &mut Book) -> bool {
     let deviations = if moved <= EXHAUSTIVE_BYTES { asked.deviations } else { 0 };
     let parts = match case.name {
         _ if !asked.cases.is_empty() => 1,
-        "ft-push-resume" | "ft-push-torn" => HASTE_WITH_A_MIB,
+        "ft-push-resume" | "ft-push-torn" | "ft-push-believed" | "ft-push-believed-torn" => HASTE_WITH_A_MIB,
         // Short scripts, short runs.
         name if name.starts_with("lab-") && case.strangers() > 0 && name != "lab-a-stranger-long" => 1,
         "guess" => 1,

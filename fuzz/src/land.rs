@@ -286,7 +286,8 @@ fn prepare(offer: &Offer, how: u8, u: &mut Unstructured<'_>) -> Result<Prepared>
     Ok(match (how, offer.meta.size) {
         (1, Some(size)) => {
             let len = statable(number(u)? << 20, size);
-            let subtrees: Vec<_> = decompose(len).map(|n| Subtree([n.to_be_bytes()[4]; 32])).collect();
+            let stated = decompose(len).map(|n| Subtree([n.to_be_bytes()[4]; 32]));
+            let subtrees: Vec<_> = if u.arbitrary()? { stated.collect() } else { Vec::new() };
             if len == 0 { Prepared::Fresh } else { Prepared::Partial { len, subtrees } }
         }
         (2, Some(_)) if offer.compare == Compare::Quick && offer.meta.mtime.is_some() => Prepared::SameMeta,

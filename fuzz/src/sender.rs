@@ -81,7 +81,8 @@ impl Play {
                     0 | 1 => (0, Verdict::Send),
                     2 => {
                         let len = u64::from(u.arbitrary::<u8>()?) << 20;
-                        (len, Verdict::Resume(decompose(len).map(|_| Subtree([1; 32])).collect()))
+                        let stated = decompose(len).map(|_| Subtree([1; 32]));
+                        (len, Verdict::Resume(if u.arbitrary()? { stated.collect() } else { Vec::new() }))
                     }
                     3 => (size, Verdict::SameMeta),
                     4 => (size, Verdict::SameContent(Root([u.arbitrary()?; 32]))),

@@ -143,7 +143,7 @@ impl Store {
             SourceOp::Check { item, len, subtrees } => {
                 let entry = self.entries.get_mut(&item).expect("it was given out");
                 entry.failed |= how == 7;
-                assert_eq!(subtrees.len(), decompose(len).count());
+                assert!(subtrees.is_empty() || subtrees.len() == decompose(len).count());
                 let equal = decompose(len).take(usize::from(how)).sum();
                 if entry.failed { failed(item) } else { SourceDone::Checked(item, equal) }
             }

@@ -67,6 +67,23 @@ fn check_finds_the_first_difference_and_reading_goes_on_there_with_the_right_roo
 }
 
 #[test]
+fn prefix_without_hashes_is_believed_and_the_root_is_that_of_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("f");
+    let bytes = content(8 * MIB + 3, 1);
+    fs::write(&file, &bytes).unwrap();
+    for kept in [MIB, 5 * MIB, 8 * MIB] {
+        let (mut read, item) = open(&file);
+        let len = kept as u64;
+        let checked = read.one_answer(SourceOp::Check { item, len, subtrees: vec![] });
+        assert_eq!(checked, SourceDone::Checked(item, len));
+        let (rest, _, root) = read.read(item, len).unwrap();
+        assert!(rest == bytes[kept..]);
+        assert_eq!(root, Hash::of(&bytes), "{kept}");
+    }
+}
+
+#[test]
 fn prefix_as_long_as_the_file_or_stated_wrongly_is_worth_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("f");
@@ -74,7 +91,8 @@ fn prefix_as_long_as_the_file_or_stated_wrongly_is_worth_nothing() {
     fs::write(&file, &bytes).unwrap();
     let (mut read, item) = open(&file);
     let (len, subtrees) = prefix(&bytes);
-    for (len, subtrees) in [(len, subtrees.clone()), (MIB as u64, vec![]), (3 * MIB as u64, subtrees)] {
+    let short = vec![subtrees[0]; 2];
+    for (len, subtrees) in [(len, subtrees.clone()), (MIB as u64, short), (3 * MIB as u64, subtrees), (len, vec![])] {
         let checked = read.one_answer(SourceOp::Check { item, len, subtrees });
         assert_eq!(checked, SourceDone::Checked(item, 0));
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ft_cli::disk::Root;
 use ft_core::error::{Code, Retry};
@@ -12,7 +12,7 @@ use ft_core::frame::{Compare, Offer};
 use ft_core::hash::{Root as Hash, Subtree, TreeHasher};
 use ft_core::storage::{Keep, Prepared};
 
-use crate::harness::{Land, MIB, content, offer, tree};
+use crate::harness::{Land, MIB, THEN, content, mtime_of, offer, tree};
 #[cfg(target_os = "linux")]
 use crate::owner::as_mere_owner;
 
@@ -28,6 +28,17 @@ fn partial_in(dir: &Path) -> PathBuf {
     dir.join(&partials[0])
 }
 
+/// Leaves the beginning of a file: where, which, all of it, so much.
+type Leaves = fn(&Path, &str, &[u8], usize);
+
+/// As [`cut`], in a program that is killed: what it leaves has the time of its last write.
+fn killed(dir: &Path, name: &str, whole: &[u8], kept: usize) {
+    cut(dir, name, whole, kept);
+    for name in tree(dir).into_iter().filter(|name| name.starts_with(".ft-staging/p-")) {
+        fs::File::open(dir.join(name)).unwrap().set_modified(SystemTime::now()).unwrap();
+    }
+}
+
 /// Writes the first `kept` bytes of a transfer of `whole`, and drops the session.
 fn cut(dir: &Path, name: &str, whole: &[u8], kept: usize) {
     let root = Root::open(dir).unwrap();
@@ -41,14 +52,16 @@ fn cut(dir: &Path, name: &str, whole: &[u8], kept: usize) {
 #[test]
 fn dropped_transfer_is_resumed_at_every_boundary_of_what_was_stated() {
     let whole = content(8 * MIB + 5, 1);
-    for boundary in [0, 4 * MIB, 6 * MIB, 7 * MIB] {
+    let (len, stated) = prefix(&whole[..7 * MIB]);
+    let boundaries = [0, 4 * MIB, 6 * MIB, 7 * MIB];
+    for (boundary, dead) in boundaries.into_iter().flat_map(|at| [(at, false), (at, true)]) {
         let dir = tempfile::tempdir().unwrap();
-        cut(dir.path(), "a/f", &whole, 7 * MIB + 300_000);
+        let (leave, subtrees) = if dead { (killed as Leaves, stated.clone()) } else { (cut as Leaves, vec![]) };
+        leave(dir.path(), "a/f", &whole, 7 * MIB + 300_000);
         assert!(!dir.path().join("a").exists(), "no folders before the commit");
         let root = Root::open(dir.path()).unwrap();
         let mut land = Land::new(&root);
         let (stream, prepared) = land.prepare(offer("a/f", whole.len()));
-        let (len, subtrees) = prefix(&whole[..7 * MIB]);
         assert_eq!(prepared, Prepared::Partial { len, subtrees });
         land.write_from(stream, boundary, &whole);
         assert_eq!(land.finish(stream, whole.len()), Hash::of(&whole), "from {boundary}");
@@ -92,11 +105,111 @@ fn content_that_went_on_from_a_wrong_prefix_is_found_by_the_root() {
     assert_eq!(land.prepare(offer("f", new.len())).1, Prepared::Fresh, "what was wrong is not kept");
 }
 
+/// What a receiver does with an offer of `whole`, and what it lands, from where it stands on.
+fn go_on(land: &mut Land, offer: Offer, whole: &[u8]) -> (Prepared, Hash, u32) {
+    let (stream, prepared) = land.prepare(offer);
+    let from = match &prepared {
+        Prepared::Partial { len, .. } => usize::try_from(*len).unwrap(),
+        _ => 0,
+    };
+    land.write_from(stream, from, whole);
+    (prepared, land.finish(stream, whole.len()), stream)
+}
+
+#[test]
+fn beginning_of_another_file_of_the_same_time_is_found_by_the_root_and_hashed_the_next_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = (content(4 * MIB, 1), content(4 * MIB, 2));
+    let torn = [&new[..MIB], &old[MIB..]].concat();
+    cut(dir.path(), "f", &torn, 3 * MIB);
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    let (prepared, found, stream) = go_on(&mut land, offer("f", new.len()), &new);
+    assert_eq!(prepared, Prepared::Partial { len: 3 * MIB as u64, subtrees: vec![] });
+    assert_ne!(found, Hash::of(&new));
+    land.discard(stream, Keep::Doubted);
+    let (stream, prepared) = land.prepare(offer("f", new.len()));
+    let (len, subtrees) = prefix(&torn[..3 * MIB]);
+    assert_eq!(prepared, Prepared::Partial { len, subtrees }, "all that is there, as it is");
+    land.write_from(stream, 0, &new);
+    assert_eq!(land.finish(stream, new.len()), Hash::of(&new));
+    land.commit(stream).unwrap();
+    assert!(fs::read(dir.path().join("f")).unwrap() == new);
+}
+
+#[test]
+fn partial_is_believed_only_by_the_time_of_the_file_that_it_was_left_by() {
+    let whole = content(4 * MIB, 1);
+    let (len, subtrees) = prefix(&whole[..3 * MIB]);
+    let now = Some(mtime_of(Path::new("/")));
+    for (offered, believed) in [(Some(THEN), true), (now, false), (None, false)] {
+        let dir = tempfile::tempdir().unwrap();
+        cut(dir.path(), "f", &whole, 3 * MIB);
+        let root = Root::open(dir.path()).unwrap();
+        let mut offer = offer("f", whole.len());
+        offer.meta.mtime = offered;
+        // A session that gets no content changes nothing about it.
+        let mut land = Land::new(&root);
+        land.prepare(offer.clone());
+        drop(land);
+        assert!(root.settle(Duration::from_secs(10)));
+        let mut land = Land::new(&root);
+        let (prepared, found, stream) = go_on(&mut land, offer, &whole);
+        let subtrees = if believed { vec![] } else { subtrees.clone() };
+        assert_eq!(prepared, Prepared::Partial { len, subtrees }, "{offered:?}");
+        assert_eq!(found, Hash::of(&whole));
+        land.commit(stream).unwrap();
+    }
+}
+
+#[test]
+fn believed_partial_that_is_cut_again_is_believed_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = content(6 * MIB, 1);
+    let root = Root::open(dir.path()).unwrap();
+    for kept in [2, 3, 5] {
+        let mut land = Land::new(&root);
+        let (stream, prepared) = land.prepare(offer("f", whole.len()));
+        let from = if let Prepared::Partial { len, subtrees } = prepared {
+            assert!(subtrees.is_empty());
+            usize::try_from(len).unwrap()
+        } else {
+            0
+        };
+        land.write_from(stream, from, &whole[..kept * MIB]);
+        // While what was there before is still being hashed, perhaps.
+        drop(land);
+        assert!(root.settle(Duration::from_secs(10)));
+    }
+    let (_, found, stream) = {
+        let mut land = Land::new(&root);
+        let done = go_on(&mut land, offer("f", whole.len()), &whole);
+        land.commit(done.2).unwrap();
+        done
+    };
+    assert_eq!((found, stream), (Hash::of(&whole), 1));
+    assert!(fs::read(dir.path().join("f")).unwrap() == whole);
+}
+
+#[test]
+fn partial_that_became_shorter_while_it_was_believed_is_seen_by_the_root() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = content(4 * MIB, 1);
+    cut(dir.path(), "f", &whole, 3 * MIB);
+    let partial = partial_in(dir.path());
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    let (stream, _) = land.prepare(offer("f", whole.len()));
+    fs::OpenOptions::new().write(true).open(partial).unwrap().set_len(MIB as u64).unwrap();
+    land.write_from(stream, 3 * MIB, &whole);
+    assert_ne!(land.finish(stream, whole.len()), Hash::of(&whole), "it has a hole now, and that is seen");
+}
+
 #[test]
 fn partial_longer_than_the_offered_file_is_cut_to_it() {
     let dir = tempfile::tempdir().unwrap();
     let old = content(6 * MIB, 1);
-    cut(dir.path(), "f", &old, 5 * MIB);
+    killed(dir.path(), "f", &old, 5 * MIB);
     let new = &old[..3 * MIB];
     let root = Root::open(dir.path()).unwrap();
     let mut land = Land::new(&root);
@@ -199,17 +312,20 @@ fn sweep(dir: &Path) {
 fn large_files_that_wait_outlive_the_sweep_of_another_process() {
     let dir = tempfile::tempdir().unwrap();
     let whole = content(4 * MIB + 5, 1);
-    for name in ["f10", "f11"] {
-        cut(dir.path(), name, &whole, 2 * MIB + 77);
-    }
+    // One is hashed when it is offered, the other when its content comes.
+    killed(dir.path(), "f10", &whole, 2 * MIB + 77);
+    cut(dir.path(), "f11", &whole, 2 * MIB + 77);
     let root = Root::open(dir.path()).unwrap();
     let mut land = Land::new(&root);
     let offered: Vec<_> = (0..12).map(|n| land.prepare(offer(&format!("f{n}"), whole.len()))).collect();
     sweep(dir.path());
     for (n, (stream, prepared)) in offered.iter().enumerate() {
-        let (len, subtrees) = prefix(&whole[..2 * MIB]);
-        let (expected, from) =
-            if n < 10 { (Prepared::Fresh, 0) } else { (Prepared::Partial { len, subtrees }, 2 * MIB) };
+        let (len, stated) = prefix(&whole[..2 * MIB]);
+        let (expected, from) = match n {
+            10 => (Prepared::Partial { len, subtrees: stated }, 2 * MIB),
+            11 => (Prepared::Partial { len, subtrees: vec![] }, 2 * MIB),
+            _ => (Prepared::Fresh, 0),
+        };
         assert_eq!(prepared, &expected, "f{n}");
         land.write(*stream, from as u64, &whole[from..3 * MIB]).unwrap();
         if cfg!(not(feature = "portable-disk")) {
@@ -329,8 +445,8 @@ fn partial_that_may_not_be_written_is_taken_from_the_dead_and_not_from_the_livin
     as_mere_owner(|| {
         let mut land = Land::new(&other);
         let (stream, prepared) = land.prepare(offer("f", whole.len()));
-        let (len, subtrees) = prefix(&whole[..2 * MIB]);
-        assert_eq!(prepared, Prepared::Partial { len, subtrees }, "nobody holds it, and its content is good");
+        let believed = Prepared::Partial { len: 2 * MIB as u64, subtrees: vec![] };
+        assert_eq!(prepared, believed, "nobody holds it, and its content is good");
         land.write_from(stream, 2 * MIB, &whole);
         assert_eq!(land.finish(stream, whole.len()), Hash::of(&whole));
         land.commit(stream).unwrap();

@@ -99,9 +99,9 @@ class Content:
             self.file.close()
 
     def check(self, length: int, subtrees: list) -> None:
-        """Goes to the first difference from a stated prefix (§6.3)."""
+        """Goes to the first difference from a stated prefix (§6.3); one without hashes is not believed."""
         base, hasher, done = (0, []), Hasher(), 0
-        for number, piece in enumerate(decompose(length), 1):
+        for number, piece in enumerate(decompose(length) if subtrees else (), 1):
             self._feed(hasher, piece)
             done += piece
             if hasher.length() != done:

@@ -412,7 +412,7 @@ def _fields(frame: Frame) -> None:
         v["verdict"] = r.one_of("verdict", (SEND, RESUME, SAME_META, SAME_CONTENT, REFUSED))
         if v["verdict"] == RESUME:
             count = r.number("B")
-            if offset == 0 or offset > MAX_FILE or offset % (1 << 20) or count != len(decompose(offset)):
+            if offset == 0 or offset > MAX_FILE or offset % (1 << 20) or count not in (0, len(decompose(offset))):
                 raise malformed(f"ACK1 resume of {offset} bytes with {count} hashes")
             v["subtrees"] = [r.take(32) for _ in range(count)]
         elif v["verdict"] == SAME_CONTENT:

@@ -17,6 +17,7 @@ use ft_core::carry::{Bulk, Parcel};
 use ft_core::hash::{Root, TreeHasher};
 use ft_core::storage::Buf;
 
+use super::ahead::Prefix;
 use super::limits::HASH_STEP;
 use super::outbox::Outbox;
 use super::sys;
@@ -26,8 +27,9 @@ pub(super) type Complete<D> = Box<dyn FnOnce(io::Result<Option<Root>>) -> D + Se
 
 /// What to do, for the stream or item `key`, in order.
 pub(super) enum Job<D> {
-    /// Its hash stands here, and content comes from that offset on. What is hashed already is not hashed again.
-    Begin(u64, Box<TreeHasher>, u64),
+    /// Its hash stands here, and content comes from that offset on. What is hashed already is not hashed again. If it stands
+    /// behind a prefix, that is needed in the end.
+    Begin { key: u64, hasher: Box<TreeHasher>, offset: u64, prefix: Option<Prefix> },
     /// Hash, and complete.
     Bytes { key: u64, bytes: Buf, last: bool, complete: Complete<D> },
     /// Hash what is in the file from where the hash stands, and complete.
@@ -76,6 +78,8 @@ struct Thread<D> {
 struct Standing {
     hasher: Box<TreeHasher>,
     offset: u64,
+    /// What is missing before it.
+    prefix: Option<Prefix>,
 }
 
 impl Standing {
@@ -85,14 +89,22 @@ impl Standing {
         self.offset += len;
         ahead
     }
+
+    /// The root of all of it.
+    fn root(&mut self) -> io::Result<Root> {
+        if let Some(prefix) = self.prefix.take() {
+            self.hasher.join(&prefix.hash()?);
+        }
+        Ok(self.hasher.root())
+    }
 }
 
 impl<D> Thread<D> {
     fn run(mut self, queue: &Receiver<Job<D>>) {
         while let Ok(job) = self.done.next(queue) {
             let (completion, content) = match job {
-                Job::Begin(key, hasher, offset) => {
-                    self.hashers.insert(key, Ok(Standing { hasher, offset }));
+                Job::Begin { key, hasher, offset, prefix } => {
+                    self.hashers.insert(key, Ok(Standing { hasher, offset, prefix }));
                     continue;
                 }
                 Job::Forget(key) => {
@@ -149,7 +161,13 @@ impl<D> Thread<D> {
     ) -> io::Result<Option<Root>> {
         let state = self.hashers.entry(key).or_insert_with(|| Ok(Standing::default()));
         let result = match state {
-            Ok(standing) => go_on(standing, &mut self.window).map(|()| last.then(|| standing.hasher.root())),
+            Ok(standing) => go_on(standing, &mut self.window).and_then(|()| {
+                if last && standing.prefix.is_some() {
+                    // It may take a while.
+                    self.done.flush();
+                }
+                last.then(|| standing.root()).transpose()
+            }),
             Err((kind, text)) => return Err(io::Error::new(*kind, text.clone())),
         };
         if let Err(e) = &result {
@@ -211,7 +229,7 @@ mod tests {
         rest[..2 * MIB].fill(0);
         let (done, inbox) = outbox::pair();
         let hashing = Hashing::start(done, ()).unwrap();
-        hashing.submit(Job::Begin(1, Box::new(here), 0));
+        hashing.submit(Job::Begin { key: 1, hasher: Box::new(here), offset: 0, prefix: None });
         hashing.submit(Job::Zeros { key: 1, len: MIB as u64, last: false, complete: Box::new(|hashed| hashed) });
         // The second of them is half of it ahead, half of it new.
         for (piece, last) in [(&rest[MIB..MIB + MIB / 2], false), (&rest[MIB + MIB / 2..], true)] {

@@ -5,6 +5,7 @@
 //! content waits in a staging folder until it is whole, verified and synced, and gets its final name in one step
 //! (PROTOCOL §6.5).
 
+mod ahead;
 mod fault;
 mod filter;
 mod grain;

@@ -371,7 +371,7 @@ impl<D: Storage> Storage for Bounded<D> {
                     return self.answer(failed);
                 }
             }
-            LandOp::Discard(stream, Keep::Partial) => drop(self.kept.insert(*stream)),
+            LandOp::Discard(stream, Keep::Partial | Keep::Doubted) => drop(self.kept.insert(*stream)),
             LandOp::Commit(streams) => {
                 for stream in streams {
                     if let Some(account) = self.accounts.get_mut(stream) {

@@ -97,6 +97,14 @@ fn torn() -> FtSetup {
     FtSetup { torn: true, ..kept() }
 }
 
+fn believed() -> FtSetup {
+    FtSetup { believed: true, ..kept() }
+}
+
+fn believed_torn() -> FtSetup {
+    FtSetup { believed: true, ..torn() }
+}
+
 /// A retry after *unknown* must find the file there, and not take it for somebody else's.
 fn never() -> FtSetup {
     FtSetup { overwrite: Overwrite::Never, old: Vec::new(), ..FtSetup::one(Way::Push) }
@@ -199,6 +207,24 @@ pub(super) const CASES: &[Case] = &[
         worlds: WORLDS,
         stands: true,
         setup: || Setup::Ft(torn()),
+        faults: all_faults,
+    },
+    Case {
+        name: "ft-push-believed",
+        question: "Does a push go on at once from a kept beginning that is stated without hashes?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(believed()),
+        faults: all_faults,
+    },
+    Case {
+        name: "ft-push-believed-torn",
+        question: "Is nothing wrong stored where a changed beginning is believed, and is it compared by the retry?",
+        parties: FT,
+        worlds: WORLDS,
+        stands: true,
+        setup: || Setup::Ft(believed_torn()),
         faults: all_faults,
     },
     Case {

@@ -54,7 +54,7 @@ fn staged(root: &Root) -> Temp {
     let staging = root.staging().unwrap();
     let name = staging.fresh_name().unwrap();
     drop(staging.own.create(&name, 0o600).unwrap());
-    Temp { staging, name, partial: false, lasting: false, file: None, waits: false, closed: None }
+    Temp { staging, name, partial: false, lasting: false, file: None, waits: false, closed: None, mark: None }
 }
 
 fn landing(root: &Arc<Root>, sync: Option<Arc<Dir>>) -> (Landing, outbox::Inbox<LandDone>) {
@@ -138,7 +138,8 @@ fn failed_sync_is_final_for_the_file_and_leaves_neither_name_nor_partial() {
     let name = partial_name(&path);
     drop(staging.partials.create(&name, 0o600).unwrap());
     let (_reader, file) = unsyncable();
-    let temp = Temp { staging, name, partial: true, lasting: true, file: Some(file), waits: false, closed: None };
+    let temp =
+        Temp { staging, name, partial: true, lasting: true, file: Some(file), waits: false, closed: None, mark: None };
     let mut stream = stream(&root, "f", temp);
     stream.exists = true;
     let (mut landing, mut told) = landing(&root, None);

@@ -1,7 +1,8 @@
 //! Landing (PROTOCOL §6.5): the storage of one session, and its threads.
 //!
 //! - The *worker* takes the operations in order: decides offers, writes, and hashes small files itself.
-//! - The *hasher* (see `hashing`) starts with the first large file and hashes beside the writing.
+//! - The *hasher* (see `hashing`) starts with the first large file and hashes beside the writing, and another thread (see
+//!   `ahead`) what was kept of one, if that is believed.
 //! - The *lander* starts with the first commit and syncs and renames, while the next files are being written.
 
 mod commit;
@@ -23,6 +24,7 @@ use ft_core::error::FileError;
 use ft_core::frame::StreamId;
 use ft_core::storage::{Buf, Keep, LandDone, LandOp, Storage};
 
+use super::ahead::Ahead;
 use super::fault::internal;
 use super::hashing::{Hashing, Job};
 use super::outbox::{self, Inbox, Outbox};
@@ -99,6 +101,7 @@ struct Worker {
     sync: io::Result<Arc<Dir>>,
     done: Outbox<LandDone>,
     hashing: Option<Hashing<LandDone>>,
+    ahead: Ahead,
     lander: Option<Lander>,
     abandoned: Arc<AtomicBool>,
     /// What carried content is read back through, where there is no second thread.
@@ -109,6 +112,7 @@ impl Worker {
     fn new(root: Arc<Root>, policy: Policy, done: Outbox<LandDone>, abandoned: Arc<AtomicBool>) -> Self {
         let sync = root.dir.folder(&[], Through::NoLinks).map(Arc::new);
         let folders = Folders::new(Arc::clone(&root), policy.names);
+        let ahead = Ahead::new(Some(Arc::clone(&root)), Arc::clone(&abandoned));
         Self {
             root,
             policy,
@@ -118,6 +122,7 @@ impl Worker {
             sync,
             done,
             hashing: None,
+            ahead,
             lander: None,
             abandoned,
             window: None,
@@ -165,6 +170,10 @@ impl Worker {
         if let Some(state) = self.streams.get_mut(&stream) {
             beside = state.hash.is_beside();
             state.broken.get_or_insert_with(|| error.clone());
+            if let Some(temp) = &mut state.temp {
+                // Whoever could not write may not have written all that it believes.
+                temp.mark = None;
+            }
         }
         self.complete_in_order(beside, LandDone::Failed(stream, len, error), content);
     }

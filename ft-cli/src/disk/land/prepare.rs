@@ -280,10 +280,14 @@ impl Worker {
             return Err(internal("a partial that is not open"));
         };
         let length = sys::stat_file(file).map_err(|e| fault("look at the partial of", &stream.meta.path, &e))?.size;
-        let hasher = self
-            .hash_stored(file, statable(length, size), size)
-            .map_err(|e| fault("read the partial of", &stream.meta.path, &e))?;
-        let (len, subtrees) = hasher.prefix();
+        let (len, subtrees) = if stream.is_beginning() {
+            (statable(length, size), Vec::new())
+        } else {
+            let hasher = self
+                .hash_stored(file, statable(length, size), size)
+                .map_err(|e| fault("read the partial of", &stream.meta.path, &e))?;
+            hasher.prefix()
+        };
         self.reserve(stream, len, size, promise)?;
         self.wait(stream)?;
         if len == 0 {

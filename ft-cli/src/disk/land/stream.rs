@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use ft_core::error::FileError;
-use ft_core::frame::{Level, Meta, Overwrite};
+use ft_core::frame::{Level, Meta, Mtime, Overwrite};
 use ft_core::hash::{Root as Hash, Subtree, TreeHasher};
 use ft_core::limits::RESUME_UNIT;
 use ft_core::path::RelPath;
@@ -14,7 +14,7 @@ use ft_core::storage::Keep;
 
 use super::super::root::{Busy, Promise};
 use super::super::staging::{Claim, Staging, is_named, open_there};
-use super::super::sys::{Dir, Stat, stat_file};
+use super::super::sys::{Dir, Stat, set_file_meta, stat_file};
 
 /// One stream.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Stream {
     pub(super) same: Option<Box<Same>>,
     pub(super) temp: Option<Temp>,
     pub(super) hash: HashState,
-    /// What was stated of a partial: length and hashes.
+    /// What was stated of a partial: length and hashes, or no hashes because it is hashed while the rest comes.
     pub(super) prefix: (u64, Vec<Subtree>),
     /// Where the next write goes; `None` before the first.
     pub(super) position: Option<u64>,
@@ -90,6 +90,18 @@ impl Stream {
         self.meta.size.is_some_and(|size| size > RESUME_UNIT)
     }
 
+    /// Whether the partial was left as the beginning of a file of the offered time: then it is hashed while the rest comes. If it
+    /// is another one's after all, or was torn, the root tells. Only the very time counts: where a file system keeps less of
+    /// it, that of a last write may look like it.
+    pub(super) fn is_beginning(&self) -> bool {
+        self.meta.mtime.is_some() && self.temp.as_ref().and_then(|temp| temp.mark) == self.meta.mtime
+    }
+
+    /// Whether content that begins at `offset` has a prefix that nobody has hashed.
+    pub(super) fn is_unhashed(&self, offset: u64) -> bool {
+        offset > 0 && self.prefix.1.is_empty()
+    }
+
     /// Whether it counts among the files that wait open.
     pub(super) fn waits_open(&self) -> bool {
         self.temp.as_ref().is_some_and(|temp| temp.waits)
@@ -113,8 +125,10 @@ impl Stream {
     }
 
     pub(super) fn discard(mut self, keep: Keep) {
-        if let (Some(temp), Keep::Nothing) = (&mut self.temp, keep) {
-            temp.lasting = false;
+        match (&mut self.temp, keep) {
+            (Some(temp), Keep::Nothing) => temp.lasting = false,
+            (Some(temp), Keep::Doubted) => temp.mark = None,
+            (Some(_), Keep::Partial) | (None, _) => {}
         }
     }
 }
@@ -161,6 +175,9 @@ pub(super) struct Temp {
     pub(super) waits: bool,
     /// What it was when it was closed in between, so that nobody else's work is taken for ours.
     pub(super) closed: Option<Box<Stat>>,
+    /// The modification time that a partial is left with: that of the file which it is the beginning of. An offer of the same
+    /// time is answered without hashing it first. `None`: nobody knows, or nobody believes it any more.
+    pub(super) mark: Option<Mtime>,
 }
 
 impl Temp {
@@ -218,7 +235,7 @@ impl Temp {
 }
 
 impl Temp {
-    /// Whether it stays; a partial that does gives back what was reserved behind its end.
+    /// Whether it stays; a partial that does gives back what was reserved behind its end, and says what it is of.
     fn is_useful(&mut self) -> bool {
         if !self.partial {
             return self.lasting;
@@ -226,7 +243,12 @@ impl Temp {
         match (self.reopen(false), self.file.as_ref()) {
             (Ok(Back::Same | Back::Trimmed), Some(file)) => {
                 let keep = |st: Stat| st.size >= RESUME_UNIT && file.set_len(st.size).is_ok();
-                self.lasting && stat_file(file).is_ok_and(keep)
+                let stays = self.lasting && stat_file(file).is_ok_and(keep);
+                if let (true, Some(_)) = (stays, self.mark) {
+                    // Without it the next try hashes first.
+                    drop(set_file_meta(file, None, self.mark));
+                }
+                stays
             }
             // Another process has it by now.
             (Ok(_) | Err(_), _) => true,

@@ -29,8 +29,10 @@ impl Worker {
         let name = partial_name(path);
         let claim = staging.claim(&name, true).map_err(|e| fault("open the partial of", path, &e))?;
         let Claim::Ours(file, st) = claim else { return Err(taken(path)) };
-        let file = Some(Arc::new(file));
-        stream.temp = Some(Temp { staging, name, partial: true, lasting: true, file, waits: false, closed: None });
+        // What a killed session left has the time of its last write, which no offer has.
+        let (file, mark) = (Some(Arc::new(file)), Some(st.mtime));
+        stream.temp =
+            Some(Temp { staging, name, partial: true, lasting: true, file, waits: false, closed: None, mark });
         Ok(st.stored.min(size))
     }
 
@@ -132,25 +134,32 @@ impl Worker {
         let hasher = match offset {
             0 if whole => None,
             0 => Some(TreeHasher::new()),
+            _ if subtrees.is_empty() => Some(TreeHasher::behind(offset)),
             _ => Some(TreeHasher::resume(offset, &subtrees[..kept])),
         };
         // Before the first byte: a sync that fails from here on may fail for this file.
         stream.begun = (offset == 0).then(|| self.root.failed_syncs());
         self.open_temp(stream, whole)?;
         self.cut(stream, offset)?;
+        if let Some(temp) = &mut stream.temp {
+            temp.mark = stream.meta.mtime;
+        }
         stream.position = Some(offset);
         stream.written = offset;
         stream.flushed = offset;
         stream.whole = whole;
         match hasher {
-            Some(hasher) => self.start_hash(id, stream, hasher),
+            Some(hasher) => self.start_hash(id, stream, hasher)?,
             None => stream.hash = HashState::Whole,
         }
         Ok(())
     }
 
-    /// Large files, and those of which nobody knows how large they become, are hashed by the second thread.
-    fn start_hash(&mut self, id: StreamId, stream: &mut Stream, hasher: TreeHasher) {
+    /// Large files, and those of which nobody knows how large they become, are hashed by the second thread, and a prefix that
+    /// was not stated by hashes by a third.
+    fn start_hash(&mut self, id: StreamId, stream: &mut Stream, mut hasher: TreeHasher) -> Result<(), FileError> {
+        let offset = hasher.len();
+        let unhashed = stream.temp.as_ref().and_then(|temp| temp.file.clone()).filter(|_| stream.is_unhashed(offset));
         let small = stream.meta.size.is_some_and(|size| size <= HASH_INLINE);
         if !small && self.hashing.is_none() {
             // No second thread: the first one does it.
@@ -160,12 +169,24 @@ impl Worker {
             Some(hashing) if !small => {
                 // The other thread's completions come behind all that this one has.
                 self.done.flush();
-                let offset = hasher.len();
-                hashing.submit(Job::Begin(id.into(), Box::new(hasher), offset));
+                let prefix = unhashed.map(|file| self.ahead.need(&file, None, offset));
+                hashing.submit(Job::Begin { key: id.into(), hasher: Box::new(hasher), offset, prefix });
                 HashState::Beside
             }
-            Some(_) | None => HashState::Inline(Box::new(hasher)),
+            Some(_) | None => {
+                if let Some(file) = unhashed {
+                    let path = &stream.meta.path;
+                    hasher = self
+                        .hash_stored(&file, offset, offset + 1)
+                        .map_err(|e| fault("read the partial of", path, &e))?;
+                    if hasher.len() != offset {
+                        return Err(changed(path));
+                    }
+                }
+                HashState::Inline(Box::new(hasher))
+            }
         };
+        Ok(())
     }
 
     fn open_temp(&mut self, stream: &mut Stream, whole: bool) -> Result<(), FileError> {
@@ -196,7 +217,8 @@ impl Worker {
         let name = staging.fresh_name().map_err(failed)?;
         let mode = whole.then(|| self.creation_mode(&staging, stream)).flatten().unwrap_or(sys::PRIVATE);
         let file = Some(Arc::new(staging.own.create(&name, mode).map_err(failed)?));
-        stream.temp = Some(Temp { staging, name, partial: false, lasting: false, file, waits: false, closed: None });
+        let (waits, closed, mark) = (false, None, None);
+        stream.temp = Some(Temp { staging, name, partial: false, lasting: false, file, waits, closed, mark });
         Ok(())
     }
 

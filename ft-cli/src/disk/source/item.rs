@@ -9,10 +9,10 @@ use ft_core::frame::{Kind, Meta};
 use ft_core::hash::{Subtree, TreeHasher};
 use ft_core::path::RelPath;
 
+use super::super::ahead::Units;
 use super::super::fault::fault;
 use super::super::limits::HASH_INLINE;
 use super::super::sys::{self, Dir, Extent, Stat, Through, What};
-use super::ahead::Units;
 
 /// One entry.
 pub(super) struct Entry {
@@ -20,11 +20,18 @@ pub(super) struct Entry {
     pub(super) path: RelPath,
     pub(super) origin: Origin,
     pub(super) state: State,
-    /// What `Check` found equal: length and hashes. Not the hasher, because thousands of entries may wait.
-    pub(super) checked: Option<(u64, Vec<Subtree>)>,
+    pub(super) checked: Option<Checked>,
     pub(super) failed: Option<FileError>,
     /// What is being hashed of it before anybody asked.
     pub(super) ahead: Option<Arc<Units>>,
+}
+
+/// What `Check` came to. Not the hasher, and no open file, because thousands of entries may wait.
+pub(super) enum Checked {
+    /// So much is equal, and has these hashes.
+    Equal(u64, Vec<Subtree>),
+    /// So much was stated without hashes, and is believed until the root is known.
+    Believed(u64),
 }
 
 /// Where its content comes from.

@@ -3,7 +3,6 @@
 //! The *worker* walks, opens and reads, and hashes small files; the *hasher* (see `hashing`) starts with the first large
 //! file and hashes while the next stretch is read. The session asks for several reads at once: that is the read-ahead.
 
-mod ahead;
 mod among;
 mod item;
 mod read;
@@ -26,12 +25,12 @@ use ft_core::frame::Links;
 use ft_core::path::RelPath;
 use ft_core::storage::{Buf, ItemId, Source, SourceDone, SourceOp};
 
+use super::ahead::Ahead;
 use super::fault::internal;
 use super::hashing::{Hashing, Job};
 use super::outbox::{self, Inbox, Outbox};
 use super::root::Root;
 use super::{Filter, Notes};
-use ahead::Ahead;
 use item::{Entry, Near, Origin};
 use walk::Walk;
 
@@ -127,7 +126,7 @@ impl DiskSource {
             abandoned: Arc::clone(&abandoned),
             spares: Vec::new(),
             near,
-            ahead: Ahead::new(Arc::clone(&abandoned)),
+            ahead: Ahead::new(None, Arc::clone(&abandoned)),
         };
         // Without a thread the queue is dropped here, and `submit` says so.
         drop(std::thread::Builder::new().name("ft-read".to_owned()).spawn(move || worker.run(&queue)));
@@ -246,7 +245,7 @@ impl Worker {
             && self.ahead.wants(stat.size)
             && let Ok((file, stat)) = entry.open(&mut self.near)
         {
-            entry.ahead = self.ahead.start(file, stat.size);
+            entry.ahead = self.ahead.guess(file, stat.size);
         }
     }
 

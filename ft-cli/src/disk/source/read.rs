@@ -12,6 +12,7 @@ use ft_core::hash::{Root as Hash, Subtree, TreeHasher, decompose};
 use ft_core::limits::MAX_HOLE;
 use ft_core::storage::{Buf, ItemId, SourceDone};
 
+use super::super::ahead::Units;
 use super::super::fault::{fault, internal};
 use super::super::hashing::{Hashing, Job};
 use super::super::limits::HASH_INLINE;
@@ -19,8 +20,7 @@ use super::super::roots::Roots;
 use super::super::sum;
 use super::super::sys::{self, Extent, Stat};
 use super::Worker;
-use super::ahead::Units;
-use super::item::{Entry, Origin, Reading, State, changed};
+use super::item::{Checked, Entry, Origin, Reading, State, changed};
 
 /// One answered read, before it is hashed.
 struct Piece {
@@ -38,7 +38,8 @@ enum Found {
 }
 
 impl Worker {
-    /// How far the receiver's prefix is equal. What was hashed for it is kept, so that reading can go on from there.
+    /// How far the receiver's prefix is equal. What was hashed for it is kept, so that reading can go on from there. One that
+    /// comes without hashes is believed: it is hashed while what follows is sent.
     pub(super) fn check(&mut self, item: ItemId, len: u64, subtrees: &[Subtree]) -> Result<u64, FileError> {
         let entry = self.items.get(&item).ok_or_else(|| internal("check of an entry that is not open"))?;
         if matches!(entry.origin, Origin::Stream(_)) {
@@ -49,6 +50,15 @@ impl Worker {
         }
         let (file, stat) = entry.open(&mut self.near)?;
         let (path, ahead) = (entry.path.clone(), entry.ahead.clone());
+        if subtrees.is_empty() && len < stat.size {
+            if let Some(units) = ahead {
+                units.need(len);
+            }
+            if let Some(entry) = self.items.get_mut(&item) {
+                entry.checked = Some(Checked::Believed(len));
+            }
+            return Ok(len);
+        }
         let mut equal = (0, Vec::new());
         if len < stat.size && decompose(len).count() == subtrees.len() {
             let mut hasher = TreeHasher::new();
@@ -64,9 +74,9 @@ impl Worker {
                 equal = (boundary, ours);
             }
         }
-        let boundary = equal.0;
+        let (boundary, subtrees) = equal;
         if let Some(entry) = self.items.get_mut(&item) {
-            entry.checked = Some(equal);
+            entry.checked = Some(Checked::Equal(boundary, subtrees));
         }
         Ok(boundary)
     }
@@ -204,9 +214,14 @@ impl Worker {
     }
 
     fn begin(&mut self, item: ItemId, entry: &mut Entry, offset: u64) -> Result<(), FileError> {
+        let mut believed = None;
         let mut hasher = match entry.checked.take() {
-            Some((boundary, subtrees)) if boundary == offset && offset > 0 => TreeHasher::resume(boundary, &subtrees),
-            Some(_) | None if offset == 0 => TreeHasher::new(),
+            _ if offset == 0 => TreeHasher::new(),
+            Some(Checked::Equal(boundary, subtrees)) if boundary == offset => TreeHasher::resume(boundary, &subtrees),
+            Some(Checked::Believed(len)) if len == offset => {
+                believed = Some(len);
+                TreeHasher::behind(len)
+            }
             Some(_) | None => {
                 return Err(internal(format!("first read at {offset}, which was not checked")));
             }
@@ -230,13 +245,29 @@ impl Worker {
             Some(hashing) if !small => {
                 // The other thread's completions come behind all that this one has.
                 self.done.flush();
-                if let Some(units) = entry.ahead.take() {
-                    units.settle(&mut hasher);
-                }
-                hashing.submit(Job::Begin(item, Box::new(hasher), offset));
+                let ahead = entry.ahead.take();
+                let prefix = match (believed.zip(file.as_ref()), ahead) {
+                    (Some((len, file)), ahead) => Some(self.ahead.need(file, ahead, len)),
+                    (None, Some(units)) => {
+                        units.settle(&mut hasher);
+                        None
+                    }
+                    (None, None) => None,
+                };
+                hashing.submit(Job::Begin { key: item, hasher: Box::new(hasher), offset, prefix });
                 None
             }
-            Some(_) | None => Some(Box::new(hasher)),
+            Some(_) | None => {
+                if let (Some(len), Some(file)) = (believed, &file) {
+                    hasher = TreeHasher::new();
+                    self.hash_to(file, entry.ahead.as_deref(), &mut hasher, len, len + 1)
+                        .map_err(|e| fault("read", &entry.path, &e))?;
+                    if hasher.len() != len {
+                        return Err(entry.changed());
+                    }
+                }
+                Some(Box::new(hasher))
+            }
         };
         entry.state = State::Reading(Reading { file, position: offset, hasher, extent: None });
         Ok(())
