@@ -109,6 +109,11 @@ impl FtSetup {
         }
     }
 
+    /// What the receiver kept is believed and wrong: that fails the file once, whatever the network does.
+    fn misleads(&self) -> bool {
+        self.believed && self.torn
+    }
+
     fn memory(&self) -> Memory {
         match self.hash {
             ContentHash::Blake3 => Memory::new(),
@@ -372,7 +377,9 @@ impl Game {
         let landed = self.look(&to);
         let sender = first.sender(setup.way);
         let all = setup.files.len() as u64;
-        world.sometimes("completed", sender.is_some_and(|r| r.completed == all));
+        if !setup.misleads() {
+            world.sometimes("completed", sender.is_some_and(|r| r.completed == all));
+        }
         if setup.retry {
             world.sometimes("failed", sender.is_some_and(|r| r.failed > 0 || (r.end.is_err() && r.completed < all)));
             world.sometimes("unknown", sender.is_some_and(|r| r.unknown > 0));
@@ -394,8 +401,8 @@ impl Game {
             to.calm();
             let clean = |r: &Option<Report>| r.as_ref().is_some_and(|r| r.end.is_ok() && r.completed == all);
             let mut again = self.attempt(ground, from, &to);
-            if setup.believed && setup.torn && !clean(&again.client) {
-                // What is believed wrongly fails once, and that once may have come only now.
+            if setup.misleads() && !clean(&again.client) {
+                // The once may have come only now.
                 self.check(ground.world(), &self.look(&to), &again);
                 again = self.attempt(ground, from, &to);
             }
