@@ -15,6 +15,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from against_rsync import free_port, ft, make_sources, rsync, same, size, wait_for  # noqa: E402
 
 MIB = 1 << 20
+# Bytes a second of a link that neither hashing nor disk keeps busy.
+RATE = "512M"
 
 
 def run(server, port, client, env=None, told=False):
@@ -100,22 +102,24 @@ def main():
                 note("the same / two b3sum at once", took, both(src, os.path.join(there, os.path.basename(src))))
                 note("file, --checksum, roots remembered", put(src, there, "--checksum", env=cache)[0])
                 half = os.path.getsize(src) // 2 // MIB * MIB
-                partial(src, halves, half)
-                note_resume(note, put, src, halves, half, base)
-                if not same(src, landed):
-                    raise SystemExit("what landed is not what was sent")
-        print(f"\n{'':38}{'wall s':>9}{'beside':>9}{'ratio':>8}")
+                for cut, rate in ((True, None), (False, None), (True, RATE), (False, RATE)):
+                    partial(src, halves, half, cut)
+                    note_resume(note, put, src, halves, half, base, cut, rate)
+                    if not same(src, landed):
+                        raise SystemExit("what landed is not what was sent")
+        print(f"\n{'':48}{'wall s':>9}{'beside':>9}{'ratio':>8}")
         for row, got in rows.items():
             med = lambda values: statistics.median(values)
             base = med([b for _, b, _ in got]) if got[0][1] else None
             ratio = f"{med([b / s for s, b, _ in got]):8.2f}" if base else ""
-            print(f"{row:38}{med([s for s, _, _ in got]):9.3f}" + (f"{base:9.3f}" if base else "") + ratio + "  " + got[-1][2])
+            print(f"{row:48}{med([s for s, _, _ in got]):9.3f}" + (f"{base:9.3f}" if base else "") + ratio + "  " + got[-1][2])
     finally:
         shutil.rmtree(tmp, ignore_errors=True)
 
 
-def partial(src, there, half):
-    """Gives the receiver what a session leaves that was cut at half: that many bytes, as a partial."""
+def partial(src, there, half, cut):
+    """Gives the receiver what a session leaves that ended at half: that many bytes, as a partial. If the connection was cut, it
+    has the time of the file that it is the beginning of; if the receiver was killed, that of its last write."""
     landed = os.path.join(there, os.path.basename(src))
     if os.path.exists(landed):
         os.unlink(landed)
@@ -128,18 +132,25 @@ def partial(src, there, half):
         while left:
             left -= os.sendfile(b.fileno(), a.fileno(), None, min(left, 1 << 30))
     os.chmod(kept, 0o600)
+    if cut:
+        time = os.stat(src).st_mtime_ns
+        os.utime(kept, ns=(time, time))
 
 
-def note_resume(note, put, src, there, half, base):
-    seconds, moved = put(src, there, told=True)
+def note_resume(note, put, src, there, half, base, cut, rate):
+    limit = ["--rate", rate] if rate else []
+    row = f"resumed at 50 %, {'cut' if cut else 'receiver killed'}" + (f", {rate}B/s" if rate else "")
+    seconds, moved = put(src, there, *limit, told=True)
     rest = os.path.getsize(src) - half
-    rest_alone = put_rest(put, src, there, half)
-    note("file, resumed at 50 % / rest alone", seconds, rest_alone, f"{(moved - rest) / MIB:+.1f} MiB of content beside the rest")
+    rest_alone = put_rest(put, src, there, half, limit)
     # The same transfer of a file that is half as long: what is left is the price of finding out where to go on.
-    note("re-hash alone / b3sum of the half", max(seconds - rest_alone, 1e-3), base * half / os.path.getsize(src))
+    price = f"{seconds - rest_alone:+.3f} s, {(moved - rest) / MIB:+.1f} MiB of content beside the rest"
+    note(row + " / rest", seconds, rest_alone, price)
+    if not cut and not rate:
+        note("re-hash alone / b3sum of the half", max(seconds - rest_alone, 1e-3), base * half / os.path.getsize(src))
 
 
-def put_rest(put, src, there, half):
+def put_rest(put, src, there, half, limit):
     rest = src + ".rest"
     if not os.path.exists(rest):
         with open(src, "rb") as a, open(rest, "wb") as b:
@@ -148,7 +159,7 @@ def put_rest(put, src, there, half):
     landed = os.path.join(there, os.path.basename(rest))
     if os.path.exists(landed):
         os.unlink(landed)
-    return put(rest, there)[0]
+    return put(rest, there, *limit)[0]
 
 
 if __name__ == "__main__":
