@@ -140,7 +140,7 @@ fn folder_that_a_program_has_put_a_link_in_the_place_of_is_made_anew_and_nothing
         let line = format!("mv ../work ../away && ln -s {:?} ../work", outside.path());
         let (ended, output) = run(&jail, &sh(&line));
         assert_eq!(ended.status, Status::Code(0), "{output:?}");
-        // While it runs on, files are put and removed where the program was begun.
+        // Files are put and removed where the program was begun, not where the link in its place leads.
         jail.put("data.txt", b"ours").unwrap();
         jail.tidy().unwrap();
         assert_eq!(jail.names().unwrap(), Vec::<std::ffi::OsString>::new());

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use ft_core::bundle::Bundle;
 use ft_core::compress::Compress;
-use ft_core::error::{Code, Retry};
+use ft_core::error::{Code, FileError, Retry};
 use ft_core::event::Report;
 use ft_core::frame::{Compare, Level, Links, Overwrite, Want};
+use ft_core::path::RelPath;
 use ft_core::session::Options;
 use tokio::task::JoinSet;
 
@@ -86,13 +87,22 @@ where
         }
         let Some(wait) = backoff.wait() else { return ended() };
         tries += 1;
-        let reason = reason.unwrap_or_else(|| "some files may succeed now".into());
+        let reason = reason.unwrap_or_else(|| why_again(&tally.left_open()));
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         screen.fact(None, &Fact::Retry { attempt: tries, wait_ms, reason });
         tokio::select! {
             () = interrupt.asked() => return Err(INTERRUPTED.to_owned()),
             () = tokio::time::sleep(wait) => {}
         }
+    }
+}
+
+/// Why a session that ended in order is repeated.
+fn why_again(open: &[(RelPath, FileError)]) -> String {
+    match open {
+        [] => "nobody knows of some files whether they are stored".to_owned(),
+        [(path, error)] => format!("{path}: {error}"),
+        [(path, error), more @ ..] => format!("{path}: {error}; and {} more", more.len()),
     }
 }
 
@@ -327,5 +337,20 @@ pub(super) async fn release(root: Arc<Root>) {
     });
     if let Err(error) = settled.await {
         tracing::warn!(%error, "cannot wait for the disk");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_session_is_told_with_the_file_that_asks_for_it() {
+        let open = |name: &str| {
+            let error = FileError::new(Code::Integrity, Retry::Now, "expected BLAKE3 1, got 2");
+            (RelPath::parse(name.as_bytes()).unwrap(), error)
+        };
+        assert_eq!(why_again(&[open("a/b")]), "a/b: integrity: expected BLAKE3 1, got 2");
+        assert_eq!(why_again(&[open("a"), open("b")]), "a: integrity: expected BLAKE3 1, got 2; and 1 more");
     }
 }

@@ -53,7 +53,7 @@ pub(super) enum Dest {
 /// Pulls everything that the command line names.
 pub(super) async fn run(args: GetArgs, screen: Screen) -> Result<Exit, Stop> {
     let plan = plan(&args, &|path| path.is_dir())?;
-    super::serve::raise_descriptors();
+    super::raise_descriptors();
     let transfer = &args.transfer;
     match transfer.speak.dialect {
         ClientDialect::Ft1 => {}

@@ -31,6 +31,20 @@ use crate::exit::{Exit, Stop};
 use crate::fence::Fence;
 use crate::render::Screen;
 
+/// Lets this process have as many descriptors as its system allows: a session has a dozen, and connections that join it one each;
+/// the usual 1,024 are fewer than all places together need.
+fn raise_descriptors() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::debug!(%error, "the number of descriptors stays as it is");
+        }
+    }
+}
+
 /// Runs a verb to its end and says, once, why it could not.
 pub fn run(cli: Cli) -> Exit {
     let Cli { talk, verb } = cli;

@@ -42,7 +42,7 @@ pub(super) struct Prepared {
 pub(super) async fn prepare(args: RecvArgs) -> Result<Prepared, Stop> {
     let identity = Identity::open(args.identity.as_deref()).map_err(Stop::failed)?;
     let root = open(&args.dir)?;
-    super::serve::raise_descriptors();
+    super::raise_descriptors();
     let listeners = detach(listeners(&args).await?).map_err(unheard)?;
     Ok(Prepared { args, identity, root, listeners })
 }

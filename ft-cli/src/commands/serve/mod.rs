@@ -60,23 +60,9 @@ pub(super) struct Prepared {
     door: Door,
 }
 
-/// Lets this process have as many descriptors as its system allows: a session has a dozen, and connections that join it one each;
-/// the usual 1,024 are fewer than all places together need.
-pub(super) fn raise_descriptors() {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, getrlimit, setrlimit};
-        let mut limit = getrlimit(Resource::Nofile);
-        limit.current = limit.maximum;
-        if let Err(error) = setrlimit(Resource::Nofile, limit) {
-            tracing::debug!(%error, "the number of descriptors stays as it is");
-        }
-    }
-}
-
 /// Opens what a server needs, and then nothing else any more: to be called where no thread has been started that serves.
 pub(super) async fn prepare(args: ServeArgs) -> Result<Prepared, Stop> {
-    raise_descriptors();
+    super::raise_descriptors();
     let root = open_existing(&args.dir)?;
     let listeners = listeners(&args).await?;
     let door = door(&args, &listeners)?;
