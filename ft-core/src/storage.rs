@@ -179,7 +179,7 @@ pub enum Prepared {
     Partial {
         /// Whole resume units, bytes.
         len: u64,
-        /// As [`crate::hash::decompose`] orders them. None of them: it came from a file of this size and time, and is hashed
+        /// As [`crate::hash::decompose`] orders them. None of them: it came from a file of this name and time, and is hashed
         /// while the rest comes.
         subtrees: Vec<Subtree>,
     },
@@ -306,7 +306,7 @@ pub enum SourceDone {
         /// No more come; `Err` says why not all.
         end: Option<Result<(), FileError>>,
     },
-    /// Of `Check`: the first `offset` bytes are equal; 0 or a boundary of the decomposition.
+    /// Of `Check`: the first `offset` bytes are equal, or believed to be; 0 or a boundary of the decomposition.
     Checked(ItemId, u64),
     /// Of `Hash`.
     Hashed(ItemId, Root),

@@ -1,7 +1,7 @@
 //! Partials: what a killed or cancelled transfer leaves, and what the next try makes of it.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt as _, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -192,17 +192,98 @@ fn believed_partial_that_is_cut_again_is_believed_again() {
 }
 
 #[test]
-fn partial_that_became_shorter_while_it_was_believed_is_seen_by_the_root() {
+fn beginning_that_was_to_be_known_is_not_believed_again() {
     let dir = tempfile::tempdir().unwrap();
     let whole = content(4 * MIB, 1);
     cut(dir.path(), "f", &whole, 3 * MIB);
-    let partial = partial_in(dir.path());
     let root = Root::open(dir.path()).unwrap();
     let mut land = Land::new(&root);
     let (stream, _) = land.prepare(offer("f", whole.len()));
-    fs::OpenOptions::new().write(true).open(partial).unwrap().set_len(MIB as u64).unwrap();
     land.write_from(stream, 3 * MIB, &whole);
-    assert_ne!(land.finish(stream, whole.len()), Hash::of(&whole), "it has a hole now, and that is seen");
+    // All has come, and the session goes before anybody hears what its root is.
+    land.finish(stream, whole.len());
+    drop(land);
+    assert!(root.settle(Duration::from_secs(10)));
+    let (len, subtrees) = prefix(&whole[..3 * MIB]);
+    assert_eq!(Land::new(&root).prepare(offer("f", whole.len())).1, Prepared::Partial { len, subtrees });
+}
+
+#[test]
+fn only_so_many_beginnings_are_believed_at_a_time_as_may_be_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = content(3 * MIB, 1);
+    let names: Vec<String> = (0..20).map(|n| format!("f{n}")).collect();
+    names.iter().for_each(|name| cut(dir.path(), name, &whole, 2 * MIB));
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    let mut stated = Vec::new();
+    let mut streams = Vec::new();
+    for name in &names {
+        let (stream, prepared) = land.prepare(offer(name, whole.len()));
+        let Prepared::Partial { subtrees, .. } = prepared else { panic!("{prepared:?}") };
+        stated.push(subtrees.len());
+        streams.push(stream);
+    }
+    assert_eq!(stated, [[0; 8].as_slice(), [1; 12].as_slice()].concat());
+    // One that goes, before its content or behind it, makes room for another.
+    land.discard(streams[0], Keep::Partial);
+    let (again, prepared) = land.prepare(offer(&names[0], whole.len()));
+    assert_eq!(prepared, Prepared::Partial { len: 2 * MIB as u64, subtrees: vec![] });
+    streams[0] = again;
+    for stream in streams {
+        land.write_from(stream, 2 * MIB, &whole);
+        assert_eq!(land.finish(stream, whole.len()), Hash::of(&whole));
+        land.commit(stream).unwrap();
+    }
+    for name in names {
+        assert!(fs::read(dir.path().join(name)).unwrap() == whole);
+    }
+}
+
+#[test]
+fn stream_that_ends_while_its_beginning_is_hashed_can_be_offered_again_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = content(6 * MIB, 1);
+    cut(dir.path(), "f", &whole, 3 * MIB);
+    let root = Root::open(dir.path()).unwrap();
+    let mut land = Land::new(&root);
+    for kept in [4, 5] {
+        let (stream, prepared) = land.prepare(offer("f", whole.len()));
+        let Prepared::Partial { len, .. } = prepared else { panic!("{prepared:?}") };
+        land.write_from(stream, usize::try_from(len).unwrap(), &whole[..kept * MIB]);
+        land.discard(stream, Keep::Partial);
+    }
+    let (prepared, found, _) = go_on(&mut land, offer("f", whole.len()), &whole);
+    assert_eq!(prepared, Prepared::Partial { len: 5 * MIB as u64, subtrees: vec![] });
+    assert_eq!(found, Hash::of(&whole));
+}
+
+#[test]
+fn partial_that_was_written_to_while_it_was_open_and_locked_is_offered_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = content(4 * MIB, 1);
+    for leave in [cut as Leaves, killed as Leaves] {
+        leave(dir.path(), "f", &whole, 3 * MIB);
+        let partial = partial_in(dir.path());
+        let root = Root::open(dir.path()).unwrap();
+        let mut land = Land::new(&root);
+        let changes: [&dyn Fn(&fs::File); 2] =
+            [&|file| file.write_all_at(b"x", 7).unwrap(), &|file| file.set_len(2 * MIB as u64).unwrap()];
+        for change in changes {
+            let (stream, prepared) = land.prepare(offer("f", whole.len()));
+            let Prepared::Partial { len, .. } = prepared else { panic!("{prepared:?}") };
+            // Hashed by now, so that only a look at the file can tell.
+            std::thread::sleep(Duration::from_millis(50));
+            change(&fs::OpenOptions::new().write(true).open(&partial).unwrap());
+            let from = usize::try_from(len).unwrap();
+            let error = land.write(stream, len, &whole[from..]).unwrap_err();
+            assert_eq!((error.code, error.retry), (Code::Changed, Retry::Now), "{error}");
+            land.discard(stream, Keep::Partial);
+        }
+        let (prepared, _, stream) = go_on(&mut land, offer("f", whole.len()), &whole);
+        assert!(matches!(prepared, Prepared::Partial { subtrees, .. } if !subtrees.is_empty()), "not believed");
+        land.discard(stream, Keep::Nothing);
+    }
 }
 
 #[test]
@@ -348,7 +429,7 @@ fn large_files_that_wait_outlive_the_sweep_of_another_process() {
 fn partial_that_another_process_changed_while_it_waited_is_offered_again() {
     let dir = tempfile::tempdir().unwrap();
     let whole = content(4 * MIB, 1);
-    cut(dir.path(), "f", &whole, 2 * MIB);
+    killed(dir.path(), "f", &whole, 2 * MIB);
     let partial = partial_in(dir.path());
     let root = Root::open(dir.path()).unwrap();
     let mut land = Land::new(&root);

@@ -99,8 +99,12 @@ class Content:
             self.file.close()
 
     def check(self, length: int, subtrees: list) -> None:
-        """Goes to the first difference from a stated prefix (§6.3); one without hashes is not believed."""
+        """Goes to the first difference from a stated prefix, behind one without hashes (§6.3)."""
         base, hasher, done = (0, []), Hasher(), 0
+        if not subtrees:
+            self._feed(hasher, length)
+            if hasher.length() == length:
+                base = hasher.prefix()
         for number, piece in enumerate(decompose(length) if subtrees else (), 1):
             self._feed(hasher, piece)
             done += piece

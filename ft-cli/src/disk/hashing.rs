@@ -108,6 +108,8 @@ impl<D> Thread<D> {
                     continue;
                 }
                 Job::Forget(key) => {
+                    // A prefix takes a moment to end.
+                    self.done.flush();
                     self.hashers.remove(&key);
                     continue;
                 }

@@ -63,13 +63,17 @@ pub(super) const HASH_THREADS: usize = 8;
 /// Bytes that they hash before anything else is looked at.
 pub(super) const HASH_TOGETHER: u64 = 64 * 1024 * 1024;
 
-/// Bytes of a file that are hashed ahead of being asked for: the values of its units take 2 MiB then.
+/// Beginnings of files that one session believes at a time, each open while it is hashed. Beyond that they are hashed before
+/// anything is stated: a session that was cut leaves one, and as many again as there were jobs.
+pub(super) const BELIEVED_TOGETHER: usize = 8;
+
+/// Bytes of a file that are hashed ahead without anybody's need of it: the values of its units take 2 MiB then.
 pub(super) const AHEAD_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 
 /// Bytes that are hashed ahead before it is asked whether content is wanted: what is not finished then is lost.
 pub(super) const AHEAD_TOGETHER: u64 = 4 * 1024 * 1024;
 
-/// Files that wait to be hashed ahead.
+/// Files that wait to be hashed ahead without need.
 pub(super) const AHEAD_FILES: usize = 16;
 
 /// Roots remembered between sessions at most; the file that holds them has 88 bytes for each, 5.5 MiB.

@@ -400,9 +400,10 @@ impl Game {
             world.calm();
             to.calm();
             let clean = |r: &Option<Report>| r.as_ref().is_some_and(|r| r.end.is_ok() && r.completed == all);
+            let misled = setup.misleads() && to.believes();
             let mut again = self.attempt(ground, from, &to);
-            if setup.misleads() && !clean(&again.client) {
-                // The once may have come only now.
+            if misled && !clean(&again.client) {
+                // The once that it fails has come only now.
                 self.check(ground.world(), &self.look(&to), &again);
                 again = self.attempt(ground, from, &to);
             }

@@ -57,6 +57,11 @@ impl Target {
         }
     }
 
+    /// Whether something that was kept is believed to be the beginning of what it was kept from.
+    pub(super) fn believes(&self) -> bool {
+        matches!(self, Self::Memory(memory) if !memory.tree().kept_from.is_empty())
+    }
+
     /// Calls `see` for every file under a final name.
     pub(super) fn each(&self, mut see: impl FnMut(&str, &[u8])) {
         match self {

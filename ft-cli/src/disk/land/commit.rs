@@ -388,7 +388,7 @@ impl Landing {
         let name = staging.fresh_name().map_err(|e| failed(&e))?;
         staging.own.make_link(&meta.target, &name).map_err(|e| failed(&e))?;
         let temp =
-            Temp { staging, name, partial: false, lasting: false, file: None, waits: false, closed: None, mark: None };
+            Temp { staging, name, partial: false, lasting: false, file: None, waits: false, noted: None, mark: None };
         if let Some(mtime) = meta.mtime {
             temp.dir().set_link_mtime(&temp.name, mtime).map_err(|e| failed(&e))?;
         }

@@ -37,6 +37,7 @@ fn stream(root: &Arc<Root>, name: &str, temp: Temp) -> Box<Stream> {
         temp: Some(temp),
         hash: HashState::Known(ft_core::hash::Root::of(b"new")),
         prefix: (0, Vec::new()),
+        before: None,
         position: Some(3),
         written: 3,
         reserved: None,
@@ -54,7 +55,7 @@ fn staged(root: &Root) -> Temp {
     let staging = root.staging().unwrap();
     let name = staging.fresh_name().unwrap();
     drop(staging.own.create(&name, 0o600).unwrap());
-    Temp { staging, name, partial: false, lasting: false, file: None, waits: false, closed: None, mark: None }
+    Temp { staging, name, partial: false, lasting: false, file: None, waits: false, noted: None, mark: None }
 }
 
 fn landing(root: &Arc<Root>, sync: Option<Arc<Dir>>) -> (Landing, outbox::Inbox<LandDone>) {
@@ -139,7 +140,7 @@ fn failed_sync_is_final_for_the_file_and_leaves_neither_name_nor_partial() {
     drop(staging.partials.create(&name, 0o600).unwrap());
     let (_reader, file) = unsyncable();
     let temp =
-        Temp { staging, name, partial: true, lasting: true, file: Some(file), waits: false, closed: None, mark: None };
+        Temp { staging, name, partial: true, lasting: true, file: Some(file), waits: false, noted: None, mark: None };
     let mut stream = stream(&root, "f", temp);
     stream.exists = true;
     let (mut landing, mut told) = landing(&root, None);

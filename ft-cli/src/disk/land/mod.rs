@@ -102,6 +102,8 @@ struct Worker {
     done: Outbox<LandDone>,
     hashing: Option<Hashing<LandDone>>,
     ahead: Ahead,
+    /// Streams of which a prefix was stated without hashes.
+    believed: usize,
     lander: Option<Lander>,
     abandoned: Arc<AtomicBool>,
     /// What carried content is read back through, where there is no second thread.
@@ -123,6 +125,7 @@ impl Worker {
             done,
             hashing: None,
             ahead,
+            believed: 0,
             lander: None,
             abandoned,
             window: None,
@@ -185,6 +188,7 @@ impl Worker {
                 Some(state) => match state.broken.clone() {
                     None => {
                         self.open -= usize::from(state.waits_open());
+                        self.believed -= usize::from(state.is_believed());
                         batch.push((id, state));
                     }
                     Some(error) => {
@@ -216,6 +220,7 @@ impl Worker {
             (Some(state), _) => {
                 let beside = state.hash.is_beside();
                 self.open -= usize::from(state.waits_open());
+                self.believed -= usize::from(state.is_believed());
                 state.discard(keep);
                 if let (true, Some(hashing)) = (beside, &self.hashing) {
                     hashing.submit(Job::Forget(id.into()));

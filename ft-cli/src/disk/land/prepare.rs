@@ -13,7 +13,7 @@ use ft_core::path::RelPath;
 use ft_core::storage::{Prepared, level_for};
 
 use super::super::fault::{fault, in_the_way, internal};
-use super::super::limits::KEEP_BOTH_TRIES;
+use super::super::limits::{BELIEVED_TOGETHER, KEEP_BOTH_TRIES};
 use super::super::root::no_space;
 use super::super::roots::Roots;
 use super::super::staging::is_reserved;
@@ -67,6 +67,7 @@ impl Worker {
             temp: None,
             hash: HashState::None,
             prefix: (0, Vec::new()),
+            before: None,
             position: None,
             written: 0,
             reserved: None,
@@ -280,20 +281,25 @@ impl Worker {
             return Err(internal("a partial that is not open"));
         };
         let length = sys::stat_file(file).map_err(|e| fault("look at the partial of", &stream.meta.path, &e))?.size;
-        let (len, subtrees) = if stream.is_beginning() {
-            (statable(length, size), Vec::new())
+        let kept = statable(length, size);
+        let (len, subtrees) = if kept > 0 && stream.is_beginning() && self.believed < BELIEVED_TOGETHER {
+            stream.before = Some(self.ahead.need(file, None, kept, None));
+            (kept, Vec::new())
         } else {
-            let hasher = self
-                .hash_stored(file, statable(length, size), size)
-                .map_err(|e| fault("read the partial of", &stream.meta.path, &e))?;
+            let hasher =
+                self.hash_stored(file, kept, size).map_err(|e| fault("read the partial of", &stream.meta.path, &e))?;
             hasher.prefix()
         };
+        stream.prefix = (len, subtrees.clone());
         self.reserve(stream, len, size, promise)?;
         self.wait(stream)?;
+        if let Some(temp) = &mut stream.temp {
+            temp.note().map_err(|e| fault("look at the partial of", &stream.meta.path, &e))?;
+        }
+        self.believed += usize::from(stream.is_believed());
         if len == 0 {
             return Ok(Prepared::Fresh);
         }
-        stream.prefix = (len, subtrees.clone());
         Ok(Prepared::Partial { len, subtrees })
     }
 

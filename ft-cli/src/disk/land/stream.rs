@@ -12,6 +12,7 @@ use ft_core::limits::RESUME_UNIT;
 use ft_core::path::RelPath;
 use ft_core::storage::Keep;
 
+use super::super::ahead::Prefix;
 use super::super::root::{Busy, Promise};
 use super::super::staging::{Claim, Staging, is_named, open_there};
 use super::super::sys::{Dir, Stat, set_file_meta, stat_file};
@@ -32,6 +33,8 @@ pub(super) struct Stream {
     pub(super) hash: HashState,
     /// What was stated of a partial: length and hashes, or no hashes because it is hashed while the rest comes.
     pub(super) prefix: (u64, Vec<Subtree>),
+    /// That hashing, until content comes.
+    pub(super) before: Option<Prefix>,
     /// Where the next write goes; `None` before the first.
     pub(super) position: Option<u64>,
     /// Length of the file in staging: behind the last bytes that are no hole.
@@ -97,9 +100,9 @@ impl Stream {
         self.meta.mtime.is_some() && self.temp.as_ref().and_then(|temp| temp.mark) == self.meta.mtime
     }
 
-    /// Whether content that begins at `offset` has a prefix that nobody has hashed.
-    pub(super) fn is_unhashed(&self, offset: u64) -> bool {
-        offset > 0 && self.prefix.1.is_empty()
+    /// Whether a prefix was stated without hashes.
+    pub(super) fn is_believed(&self) -> bool {
+        self.prefix.0 > 0 && self.prefix.1.is_empty()
     }
 
     /// Whether it counts among the files that wait open.
@@ -133,10 +136,10 @@ impl Stream {
     }
 }
 
-/// What a file is when it is opened again.
+/// What a file is when it is needed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Back {
-    /// As it was closed.
+    /// As it was.
     Same,
     /// Its content is; what was reserved for it is gone.
     Trimmed,
@@ -150,10 +153,10 @@ impl Back {
     /// By the times, not by the time of the last change of anything: a sweep gives back what is reserved and no more, which
     /// changes that one. It writes nothing, and whoever does write leaves another time; before a partial lands, it also gets
     /// another mode.
-    fn of(closed: &Stat, now: &Stat) -> Self {
+    fn of(noted: &Stat, now: &Stat) -> Self {
         let content = |st: &Stat| (st.device, st.inode, st.size, st.mtime, st.mode);
-        match content(closed) == content(now) {
-            true if now.stored < closed.stored => Self::Trimmed,
+        match content(noted) == content(now) {
+            true if now.stored < noted.stored => Self::Trimmed,
             true => Self::Same,
             false => Self::Other,
         }
@@ -173,8 +176,8 @@ pub(super) struct Temp {
     pub(super) file: Option<Arc<File>>,
     /// Open without being written: between offer and content, or between end and commit.
     pub(super) waits: bool,
-    /// What it was when it was closed in between, so that nobody else's work is taken for ours.
-    pub(super) closed: Option<Box<Stat>>,
+    /// What it was when it began to wait, so that nobody else's work is taken for ours.
+    pub(super) noted: Option<Box<Stat>>,
     /// The modification time that a partial is left with: that of the file which it is the beginning of. An offer of the same
     /// time is answered without hashing it first. `None`: nobody knows, or nobody believes it any more.
     pub(super) mark: Option<Mtime>,
@@ -187,9 +190,15 @@ impl Temp {
 
     /// Closes it for a while: descriptors are few, waiting files can be many.
     pub(super) fn close(&mut self) -> io::Result<()> {
-        // Only a partial can be reached by others.
-        if let (Some(file), true) = (self.file.take(), self.partial) {
-            self.closed = Some(Box::new(stat_file(&file)?));
+        self.note()?;
+        self.file = None;
+        Ok(())
+    }
+
+    /// Notes what it is. Only a partial can be reached by others.
+    pub(super) fn note(&mut self) -> io::Result<()> {
+        if let (Some(file), true) = (&self.file, self.partial) {
+            self.noted = Some(Box::new(stat_file(file)?));
         }
         Ok(())
     }
@@ -197,8 +206,12 @@ impl Temp {
     /// Opens it again, and locks a partial again. With `any`, one with other content will do as well, and is made if it
     /// is gone; otherwise such a one stays closed.
     pub(super) fn reopen(&mut self, any: bool) -> io::Result<Back> {
-        if self.file.is_some() {
-            return Ok(Back::Same);
+        if let Some(file) = &self.file {
+            // A lock keeps out only those who ask for it.
+            return match self.noted.take() {
+                Some(noted) => Ok(Back::of(&noted, &stat_file(file)?)),
+                None => Ok(Back::Same),
+            };
         }
         if !self.partial {
             // It is written already and has its final mode, which may keep its owner from writing: a sync needs no more.
@@ -210,7 +223,7 @@ impl Temp {
             Claim::Taken => return Ok(Back::Taken),
             Claim::Missing => return Ok(Back::Other),
         };
-        let back = self.closed.as_deref().map_or(Back::Other, |closed| Back::of(closed, &st));
+        let back = self.noted.take().map_or(Back::Other, |noted| Back::of(&noted, &st));
         if any || back != Back::Other {
             self.file = Some(Arc::new(file));
         }

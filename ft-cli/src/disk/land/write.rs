@@ -29,10 +29,9 @@ impl Worker {
         let name = partial_name(path);
         let claim = staging.claim(&name, true).map_err(|e| fault("open the partial of", path, &e))?;
         let Claim::Ours(file, st) = claim else { return Err(taken(path)) };
-        // What a killed session left has the time of its last write, which no offer has.
+        // What a killed session left under way has the time of its last write, which no offer has.
         let (file, mark) = (Some(Arc::new(file)), Some(st.mtime));
-        stream.temp =
-            Some(Temp { staging, name, partial: true, lasting: true, file, waits: false, closed: None, mark });
+        stream.temp = Some(Temp { staging, name, partial: true, lasting: true, file, waits: false, noted: None, mark });
         Ok(st.stored.min(size))
     }
 
@@ -159,7 +158,13 @@ impl Worker {
     /// was not stated by hashes by a third.
     fn start_hash(&mut self, id: StreamId, stream: &mut Stream, mut hasher: TreeHasher) -> Result<(), FileError> {
         let offset = hasher.len();
-        let unhashed = stream.temp.as_ref().and_then(|temp| temp.file.clone()).filter(|_| stream.is_unhashed(offset));
+        let file = stream.temp.as_ref().and_then(|temp| temp.file.as_ref());
+        let prefix = match (stream.before.take(), file) {
+            (Some(before), _) if before.len() == offset => Some(before),
+            // From another boundary of what was stated.
+            (_, Some(file)) if offset > 0 && stream.is_believed() => Some(self.ahead.need(file, None, offset, None)),
+            _ => None,
+        };
         let small = stream.meta.size.is_some_and(|size| size <= HASH_INLINE);
         if !small && self.hashing.is_none() {
             // No second thread: the first one does it.
@@ -169,19 +174,13 @@ impl Worker {
             Some(hashing) if !small => {
                 // The other thread's completions come behind all that this one has.
                 self.done.flush();
-                let prefix = unhashed.map(|file| self.ahead.need(&file, None, offset));
                 hashing.submit(Job::Begin { key: id.into(), hasher: Box::new(hasher), offset, prefix });
                 HashState::Beside
             }
             Some(_) | None => {
-                if let Some(file) = unhashed {
-                    let path = &stream.meta.path;
-                    hasher = self
-                        .hash_stored(&file, offset, offset + 1)
-                        .map_err(|e| fault("read the partial of", path, &e))?;
-                    if hasher.len() != offset {
-                        return Err(changed(path));
-                    }
+                if let Some(prefix) = prefix {
+                    self.done.flush();
+                    hasher = prefix.hash().map_err(|e| fault("read the partial of", &stream.meta.path, &e))?;
                 }
                 HashState::Inline(Box::new(hasher))
             }
@@ -217,8 +216,8 @@ impl Worker {
         let name = staging.fresh_name().map_err(failed)?;
         let mode = whole.then(|| self.creation_mode(&staging, stream)).flatten().unwrap_or(sys::PRIVATE);
         let file = Some(Arc::new(staging.own.create(&name, mode).map_err(failed)?));
-        let (waits, closed, mark) = (false, None, None);
-        stream.temp = Some(Temp { staging, name, partial: false, lasting: false, file, waits, closed, mark });
+        let (waits, noted, mark) = (false, None, None);
+        stream.temp = Some(Temp { staging, name, partial: false, lasting: false, file, waits, noted, mark });
         Ok(())
     }
 
@@ -258,6 +257,11 @@ impl Worker {
             self.complete(LandDone::Failed(id, 0, internal("the end of a stream that is not there")), None);
             return;
         };
+        let believed = stream.is_believed() && stream.begun.is_none();
+        if let (Some(temp), true) = (&mut stream.temp, believed) {
+            // Now it will be known whether that was right, or cannot be: what does not land is hashed first the next time.
+            temp.mark = None;
+        }
         let result = match stream.broken.clone() {
             Some(error) => Err(error),
             None => self.end(id, &mut stream, size),
@@ -330,7 +334,8 @@ impl Worker {
         let Some(temp) = &mut stream.temp else {
             return Ok(());
         };
-        if self.open < KEEP_OPEN {
+        // Its lock is held by whoever hashes its beginning, too.
+        if self.open < KEEP_OPEN || stream.before.is_some() {
             self.open += 1;
             temp.waits = true;
             return Ok(());

@@ -154,14 +154,12 @@ impl Entry {
         if now.what == What::File && self.unchanged(&now) { Ok(()) } else { Err(self.changed()) }
     }
 
-    /// Whether the file is still the one that was offered. A new mode, name, link or attribute counts as a change as well: it cannot
-    /// be told from new content whose time was put back, and the worst of it is another try.
+    /// Whether the file is still the one that was offered.
     pub(super) fn unchanged(&self, now: &Stat) -> bool {
         let Origin::File { stat, .. } = &self.origin else {
             return true;
         };
-        let identity = |st: &Stat| (st.device, st.inode, st.size, st.mtime, st.changed);
-        identity(stat) == identity(now)
+        stat.is_unchanged(now)
     }
 
     pub(super) fn changed(&self) -> FileError {

@@ -10,6 +10,7 @@ use ft_core::carry::{Bulk, Parcel};
 use ft_core::error::FileError;
 use ft_core::hash::{Root as Hash, Subtree, TreeHasher, decompose};
 use ft_core::limits::MAX_HOLE;
+use ft_core::path::RelPath;
 use ft_core::storage::{Buf, ItemId, SourceDone};
 
 use super::super::ahead::Units;
@@ -214,14 +215,12 @@ impl Worker {
     }
 
     fn begin(&mut self, item: ItemId, entry: &mut Entry, offset: u64) -> Result<(), FileError> {
-        let mut believed = None;
-        let mut hasher = match entry.checked.take() {
+        let checked = entry.checked.take();
+        let believed = offset > 0 && matches!(checked, Some(Checked::Believed(_)));
+        let mut hasher = match checked {
             _ if offset == 0 => TreeHasher::new(),
             Some(Checked::Equal(boundary, subtrees)) if boundary == offset => TreeHasher::resume(boundary, &subtrees),
-            Some(Checked::Believed(len)) if len == offset => {
-                believed = Some(len);
-                TreeHasher::behind(len)
-            }
+            Some(Checked::Believed(len)) if len == offset => TreeHasher::behind(len),
             Some(_) | None => {
                 return Err(internal(format!("first read at {offset}, which was not checked")));
             }
@@ -241,30 +240,26 @@ impl Worker {
             // No second thread: the first one does it.
             self.hashing = Hashing::start(self.done.clone(), ()).ok();
         }
+        let prefix = match (&entry.origin, &file) {
+            (Origin::File { stat, .. }, Some(file)) if believed => {
+                Some(self.ahead.need(file, entry.ahead.take(), offset, Some(*stat)))
+            }
+            (Origin::File { .. } | Origin::Stream(_) | Origin::Nothing, _) => None,
+        };
         let hasher = match &self.hashing {
             Some(hashing) if !small => {
                 // The other thread's completions come behind all that this one has.
                 self.done.flush();
-                let ahead = entry.ahead.take();
-                let prefix = match (believed.zip(file.as_ref()), ahead) {
-                    (Some((len, file)), ahead) => Some(self.ahead.need(file, ahead, len)),
-                    (None, Some(units)) => {
-                        units.settle(&mut hasher);
-                        None
-                    }
-                    (None, None) => None,
-                };
+                if let (None, Some(units)) = (&prefix, entry.ahead.take()) {
+                    units.settle(&mut hasher);
+                }
                 hashing.submit(Job::Begin { key: item, hasher: Box::new(hasher), offset, prefix });
                 None
             }
             Some(_) | None => {
-                if let (Some(len), Some(file)) = (believed, &file) {
-                    hasher = TreeHasher::new();
-                    self.hash_to(file, entry.ahead.as_deref(), &mut hasher, len, len + 1)
-                        .map_err(|e| fault("read", &entry.path, &e))?;
-                    if hasher.len() != len {
-                        return Err(entry.changed());
-                    }
+                if let Some(prefix) = prefix {
+                    self.done.flush();
+                    hasher = prefix.hash().map_err(|e| unread(&entry.path, &e))?;
                 }
                 Some(Box::new(hasher))
             }
@@ -293,9 +288,7 @@ impl Worker {
                 let key = item;
                 let complete = Box::new(move |hashed: io::Result<_>| match hashed {
                     Ok(end) => complete(end),
-                    // It was as long as offered a moment ago.
-                    Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => SourceDone::Failed(item, changed(&path)),
-                    Err(e) => SourceDone::Failed(item, fault("read", &path, &e).at(offset)),
+                    Err(e) => SourceDone::Failed(item, unread(&path, &e).at(offset)),
                 });
                 hashing.submit(match found {
                     Found::Here(bytes) => Job::Bytes { key, bytes, last, complete },
@@ -334,6 +327,11 @@ impl Found {
             Self::Hole | Self::There(_) => None,
         }
     }
+}
+
+/// Why content could not be hashed: what ends early was as long as offered a moment ago.
+fn unread(path: &RelPath, error: &io::Error) -> FileError {
+    if error.kind() == io::ErrorKind::UnexpectedEof { changed(path) } else { fault("read", path, error) }
 }
 
 /// `len` bytes of `file` from `offset` on, for a transport that carries.

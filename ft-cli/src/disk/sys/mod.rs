@@ -73,6 +73,15 @@ pub(super) struct Stat {
     pub(super) changed: (i64, u32),
 }
 
+impl Stat {
+    /// Whether it is still the same file, as far as can be seen. A new mode, name, link or attribute counts as a change as well: it
+    /// cannot be told from new content whose time was put back, and the worst of it is another try.
+    pub(super) fn is_unchanged(&self, now: &Self) -> bool {
+        let identity = |st: &Self| (st.device, st.inode, st.size, st.mtime, st.changed);
+        identity(self) == identity(now)
+    }
+}
+
 /// A stretch of a file, from the asked offset up to this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
