@@ -310,13 +310,10 @@ impl Storage for MemoryStorage {
 }
 
 impl Drop for MemoryStorage {
-    /// What was written stays as a partial. Of which file it is the beginning is known unless all of it had come: then its root
-    /// was to tell.
+    /// As a killed process would leave it: what was written stays as a partial, and nobody says of what.
     fn drop(&mut self) {
-        let ids: Vec<(StreamId, bool)> = self.streams.iter().map(|(id, s)| (*id, s.root.is_some())).collect();
-        for (id, ended) in ids {
-            self.discard(id, if ended { Keep::Doubted } else { Keep::Partial });
-        }
+        let ids: Vec<StreamId> = self.streams.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.discard(id, Keep::Doubted));
     }
 }
 
