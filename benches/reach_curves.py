@@ -13,7 +13,7 @@ Every landing is compared. Ends only processes that it started.
 import argparse, os, shutil, statistics, subprocess, tempfile, time
 
 from against_rsync import HERE, same, size
-from connections import clients
+from connections import clients, push
 from cost_curves import make_file, make_tree, shown, svg, table
 from long_paths import PORT, wait_for
 from path import Path, end_in_order
@@ -74,7 +74,7 @@ def connections(args, tmp):
     got = {count: [] for count in args.clients}
     for _ in range(args.rounds):
         for count in args.clients:
-            seconds, cpu, memory = clients(args, tmp, sources, count, False)
+            seconds, cpu, memory = clients(args, tmp, sources[count], push)
             got[count].append((max(seconds), cpu, memory))
     median = {count: [statistics.median(column) for column in zip(*runs)] for count, runs in got.items()}
     rows = [[f"{count}", f"{m[0]:.2f}", f"{m[1]:.2f}", f"{1000 * m[0] / count:.1f}", f"{m[2]:.1f}"] for count, m in median.items()]
