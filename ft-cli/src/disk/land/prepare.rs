@@ -282,7 +282,9 @@ impl Worker {
         };
         let length = sys::stat_file(file).map_err(|e| fault("look at the partial of", &stream.meta.path, &e))?.size;
         let kept = statable(length, size);
-        let (len, subtrees) = if kept > 0 && stream.is_beginning() && self.believed < BELIEVED_TOGETHER {
+        // What is longer is no beginning, whatever its time.
+        let believed = kept > 0 && length <= size && stream.is_beginning() && self.believed < BELIEVED_TOGETHER;
+        let (len, subtrees) = if believed {
             stream.before = Some(self.ahead.need(file, None, kept, None));
             (kept, Vec::new())
         } else {
@@ -292,10 +294,10 @@ impl Worker {
         };
         stream.prefix = (len, subtrees.clone());
         self.reserve(stream, len, size, promise)?;
-        self.wait(stream)?;
         if let Some(temp) = &mut stream.temp {
             temp.note().map_err(|e| fault("look at the partial of", &stream.meta.path, &e))?;
         }
+        self.wait(stream)?;
         self.believed += usize::from(stream.is_believed());
         if len == 0 {
             return Ok(Prepared::Fresh);

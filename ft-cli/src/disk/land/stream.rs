@@ -208,10 +208,12 @@ impl Temp {
     pub(super) fn reopen(&mut self, any: bool) -> io::Result<Back> {
         if let Some(file) = &self.file {
             // A lock keeps out only those who ask for it.
-            return match self.noted.take() {
-                Some(noted) => Ok(Back::of(&noted, &stat_file(file)?)),
-                None => Ok(Back::Same),
+            let back = match self.noted.take() {
+                Some(noted) => Back::of(&noted, &stat_file(file)?),
+                None => Back::Same,
             };
+            // What is reserved for a file that is locked nobody gives back; how much it is, a file system may count anew.
+            return Ok(if back == Back::Trimmed { Back::Same } else { back });
         }
         if !self.partial {
             // It is written already and has its final mode, which may keep its owner from writing: a sync needs no more.

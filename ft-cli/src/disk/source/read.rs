@@ -55,6 +55,8 @@ impl Worker {
             if let Some(units) = ahead {
                 units.need(len);
             }
+            // Content is wanted now, and nobody waits for a guess that stands behind it.
+            self.ahead.over();
             if let Some(entry) = self.items.get_mut(&item) {
                 entry.checked = Some(Checked::Believed(len));
             }
