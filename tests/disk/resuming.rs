@@ -105,14 +105,18 @@ fn content_that_went_on_from_a_wrong_prefix_is_found_by_the_root() {
     assert_eq!(land.prepare(offer("f", new.len())).1, Prepared::Fresh, "what was wrong is not kept");
 }
 
+/// Where content goes on.
+fn stands(prepared: &Prepared) -> usize {
+    match prepared {
+        Prepared::Partial { len, .. } => usize::try_from(*len).unwrap(),
+        _ => 0,
+    }
+}
+
 /// What a receiver does with an offer of `whole`, and what it lands, from where it stands on.
 fn go_on(land: &mut Land, offer: Offer, whole: &[u8]) -> (Prepared, Hash, u32) {
     let (stream, prepared) = land.prepare(offer);
-    let from = match &prepared {
-        Prepared::Partial { len, .. } => usize::try_from(*len).unwrap(),
-        _ => 0,
-    };
-    land.write_from(stream, from, whole);
+    land.write_from(stream, stands(&prepared), whole);
     (prepared, land.finish(stream, whole.len()), stream)
 }
 
@@ -170,23 +174,15 @@ fn believed_partial_that_is_cut_again_is_believed_again() {
     for kept in [2, 3, 5] {
         let mut land = Land::new(&root);
         let (stream, prepared) = land.prepare(offer("f", whole.len()));
-        let from = if let Prepared::Partial { len, subtrees } = prepared {
-            assert!(subtrees.is_empty());
-            usize::try_from(len).unwrap()
-        } else {
-            0
-        };
-        land.write_from(stream, from, &whole[..kept * MIB]);
+        assert!(!matches!(&prepared, Prepared::Partial { subtrees, .. } if !subtrees.is_empty()), "{prepared:?}");
+        land.write_from(stream, stands(&prepared), &whole[..kept * MIB]);
         // While what was there before is still being hashed, perhaps.
         drop(land);
         assert!(root.settle(Duration::from_secs(10)));
     }
-    let (_, found, stream) = {
-        let mut land = Land::new(&root);
-        let done = go_on(&mut land, offer("f", whole.len()), &whole);
-        land.commit(done.2).unwrap();
-        done
-    };
+    let mut land = Land::new(&root);
+    let (_, found, stream) = go_on(&mut land, offer("f", whole.len()), &whole);
+    land.commit(stream).unwrap();
     assert_eq!((found, stream), (Hash::of(&whole), 1));
     assert!(fs::read(dir.path().join("f")).unwrap() == whole);
 }
@@ -393,7 +389,7 @@ fn sweep(dir: &Path) {
 fn large_files_that_wait_outlive_the_sweep_of_another_process() {
     let dir = tempfile::tempdir().unwrap();
     let whole = content(4 * MIB + 5, 1);
-    // One is hashed when it is offered, the other when its content comes.
+    // One is hashed before its offer is answered, the other beside.
     killed(dir.path(), "f10", &whole, 2 * MIB + 77);
     cut(dir.path(), "f11", &whole, 2 * MIB + 77);
     let root = Root::open(dir.path()).unwrap();
